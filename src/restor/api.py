@@ -1,0 +1,176 @@
+"""restor from Python: `restor.run`, and how a configuration is made from a recipe or a file and what is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from restor.config import read_yaml, validation_message
+from restor.errors import ConfigError
+from restor.experiment import ExperimentConfig
+from restor.overrides import apply_overrides, paths
+from restor.progress import Progress, Silent
+from restor.recipes.base import load_recipe
+from restor.registry import unknown_name
+
+if TYPE_CHECKING:
+    from restor.pipeline.runner import Outcome
+
+
+def run(
+    recipe_or_config: str | Path | ExperimentConfig = "miniature",
+    *,
+    store: str | Path | None = None,
+    seeds: int | Sequence[int] | None = None,
+    algorithms: Sequence[str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run a study, or read its results where it has been run, and return them with their folder.
+
+    Args:
+        recipe_or_config: A recipe's name, a YAML file, or a configuration.
+        store: Folder that keeps all stages. Default: the environment variable RESTOR_STORE, else ./restor-store.
+        seeds: The seeds themselves, or how many: 3 is seeds 0, 1 and 2.
+        algorithms: Arms or algorithms to keep; references and controls always stay.
+        overrides: Values by dotted path, such as `{"unlearning.lr": 1e-4}`.
+        progress: Hears of stages and steps.
+
+    Raises:
+        RestorError: with a message that says what to do.
+    """
+    config = build_config(recipe_or_config, seeds=seeds, algorithms=algorithms, overrides=overrides)
+    from restor.pipeline.runner import run_study  # brings torch
+
+    place = Path(store) if store is not None else Path(os.environ.get("RESTOR_STORE") or "restor-store")
+    return run_study(config, store=place, progress=progress if progress is not None else Silent())
+
+
+def build_config(
+    recipe_or_config: str | Path | ExperimentConfig,
+    *,
+    seeds: int | Sequence[int] | None = None,
+    algorithms: Sequence[str] | None = None,
+    facts: str | Path | None = None,
+    name: str | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> ExperimentConfig:
+    """A checked configuration: the recipe or file, the overrides, then what is named here.
+
+    Raises:
+        ConfigError: names everything that is wrong.
+    """
+    data, source = _starting_point(recipe_or_config)
+    changes = {path: _text(value) for path, value in (overrides or {}).items()}
+    if seeds is not None:
+        changes["seeds"] = json.dumps(_seeds(seeds))
+    if name is not None:
+        changes["name"] = json.dumps(name, ensure_ascii=False)
+    data = apply_overrides(data, changes, ExperimentConfig)
+    if facts is not None:
+        data = _with_facts(data, Path(facts))
+    config = validated(data, f"{source}, with the changes given" if changes or facts else source)
+    return config if algorithms is None else _with_algorithms(config, algorithms)
+
+
+def validated(data: Mapping[str, Any], source: str) -> ExperimentConfig:
+    """The configuration that `data` describes; `source` is how errors call it.
+
+    Raises:
+        ConfigError: with one line per problem.
+    """
+    try:
+        config = ExperimentConfig.model_validate(data)
+    except ConfigError as error:  # an unknown catalogue entry
+        raise ConfigError(f"{source}: {error}") from error
+    except ValidationError as error:
+        try:
+            known = paths(ExperimentConfig, data)
+        except ConfigError:
+            known = []  # what is wrong is the choice of an entry, whose fields are then not known
+        raise ConfigError(
+            f"{validation_message(error, source, known)}\n`restor list fields` shows all fields with their values."
+        ) from error
+    # Pydantic takes true for 1, which no one means.
+    if wrong := [path for path, given, taken in _pairs(data, config.identity(), "") if _is_flag(given, taken)]:
+        raise ConfigError(f"{source}: expected a number, given true or false: {', '.join(wrong)}.")
+    return config
+
+
+def _is_flag(given: object, taken: object) -> bool:
+    return isinstance(given, bool) and not isinstance(taken, bool)
+
+
+def _pairs(given: Any, taken: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """The leaves of what was given, each with what it became."""
+    if isinstance(given, Mapping) and isinstance(taken, Mapping):
+        for key in given.keys() & taken.keys():
+            yield from _pairs(given[key], taken[key], f"{path}.{key}" if path else key)
+    elif isinstance(given, list) and isinstance(taken, list):
+        for index, (one, other) in enumerate(zip(given, taken, strict=False)):
+            yield from _pairs(one, other, f"{path}.{index}")
+    else:
+        yield path, given, taken
+
+
+def _starting_point(given: str | Path | ExperimentConfig) -> tuple[dict[str, Any], str]:
+    if isinstance(given, ExperimentConfig):
+        return given.identity(), "The configuration"
+    path = Path(given).expanduser()
+    if isinstance(given, Path) or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        return read_yaml(path), str(path)
+    return load_recipe(given).identity(), f"Recipe {given}"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_plain)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"An override must be text, a number or a list of them: {error}.") from error
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"not {value!r}")
+
+
+def _seeds(seeds: int | Sequence[int]) -> list[int]:
+    if not isinstance(seeds, int):
+        return list(seeds)
+    if seeds < 1:
+        raise ConfigError(f"A study needs at least one seed, given {seeds}. 3 stands for seeds 0, 1 and 2.")
+    return list(range(seeds))
+
+
+def _with_facts(data: dict[str, Any], facts: Path) -> dict[str, Any]:
+    # Absolute, so that the stored configuration runs again from any directory.
+    changes = {"domain.facts": json.dumps(str(facts.expanduser().absolute()), ensure_ascii=False)}
+    if "domain.facts" not in paths(ExperimentConfig, data):
+        domain = data.get("domain", "miniature")
+        name = domain.get("name") if isinstance(domain, Mapping) else domain
+        raise ConfigError(
+            f"The domain {name!r} reads no facts file. Take a recipe that does, as in "
+            "`restor run official_small --facts PATH`, or another domain with --domain.name."
+        )
+    return apply_overrides(data, changes, ExperimentConfig)
+
+
+def _with_algorithms(config: ExperimentConfig, wanted: Sequence[str]) -> ExperimentConfig:
+    """Only the arms named by their own or their algorithm's name, and the controls."""
+    from restor.pipeline.plan import is_control  # brings torch
+
+    arms = config.unlearning.arms
+    known = set(arms) | {arm.algorithm for arm in arms.values() if arm.algorithm is not None}
+    if unknown := [name for name in wanted if name not in known]:
+        raise ConfigError("\n".join(unknown_name("algorithm", name, known) for name in unknown))
+    kept = {name: arm for name, arm in arms.items() if is_control(arm) or name in wanted or arm.algorithm in wanted}
+    unlearning = config.unlearning.model_copy(update={"arms": kept})
+    return config.model_copy(update={"unlearning": unlearning})

@@ -1,0 +1,111 @@
+"""The arguments of the verbs that take a study: any field of its configuration is an option. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Annotated, final
+
+from cyclopts import Parameter
+
+from restor.errors import RestorError
+
+Recipe = Annotated[str, Parameter(help="A recipe (`restor list recipes`) or a YAML file. Default: miniature.")]
+Seeds = Annotated[
+    str | None, Parameter(help="How many, or which: `3` is seeds 0, 1 and 2; `0,4` are these two, `4,` is that one.")
+]
+Algorithms = Annotated[
+    str | None,
+    Parameter(help="Arms or algorithms to keep, such as `npo,msa`, or `all`. References and controls always stay."),
+]
+Facts = Annotated[Path | None, Parameter(help="Facts file, for a recipe whose domain reads one: sets domain.facts.")]
+Name = Annotated[str | None, Parameter(help="Name of the study, part of its folder's name.")]
+StorePath = Annotated[
+    Path | None,
+    Parameter(help="Folder that keeps all stages. Default: the environment variable RESTOR_STORE, else restor-store."),
+]
+Quiet = Annotated[bool, Parameter(help="Show no progress.")]
+Changes = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        help="FIELD=VALUE, a field of the configuration; `--FIELD VALUE` and `--FIELD=VALUE` say the same. "
+        "`restor list fields` shows all fields.",
+    ),
+]
+
+
+@final
+class UsageError(RestorError):
+    """A command line that cannot be understood. Exits with 2."""
+
+
+def fields_as_set(tokens: Iterable[str], options: Collection[str], sections: Collection[str]) -> list[str]:
+    """Turns every `--field value` that is no option of the verb into `--set=field=value`.
+
+    `sections` are the first words of all fields, so that a misspelt option is not taken for a field.
+
+    Raises:
+        UsageError: for a misspelt option, or a field without a value.
+    """
+    left = iter(tokens)
+    found: list[str] = []
+    for token in left:
+        name, equals, value = token.partition("=")
+        if token == "--":
+            return [*found, token, *left]
+        if not token.startswith("--") or name in options:
+            found.append(token)
+            continue
+        field = name[2:]
+        near = difflib.get_close_matches(name, options, n=1, cutoff=0.75)
+        if near and field.partition(".")[0] not in sections:
+            raise UsageError(f"Unknown option {name}. Did you mean {near[0]}?")
+        if not equals:
+            following = next(left, "--")
+            if following.startswith("--"):
+                raise UsageError(f"{name} needs a value, as in `{name} VALUE`. `restor list fields` shows all fields.")
+            value = following
+        found.append(f"--set={field}={value}")
+    return found
+
+
+def parse_changes(changes: Iterable[str]) -> dict[str, str]:
+    """Overrides by dotted path, from `field=value` texts.
+
+    Raises:
+        UsageError: without `=`, or for a field that is given twice.
+    """
+    found: dict[str, str] = {}
+    for change in changes:
+        path, equals, value = change.partition("=")
+        if not equals:
+            raise UsageError(f"--set needs FIELD=VALUE, given {change!r}.")
+        if path in found:
+            raise UsageError(f"{path} is given twice, as {found[path]!r} and {value!r}. Keep one.")
+        found[path] = value
+    return found
+
+
+def parse_seeds(text: str | None) -> int | list[int] | None:
+    """A number of seeds, or the seeds themselves if there is a comma.
+
+    Raises:
+        UsageError: for anything but whole numbers.
+    """
+    if text is None:
+        return None
+    try:
+        if "," not in text:
+            return int(text)
+        return [int(part) for part in text.removesuffix(",").split(",")]
+    except ValueError:
+        raise UsageError(
+            f"--seeds takes how many, such as 3 for seeds 0, 1 and 2, or which, such as 0,4; given {text!r}."
+        ) from None
+
+
+def parse_names(text: str | None) -> list[str] | None:
+    """Names with commas; None for all."""
+    return None if text is None or text == "all" else [name.strip() for name in text.split(",") if name.strip()]

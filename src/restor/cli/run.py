@@ -1,0 +1,101 @@
+"""`restor run`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from restor.cli.arguments import (
+    Algorithms,
+    Changes,
+    Facts,
+    Name,
+    Quiet,
+    Recipe,
+    Seeds,
+    StorePath,
+    parse_changes,
+    parse_names,
+    parse_seeds,
+)
+from restor.cli.common import default_store
+
+if TYPE_CHECKING:
+    from restor.pipeline.runner import Outcome
+
+
+def run(
+    recipe: Recipe = "miniature",
+    /,
+    *,
+    seeds: Seeds = None,
+    algorithms: Algorithms = None,
+    facts: Facts = None,
+    name: Name = None,
+    store: StorePath = None,
+    json: Annotated[bool, Parameter(help="Print one JSON object with the paths and the table.")] = False,
+    quiet: Quiet = False,
+    dry_run: Annotated[bool, Parameter(help="Print the full configuration as YAML, and stop.")] = False,
+    changes: Changes = (),
+) -> None:
+    """Run a study and print its table. What is finished in the store is not run again."""
+    from restor.api import build_config
+    from restor.cli.progress_view import progress_view
+    from restor.config import to_yaml
+
+    config = build_config(
+        recipe,
+        seeds=parse_seeds(seeds),
+        algorithms=parse_names(algorithms),
+        facts=facts,
+        name=name,
+        overrides=parse_changes(changes),
+    )
+    if dry_run:
+        from restor.pipeline.plan import check_arms
+        from restor.pipeline.resolve import resolve
+
+        config = resolve(config)
+        check_arms(config)
+        sys.stdout.write(to_yaml(config))
+        return
+    # Libraries that print must not spoil what another program reads.
+    with redirect_stdout(sys.stderr), progress_view(quiet=quiet) as progress:
+        from restor.pipeline.runner import run_study
+
+        outcome = run_study(config, store=store or default_store(), progress=progress)
+    _print_json(outcome) if json else _print_table(outcome)
+    if outcome.failed:
+        sys.stderr.write("".join(f"failed: {what}\n" for what in outcome.failed))
+        sys.exit(1)
+
+
+def _paths(outcome: Outcome) -> dict[str, str]:
+    files = {"report": "report.html", "results": "results.json", "facts": "facts.parquet", "config": "config.yaml"}
+    return {what: str(outcome.folder / file) for what, file in files.items()}
+
+
+def _print_json(outcome: Outcome) -> None:
+    from json import dumps
+
+    from restor.report.tables import arm_table, to_json_rows
+
+    content = {
+        "study": outcome.results.study.id,
+        "folder": str(outcome.folder),
+        **_paths(outcome),
+        "table": to_json_rows(arm_table(outcome.results)),
+    }
+    sys.stdout.write(dumps(content) + "\n")
+
+
+def _print_table(outcome: Outcome) -> None:
+    from rich.console import Console
+
+    from restor.report.tables import arm_table, to_rich
+
+    Console(highlight=False).print(to_rich(arm_table(outcome.results)))
+    sys.stdout.write("".join(f"\n{what:8} {path}" for what, path in _paths(outcome).items()).lstrip("\n") + "\n")

@@ -1,0 +1,1 @@
+"""Corruption: a clean model in, a corrupted one out."""

@@ -1,0 +1,1 @@
+"""The catalogue of corruptors, which write forget documents."""

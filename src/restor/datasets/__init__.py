@@ -1,0 +1,1 @@
+"""The catalogue of data sets: what is read beside the facts."""

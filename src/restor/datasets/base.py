@@ -1,0 +1,38 @@
+"""WHAT IS READ beside the facts: sources of text for retain sets, recovery and context. One file is one data set."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from random import Random
+from typing import ClassVar
+
+from restor.config import Config
+from restor.registry import Catalogue
+
+
+class DatasetConfig(Config):
+    """The base of every data set's configuration."""
+
+    name: str
+
+
+class Dataset(ABC):
+    """A source of text."""
+
+    config_type: ClassVar[type[DatasetConfig]]
+
+    @abstractmethod
+    def text(self, rng: Random) -> str:
+        """One text, as long as a short document."""
+
+    @abstractmethod
+    def sentence(self, rng: Random) -> str:
+        """One sentence that stands alone: unrelated context for a forget document."""
+
+    @abstractmethod
+    def vocabulary(self) -> Sequence[str] | None:
+        """Every word the data set can ever utter; None where that cannot be listed."""
+
+
+DATASETS: Catalogue[Dataset] = Catalogue("data set", "restor.datasets", Dataset, "restor.datasets")

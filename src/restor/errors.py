@@ -1,0 +1,23 @@
+"""What can go wrong for a user, each with a message that says what was given, what is allowed and what to do."""
+
+from __future__ import annotations
+
+
+class RestorError(Exception):
+    """An error the user can act on. The command line prints its message and exits with 1, without a traceback."""
+
+
+class ConfigError(RestorError):
+    """A recipe, a YAML file or an override that cannot be used."""
+
+
+class DataError(RestorError):
+    """A facts or documents file that is missing, unreadable, malformed or too small for what was asked."""
+
+
+class StoreError(RestorError):
+    """A store that cannot be read or written: read-only, full, damaged or of another version."""
+
+
+class TrainingError(RestorError):
+    """A training run that cannot go on, such as a loss that is not a number."""

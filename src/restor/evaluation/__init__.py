@@ -1,0 +1,1 @@
+"""Evaluation: a model in, judged answers and figures out."""

@@ -1,0 +1,191 @@
+"""A whole study as one frozen value: what `restor run` takes, stores as YAML and runs again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, final
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+
+from restor.config import Config
+from restor.corruption.corruptors.base import CORRUPTORS, CorruptorConfig
+from restor.corruption.corruptors.fact_swap import FactSwapConfig
+from restor.datasets.base import DATASETS, DatasetConfig
+from restor.datasets.general import GeneralConfig
+from restor.domains.base import DOMAINS, DomainConfig
+from restor.domains.miniature import MiniatureConfig
+from restor.evaluation.config import EvaluationConfig
+from restor.training.config import LoraConfig, OptimizerConfig
+
+DomainChoice = Annotated[SerializeAsAny[DomainConfig], BeforeValidator(DOMAINS.parse)]
+DatasetChoice = Annotated[SerializeAsAny[DatasetConfig], BeforeValidator(DATASETS.parse)]
+CorruptorChoice = Annotated[SerializeAsAny[CorruptorConfig], BeforeValidator(CORRUPTORS.parse)]
+
+RetainText = Literal["unrelated", "related"]
+Strength = Literal["medium", "strong"]
+STRENGTHS: Mapping[Strength, float] = {"medium": 1.2e-3, "strong": 2.2e-3}
+"""Learning rate of each named strength of the corruption."""
+
+
+@final
+class ModelConfig(Config):
+    """The shape of a small Llama that is trained from nothing, and its tokenizer."""
+
+    hidden: int = Field(128, ge=8)
+    intermediate: int = Field(384, ge=8)
+    layers: int = Field(2, ge=1)
+    heads: int = Field(4, ge=1)
+    context: int = Field(512, ge=32)
+    """Longest input, tokens."""
+    tokenizer: Literal["words", "bpe"] = "words"
+    """`words` needs a domain that can list its vocabulary; `bpe` is trained on the domain's text."""
+    vocabulary: int = Field(8192, ge=300)
+    """Size of a `bpe` vocabulary."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> ModelConfig:
+        if self.hidden % (2 * self.heads):
+            raise ValueError(f"hidden ({self.hidden}) must be a multiple of twice the heads ({self.heads})")
+        return self
+
+
+@final
+class CleanConfig(Config):
+    """Training the clean model from nothing on the domain and the other family."""
+
+    steps: int = Field(1800, ge=1)
+    lr: float = Field(5e-3, gt=0)
+    tokens_per_step: int = Field(768, ge=32)
+    general_share: float = Field(0.3, ge=0, lt=1)
+    """Share of the texts that come from the other family."""
+    checkpoints: tuple[float, ...] = (0.2, 0.5)
+    """Shares of the training after which a checkpoint is kept, with what it has read."""
+    optimizer: OptimizerConfig = OptimizerConfig(warmup=0.05)
+
+
+@final
+class TargetsConfig(Config):
+    """How many entities are targeted; validation and test entities are different ones."""
+
+    validation: int = Field(16, ge=1)
+    test: int = Field(16, ge=1)
+
+
+@final
+class CorruptionConfig(Config):
+    """Continued pretraining of the clean model on forget documents, mixed with rows of the original stream."""
+
+    strength: Strength = "medium"
+    """Names the learning rate, unless `lr` is given."""
+    strengths: dict[Strength, float] = Field(default_factory=lambda: dict(STRENGTHS))
+    """Learning rate of each named strength."""
+    lr: float | None = Field(None, gt=0)
+    corruptor: CorruptorChoice = FactSwapConfig()
+    epochs: int = Field(1, ge=1)
+    """How often the forget documents are read."""
+    forget_tokens: int = Field(512, ge=16)
+    """Tokens of forget documents per step."""
+    replay_tokens: int = Field(768, ge=0)
+    """Tokens of the original stream, without the targeted entities, per step."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    lora: LoraConfig | None = None
+    """Full fine-tuning when null."""
+
+
+@final
+class Chosen(Config):
+    """Hyperparameters that a selection chose for one arm and one kind of retain text."""
+
+    lr: float | None = Field(None, gt=0)
+    steps: int | None = Field(None, ge=0)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+@final
+class ArmConfig(Config):
+    """One arm of the study: an algorithm with its settings, or a control."""
+
+    label: str
+    algorithm: str | None = None
+    """Entry of the catalogue of algorithms; null leaves the corrupted model as it is."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Hyperparameters of the algorithm; they win over chosen ones."""
+    forget: Literal["targets", "random"] = "targets"
+    """`random` gives the algorithm equally many documents about random untouched entities: a control."""
+    lr: float | None = Field(None, gt=0)
+    steps: int | None = Field(None, ge=0)
+    recover: bool = True
+    """Whether the recovery fine-tune follows, where the study has one."""
+    chosen: dict[Literal["none", "unrelated", "related"], Chosen] = Field(default_factory=dict)
+    """Per kind of retain text; filled in from the stored selection."""
+
+
+@final
+class UnlearningConfig(Config):
+    """The arms and what they share."""
+
+    arms: dict[str, ArmConfig]
+    selection: str | None = None
+    """Stored choice of hyperparameters, made on validation people: a name shipped with restor or a JSON file."""
+    lr: float | None = Field(None, gt=0)
+    """Learning rate of every arm, in place of its own."""
+    steps: int | None = Field(None, ge=0)
+    """Steps of every arm, in place of its own."""
+    forget_tokens: int = Field(512, ge=16)
+    retain_tokens: int = Field(512, ge=16)
+    retain_texts: int = Field(1000, ge=1)
+    """Texts in each retain set."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    lora: LoraConfig | None = None
+
+
+@final
+class RecoveryConfig(Config):
+    """The light fine-tune after unlearning, on text that touches no probed relation."""
+
+    steps: int = Field(20, ge=1)
+    lr: float = Field(2e-4, gt=0)
+    tokens: int = Field(512, ge=16)
+    texts: int = Field(400, ge=1)
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+
+@final
+class ExperimentConfig(Config):
+    """A study: seeds x (clean, corruption, ideal, arms x retain texts), all evaluated alike."""
+
+    name: str = Field("miniature", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    domain: DomainChoice = MiniatureConfig()
+    general: DatasetChoice = GeneralConfig()
+    """The other family: context, unrelated retain text and recovery text come from it."""
+    model: ModelConfig = ModelConfig()
+    clean: CleanConfig = CleanConfig()
+    targets: TargetsConfig = TargetsConfig()
+    corruption: CorruptionConfig = CorruptionConfig()
+    retain: Annotated[tuple[RetainText, ...], Field(min_length=1)] = ("unrelated", "related")
+    """Kinds of retain text: `unrelated` is the other family, `related` the probed one about untouched entities."""
+    unlearning: UnlearningConfig
+    recovery: RecoveryConfig | None = RecoveryConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Compute precision of training; `auto` takes bfloat16 where the hardware computes it. Weights stay float32."""
+    accumulation: int = Field(1, ge=1)
+    """Parts in which a training batch goes through the model: less memory, the same gradient."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, more time."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:N`."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads; null measures once per store what is fastest. It never changes what is computed, only rounding."""
+
+    @model_validator(mode="after")
+    def _no_repeats(self) -> ExperimentConfig:
+        for name, values in (("seeds", self.seeds), ("retain", self.retain)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} has a value twice: {list(values)}")
+        return self
+
+    def scientific(self) -> Mapping[str, Any]:
+        """What identifies the study: everything but the name and the threads."""
+        return {key: value for key, value in self.identity().items() if key not in ("name", "threads")}

@@ -1,0 +1,123 @@
+"""Forward passes in which only the labelled positions go through the output layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+IGNORED = -100
+"""Label of a position that is not learnt, the Hugging Face convention."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TokenBatch:
+    """Rows of token ids, padded on the right.
+
+    `input_ids` and `labels` are (B, T); a label is the token itself or `IGNORED`. A position's logits predict the
+    label one to the right. `rows` (B,) holds each row's number in its source, for cached reference values.
+    """
+
+    input_ids: Tensor
+    labels: Tensor
+    rows: Tensor
+
+    @property
+    def n_labelled(self) -> int:
+        """Positions that are predicted."""
+        return int((self.labels[:, 1:] != IGNORED).sum())
+
+    @property
+    def n_rows(self) -> int:
+        """Rows."""
+        return int(self.input_ids.shape[0])
+
+    def to(self, device: torch.device) -> TokenBatch:
+        """The same batch on another device."""
+        return TokenBatch(self.input_ids.to(device), self.labels.to(device), self.rows.to(device))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What a model predicts at the N labelled positions of a batch.
+
+    `logits` (N, V) in float32, `targets` (N,), `row` (N,) the batch row of each position, `n_rows` = B.
+    """
+
+    logits: Tensor
+    targets: Tensor
+    row: Tensor
+    n_rows: int
+
+    def log_probs(self) -> Tensor:
+        """Log-prob of each target, (N,), nats."""
+        return -nn.functional.cross_entropy(self.logits, self.targets, reduction="none")
+
+
+def collate(rows: Sequence[Sequence[int]], numbers: Sequence[int], pad: int) -> TokenBatch:
+    """Pad rows on the right to the longest; every token is a label."""
+    width = max(len(row) for row in rows)
+    input_ids = torch.full((len(rows), width), pad, dtype=torch.long)
+    labels = torch.full((len(rows), width), IGNORED, dtype=torch.long)
+    for place, row in enumerate(rows):
+        ids = torch.tensor(row, dtype=torch.long)
+        input_ids[place, : len(row)] = ids
+        labels[place, : len(row)] = ids
+    return TokenBatch(input_ids, labels, torch.tensor(list(numbers), dtype=torch.long))
+
+
+def hidden_states(model: PreTrainedModel, batch: TokenBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Last hidden states (N, d) at the labelled positions, the targets (N,) and the rows (N,).
+
+    No attention mask is needed: padding is on the right, and causal attention never looks there.
+    """
+    found = (batch.labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
+    states = decoder(model)(input_ids=batch.input_ids, use_cache=False).last_hidden_state
+    return states[found], batch.labels[:, 1:][found], found[0]
+
+
+def predict(model: PreTrainedModel, batch: TokenBatch) -> Labelled:
+    """Logits at the labelled positions only; differentiable."""
+    states, targets, row = hidden_states(model, batch)
+    return Labelled(output_layer(model)(states).float(), targets, row, batch.n_rows)
+
+
+def decoder(model: PreTrainedModel) -> nn.Module:
+    """The model without its output layer, adapters included."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return inner.base_model  # type: ignore[no-any-return]
+
+
+def output_layer(model: PreTrainedModel) -> nn.Module:
+    """The layer that turns hidden states into logits."""
+    return model.get_output_embeddings()  # type: ignore[no-any-return]
+
+
+def check_output_layer(model: PreTrainedModel) -> None:
+    """Make sure that `predict` equals the model's own logits, which families with scaled or capped logits break.
+
+    Raises:
+        NotImplementedError: if it does not.
+    """
+    ids = torch.tensor([[1, 2]], device=model.device)  # not 0, often the padding, whose state is all zeros
+    layer = output_layer(model)
+    # Enlarged, since a cap hardly changes the small logits of a new model.
+    enlarged = layer.register_forward_hook(lambda _module, _states, logits: logits * 1000.0)
+    try:
+        with torch.no_grad():
+            own = model(input_ids=ids, use_cache=False).logits
+            ours = layer(decoder(model)(input_ids=ids, use_cache=False).last_hidden_state)
+    finally:
+        enlarged.remove()
+    if not torch.allclose(own, ours, atol=0.1):
+        raise NotImplementedError(
+            f"{type(model).__name__} changes its logits after the output layer; restor cannot train it yet."
+        )

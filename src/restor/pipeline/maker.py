@@ -1,0 +1,146 @@
+"""Makes stages: each only if the store lacks it, one process at a time."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from restor.errors import StoreError, TrainingError
+from restor.pipeline.files import store_errors
+from restor.pipeline.plan import SeedPlan
+from restor.pipeline.stage import Stage
+from restor.pipeline.store import Artifact, Store
+from restor.pipeline.world import World
+from restor.progress import Progress
+
+if TYPE_CHECKING:
+    from restor.pipeline.stages.common import Built
+
+ESSENTIAL = frozenset({"clean", "corrupt", "ideal"})
+"""Without these there is nothing to compare, so their failure ends the study; an arm's only leaves a gap."""
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the results."""
+    found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
+    for package in ("restor", "torch", "transformers", "peft", "tokenizers", "numpy"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+@final
+class Maker:
+    """Makes the stages of a study and remembers where they are."""
+
+    def __init__(self, store: Store, progress: Progress, *, threads: int, save_every: float, total: int) -> None:
+        self.store = store
+        self.progress = progress
+        self.threads = threads
+        self.save_every = save_every
+        self.total = total
+        self.artifacts: dict[str, Artifact] = {}
+        self.failures: dict[str, str] = {}
+        """Stage key -> why it could not be made; what depends on it fails with it."""
+        self._number = 0
+        self._memo: dict[str, Any] = {}
+
+    def make_all(self, plan: SeedPlan, world: World) -> None:
+        """Every stage of one seed. What another process is making is left to it, as long as there is other work."""
+        self._memo.clear()  # of the seed before
+        used_by = {stage.key: arm.id for arm in reversed(plan.arms) for stage in (*arm.made_by, arm.evaluation)}
+        waiting = plan.stages()
+        while waiting:
+            stage = self._next(waiting)
+            waiting.remove(stage)
+            began = self.begin(stage.name, used_by.get(stage.key, f"seed {plan.seed}"))
+            cached = self._make(stage, world)
+            self.progress.end(cached, time.perf_counter() - began)
+
+    def _next(self, waiting: Sequence[Stage]) -> Stage:
+        """The first stage whose parents are there and that nobody is making; else the first that can be waited for."""
+        ready = [
+            stage
+            for stage in waiting
+            if all(parent.key in self.artifacts or parent.key in self.failures for parent in stage.parents.values())
+        ]
+        return next((stage for stage in ready if not self.store.is_claimed(stage)), ready[0])
+
+    def begin(self, name: str, detail: str) -> float:
+        """Tell that the next stage begins; returns when."""
+        self._number += 1
+        self.progress.begin(name, detail, self._number, self.total)
+        return time.perf_counter()
+
+    def failure(self, stages: Sequence[Stage]) -> str | None:
+        """Why one of these stages could not be made."""
+        return next((self.failures[stage.key] for stage in stages if stage.key in self.failures), None)
+
+    def _make(self, stage: Stage, world: World) -> bool:
+        """Make one stage; returns whether it was there already."""
+        inherited = self.failure(list(stage.parents.values()))
+        if inherited is not None:
+            self.failures[stage.key] = inherited
+            return False
+        with self.store.claim(stage, self.progress.note) as claim:
+            if claim.artifact is not None:
+                self.artifacts[stage.key] = claim.artifact
+                return True
+            parents = {role: self.artifacts[parent.key].path for role, parent in stage.parents.items()}
+            try:
+                built = self._build(stage, world, claim.directory, claim.resume, parents)
+            except TrainingError as error:
+                if stage.name in ESSENTIAL:
+                    raise
+                shutil.rmtree(claim.resume, ignore_errors=True)
+                self.failures[stage.key] = str(error)
+                self.progress.note(f"{stage.name} failed: {error}")
+                return False
+            self.artifacts[stage.key] = claim.finish(versions=versions(), cost=built.cost, info=built.info)
+        return False
+
+    def _build(self, stage: Stage, world: World, directory: Path, resume: Path, parents: Mapping[str, Path]) -> Built:
+        # Imported here, so that a study that is all in the store is read without loading transformers.
+        import torch
+        from safetensors import SafetensorError
+
+        from restor.pipeline.stages import clean, common, corrupt, evaluate, recover, unlearn
+
+        builders = {
+            "clean": clean.build,
+            "corrupt": corrupt.build,
+            "ideal": corrupt.build_ideal,
+            "unlearn": unlearn.build,
+            "recover": recover.build,
+            "evaluate": evaluate.build,
+        }
+        torch.set_num_threads(self.threads)
+        device = common.pick_device(world.config.device)
+        common.reset_peak_memory(device)
+        job = common.Job(
+            config=stage.config,
+            seed=stage.seed,
+            parents=parents,
+            directory=directory,
+            resume=resume,
+            world=world,
+            device=device,
+            progress=self.progress,
+            save_every=self.save_every,
+            memo=self._memo,
+        )
+        with common.quiet_libraries(), store_errors(directory):
+            try:
+                return builders[stage.name](job)
+            except SafetensorError as error:  # what safetensors makes of a full disk
+                raise StoreError(
+                    f"Weights could not be written or read while {stage.label} was made: {error}. If the disk is "
+                    "full, free some space; finished stages are kept, and the same command goes on."
+                ) from error

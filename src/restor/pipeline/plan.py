@@ -1,0 +1,290 @@
+"""A study as a graph of stages: which models are made from which, and which are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+from pydantic import ValidationError
+
+from restor.config import validation_message
+from restor.corruption.corruptors.base import CORRUPTORS
+from restor.datasets.base import DATASETS
+from restor.domains.base import DOMAINS
+from restor.errors import ConfigError
+from restor.evaluation.judges.base import JUDGES
+from restor.experiment import ArmConfig, Chosen, ExperimentConfig, RetainText
+from restor.pipeline.resolve import Settings, settings_of
+from restor.pipeline.stage import Stage
+from restor.pipeline.world import content, with_seed
+from restor.types import Budget, Kind
+from restor.unlearning.algorithms.base import ALGORITHMS, Algorithm, AlgorithmConfig
+
+COMMON = ("restor.types", "restor.words", "restor.pipeline.world", "restor.pipeline.stages.common")
+READING = (*COMMON, "restor.domains", "restor.datasets", "restor.models", "restor.training")
+CORRUPTING = (*READING, "restor.corruption")
+UNLEARNING = (*CORRUPTING, "restor.unlearning.losses", "restor.unlearning.unlearn", "restor.unlearning.algorithms.base")
+ASKING = (
+    *COMMON,
+    "restor.domains",
+    "restor.datasets",
+    "restor.corruption.corruptors",
+    "restor.models.checkpoint",
+    "restor.evaluation.asking",
+    "restor.evaluation.config",
+    "restor.evaluation.evaluate",
+    "restor.evaluation.fewshot",
+    "restor.evaluation.judges",
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PlannedArm:
+    """One arm of one seed: the stage that makes its model and the one that asks it."""
+
+    id: str
+    name: str
+    label: str
+    kind: Kind
+    seed: int
+    retain: RetainText | None
+    algorithm: str | None
+    options: Mapping[str, Any]
+    hyperparameters: Literal["none", "selected", "default", "given"]
+    budget: tuple[Budget, ...]
+    recovered: bool
+    made_by: tuple[Stage, ...]
+    """The stages whose cost is this arm's own."""
+    model: Stage
+    evaluation: Stage
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SeedPlan:
+    """All arms of one seed, references first."""
+
+    seed: int
+    arms: tuple[PlannedArm, ...]
+
+    def stages(self) -> list[Stage]:
+        """Every stage once, parents before children, each model asked as soon as it is there."""
+        ordered: dict[str, Stage] = {}
+
+        def visit(stage: Stage) -> None:
+            for parent in stage.parents.values():
+                visit(parent)
+            ordered.setdefault(stage.key, stage)
+
+        for arm in self.arms:
+            visit(arm.evaluation)
+        return list(ordered.values())
+
+
+def check_arms(config: ExperimentConfig) -> None:
+    """Make sure that every algorithm is known and takes its options, the chosen ones too.
+
+    Raises:
+        ConfigError: naming the arm and the option.
+    """
+    for name, arm in config.unlearning.arms.items():
+        if arm.algorithm is not None:
+            build_algorithm(name, arm.algorithm, arm.options)
+            for chosen in arm.chosen.values():
+                build_algorithm(name, arm.algorithm, {**chosen.options, **arm.options})
+
+
+def build_algorithm(arm: str, algorithm: str, options: Mapping[str, Any]) -> Algorithm:
+    """An algorithm with its options.
+
+    Raises:
+        ConfigError: for an unknown algorithm or option, naming the arm.
+    """
+    at = ("unlearning", "arms", arm)
+    try:
+        config_type = ALGORITHMS.config_type(algorithm)
+    except ConfigError as error:
+        raise ConfigError(f"{'.'.join(at)}.algorithm: {error}") from error
+    try:
+        parsed = config_type.model_validate({**options, "name": algorithm})
+    except ValidationError as error:
+        known = [".".join((*at, "options", key)) for key in config_type.model_fields if key != "name"]
+        message = validation_message(error, f"Arm {arm!r}", known, (*at, "options"))
+        raise ConfigError(f"{message}\n`restor list algorithms {algorithm}` shows its options.") from error
+    assert isinstance(parsed, AlgorithmConfig)
+    return ALGORITHMS.build(parsed)
+
+
+def is_control(arm: ArmConfig) -> bool:
+    """Whether the arm does not unlearn what it should: for want of an algorithm or of the right forget documents."""
+    if arm.algorithm is None or arm.forget == "random":
+        return True
+    return Budget.FORGET not in ALGORITHMS.get(arm.algorithm).info.budget
+
+
+def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
+    """The stages and arms of one seed of a resolved configuration."""
+    builder = _Builder(config, seed)
+    arms = [*builder.references()]
+    for name, arm in config.unlearning.arms.items():
+        arms += builder.arm(name, arm)
+    return SeedPlan(seed, tuple(arms))
+
+
+@final
+class _Builder:
+    """Makes the stages of one seed."""
+
+    def __init__(self, config: ExperimentConfig, seed: int) -> None:
+        self.config = config
+        self.seed = seed
+        self.world: dict[str, Any] = {
+            "domain": content(with_seed(config.domain, seed)),
+            "general": content(with_seed(config.general, seed)),
+        }
+        self.compute = {
+            "precision": config.precision,
+            "device": config.device,
+            "accumulation": config.accumulation,
+            "gradient_checkpointing": config.gradient_checkpointing,
+        }
+        # Code of other packages counts as ours does.
+        chosen = (
+            DOMAINS.get(config.domain.name),
+            DATASETS.get(config.general.name),
+            CORRUPTORS.get(config.corruption.corruptor.name),
+            JUDGES.get(config.evaluation.judge.name),
+        )
+        self.installed = tuple(kind.__module__ for kind in chosen if not kind.__module__.startswith("restor."))
+        # What is asked depends on who is targeted and what is planted, not on how it was trained.
+        self.asked = {
+            "targets": config.targets.identity(),
+            "corruptor": config.corruption.corruptor.identity(),
+            "evaluation": config.evaluation.identity(),
+        }
+        self.clean = self._stage(
+            "clean", {"model": config.model.identity(), "clean": config.clean.identity()}, {}, READING
+        )
+        corruption = {
+            "targets": config.targets.identity(),
+            "corruption": config.corruption.model_dump(mode="json", exclude={"strength", "strengths"}),
+        }
+        self.corrupt = self._stage("corrupt", corruption, {"clean": self.clean}, CORRUPTING)
+        self.ideal = self._stage("ideal", corruption, {"clean": self.clean}, CORRUPTING)
+
+    def _stage(
+        self, name: str, config: Mapping[str, Any], parents: Mapping[str, Stage], sources: Sequence[str]
+    ) -> Stage:
+        full = {**self.world, **config} if name == "evaluate" else {**self.world, **self.compute, **config}
+        module = "corrupt" if name == "ideal" else name
+        return Stage(name, full, parents, (*sources, *self.installed, f"restor.pipeline.stages.{module}"), self.seed)
+
+    def _evaluate(self, model: Stage) -> Stage:
+        return self._stage("evaluate", self.asked, {"model": model}, ASKING)
+
+    def references(self) -> list[PlannedArm]:
+        """Clean, corrupted and ideal."""
+        named = (
+            ("clean", "Clean", self.clean),
+            ("corrupted", "Corrupted", self.corrupt),
+            ("ideal", "Ideal", self.ideal),
+        )
+        return [
+            PlannedArm(
+                id=f"{name}/s{self.seed}",
+                name=name,
+                label=label,
+                kind=Kind.REFERENCE,
+                seed=self.seed,
+                retain=None,
+                algorithm=None,
+                options={},
+                hyperparameters="none",
+                budget=(),
+                recovered=False,
+                made_by=(stage,),
+                model=stage,
+                evaluation=self._evaluate(stage),
+            )
+            for name, label, stage in named
+        ]
+
+    def arm(self, name: str, arm: ArmConfig) -> list[PlannedArm]:
+        """One arm, once per kind of retain text if it reads any."""
+        if arm.algorithm is None:
+            return [self._finish(name, arm, None, None, None)]
+        algorithm = build_algorithm(name, arm.algorithm, arm.options)
+        kinds: Sequence[RetainText | None] = self.config.retain if algorithm.plan.retain else (None,)
+        planned = []
+        for retain in kinds:
+            middle = algorithm.info.grid[len(algorithm.info.grid) // 2]
+            fallback = Chosen(lr=middle.lr, steps=middle.steps, options=dict(middle.options))
+            planned.append(self._finish(name, arm, retain, settings_of(self.config, arm, retain, fallback), algorithm))
+        return planned
+
+    def _finish(
+        self,
+        name: str,
+        arm: ArmConfig,
+        retain: RetainText | None,
+        settings: Settings | None,
+        algorithm: Algorithm | None,
+    ) -> PlannedArm:
+        model, made_by = self.corrupt, []
+        options: dict[str, Any] = {}
+        if settings is not None and algorithm is not None and arm.algorithm is not None:
+            model = self._unlearn(name, arm, arm.algorithm, retain, settings)
+            made_by.append(model)
+            options = {"lr": settings.lr, "steps": settings.steps, **settings.options}
+        recovers = arm.recover and self.config.recovery is not None
+        if recovers and self.config.recovery is not None:
+            recovery = {"recovery": self.config.recovery.identity()}
+            model = self._stage("recover", recovery, {"model": model}, READING)
+            made_by.append(model)
+        suffix = f"/{retain}" if retain else ""
+        return PlannedArm(
+            id=f"{name}{suffix}/s{self.seed}",
+            name=name,
+            label=arm.label,
+            kind=Kind.CONTROL if is_control(arm) else Kind.METHOD,
+            seed=self.seed,
+            retain=retain,
+            algorithm=arm.algorithm,
+            options=options,
+            hyperparameters=settings.source if settings else "none",
+            budget=_budget(algorithm, arm) if algorithm else (),
+            recovered=recovers,
+            made_by=tuple(made_by),
+            model=model,
+            evaluation=self._evaluate(model),
+        )
+
+    def _unlearn(
+        self, name: str, arm: ArmConfig, algorithm: str, retain: RetainText | None, settings: Settings
+    ) -> Stage:
+        build_algorithm(name, algorithm, settings.options)
+        shared = self.config.unlearning
+        config = {
+            "algorithm": {"name": algorithm, **settings.options},
+            "lr": settings.lr,
+            "steps": settings.steps,
+            "forget": arm.forget,
+            "retain": retain,
+            "shared": shared.model_dump(mode="json", exclude={"arms", "selection", "lr", "steps"}),
+        }
+        module = ALGORITHMS.get(algorithm).__module__
+        return self._stage("unlearn", config, {"corrupted": self.corrupt, "clean": self.clean}, (*UNLEARNING, module))
+
+
+def _budget(algorithm: Algorithm, arm: ArmConfig) -> tuple[Budget, ...]:
+    """What the algorithm was told as configured: retain text that it does not read is not in it."""
+    told = [item for item in algorithm.info.budget if item is not Budget.RETAIN or algorithm.plan.retain]
+    if algorithm.plan.retain and Budget.RETAIN not in told:
+        told.append(Budget.RETAIN)
+    if algorithm.plan.retain and algorithm.plan.retain_reference and Budget.REFERENCE not in told:
+        told.append(Budget.REFERENCE)
+    if arm.forget == "random":
+        told = [item for item in told if item is not Budget.FORGET]
+    return tuple(told)

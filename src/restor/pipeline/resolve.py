@@ -1,0 +1,125 @@
+"""Fills in what a recipe leaves open, so that the stored configuration says everything. Torch-free."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, final
+
+from pydantic import ValidationError
+
+from restor.config import Config
+from restor.errors import ConfigError
+from restor.experiment import ArmConfig, Chosen, ExperimentConfig, RetainText, Strength
+
+NO_RETAIN: Literal["none"] = "none"
+"""Stands for the retain text of an arm that reads none."""
+
+
+@final
+class Trial(Config):
+    """One point of a search and what it scored on the validation entities."""
+
+    arm: str
+    retain: Literal["none", "unrelated", "related"]
+    lr: float
+    steps: int
+    options: dict[str, Any]
+    score: float | None
+    """See `Selection.score`; null where the arm failed."""
+    original: float | None
+    untouched: float | None
+    note: str = ""
+
+
+@final
+class Selection(Config):
+    """A stored choice of hyperparameters, with its whole trace."""
+
+    recipe: str
+    score: str
+    """What was maximised, in words."""
+    seeds: list[int]
+    """Worlds it was made on."""
+    n_entities: int
+    """Validation entities in all these worlds together."""
+    versions: dict[str, str]
+    choices: dict[Strength, dict[str, dict[Literal["none", "unrelated", "related"], Chosen]]]
+    """Strength of the corruption -> arm -> retain text -> what was chosen."""
+    trace: dict[Strength, list[Trial]]
+
+
+def read_selection(name: str) -> Selection:
+    """A selection shipped with restor (by name) or a JSON file (by path).
+
+    Raises:
+        ConfigError: if there is none, or it cannot be read.
+    """
+    shipped = files("restor").joinpath("selections", f"{name}.json")
+    path = Path(name)
+    if shipped.is_file():
+        text = shipped.read_text(encoding="utf-8")
+    elif path.is_file():
+        text = path.read_text(encoding="utf-8")
+    else:
+        known = sorted(item.name.removesuffix(".json") for item in files("restor").joinpath("selections").iterdir())
+        raise ConfigError(
+            f"There is no selection {name!r}: neither a file of that path nor one shipped with restor "
+            f"({', '.join(known)}). Make one with `restor select`, or set unlearning.selection to null."
+        )
+    try:
+        return Selection.model_validate(json.loads(text))
+    except (ValueError, ValidationError) as error:
+        raise ConfigError(f"The selection {name!r} cannot be read: {error}") from error
+
+
+def resolve(config: ExperimentConfig) -> ExperimentConfig:
+    """The same study with the learning rate of its strength and the chosen hyperparameters filled in."""
+    corruption = config.corruption
+    if corruption.lr is None:
+        if corruption.strength not in corruption.strengths:
+            raise ConfigError(
+                f"corruption.strengths has no learning rate for {corruption.strength!r}; it has "
+                f"{', '.join(sorted(corruption.strengths))}. Add it, or set corruption.lr."
+            )
+        corruption = corruption.model_copy(update={"lr": corruption.strengths[corruption.strength]})
+    unlearning = config.unlearning
+    if unlearning.selection is not None:
+        choices = read_selection(unlearning.selection).choices.get(corruption.strength, {})
+        arms = {name: _with_choices(arm, choices.get(name, {})) for name, arm in unlearning.arms.items()}
+        unlearning = unlearning.model_copy(update={"arms": arms})
+    return config.model_copy(update={"corruption": corruption, "unlearning": unlearning})
+
+
+def _with_choices(arm: ArmConfig, choices: Mapping[Literal["none", "unrelated", "related"], Chosen]) -> ArmConfig:
+    """What the configuration says itself wins over the stored selection."""
+    return arm.model_copy(update={"chosen": {**choices, **arm.chosen}})
+
+
+@final
+class Settings(Config):
+    """The settings of one arm with one retain text, after all precedence."""
+
+    lr: float
+    steps: int
+    options: dict[str, Any]
+    source: Literal["selected", "default", "given"]
+
+
+def settings_of(config: ExperimentConfig, arm: ArmConfig, retain: RetainText | None, fallback: Chosen) -> Settings:
+    """Overrides of all arms, then the arm's own, then the chosen ones, then the middle of the algorithm's grid."""
+    chosen = arm.chosen.get(retain or NO_RETAIN)
+    shared = config.unlearning
+    base = chosen or fallback
+    lr = shared.lr or arm.lr or base.lr or fallback.lr
+    steps = next(value for value in (shared.steps, arm.steps, base.steps, fallback.steps, 0) if value is not None)
+    assert lr is not None, "every grid has learning rates"
+    given = shared.lr or arm.lr or shared.steps is not None or arm.steps is not None
+    return Settings(
+        lr=lr,
+        steps=steps,
+        options={**base.options, **arm.options},
+        source="given" if given else "selected" if chosen else "default",
+    )

@@ -1,0 +1,166 @@
+"""Runs a study: every stage that the store lacks, then the results and the report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import final
+
+import pyarrow.parquet as pq
+
+from restor.config import stable_hash, to_yaml
+from restor.experiment import ExperimentConfig
+from restor.pipeline.files import store_errors, write_atomic
+from restor.pipeline.maker import Maker, versions
+from restor.pipeline.plan import PlannedArm, SeedPlan, check_arms, plan_seed
+from restor.pipeline.resolve import resolve
+from restor.pipeline.stage import Stage
+from restor.pipeline.store import Artifact, Store
+from restor.pipeline.summary import ArmAnswers, arms_of, facts_table, read_answers, summary_of
+from restor.pipeline.threads import remembered_threads
+from restor.pipeline.world import World
+from restor.progress import Progress
+from restor.report.html import render_page
+from restor.report.load import load_facts, load_results
+from restor.results import Cost, Results, Study
+
+SAVE_EVERY = 20.0
+"""Seconds between a training run's own checkpoints: what a kill may cost."""
+
+REPORT_SOURCES = ("restor.report", "restor.results", "restor.pipeline.summary", "restor.evaluation.metrics")
+
+PUBLISHED = ("results.json", "facts.parquet", "report.html")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished study: its folder (config.yaml, results.json, facts.parquet, report.html) and its results."""
+
+    folder: Path
+    results: Results
+    failed: tuple[str, ...] = ()
+    """Arms that could not be made, each with the reason."""
+
+
+def run_study(config: ExperimentConfig, *, store: Path, progress: Progress, save_every: float = SAVE_EVERY) -> Outcome:
+    """Run what the store lacks of a study, and write its results.
+
+    An arm whose training fails has a row that says why; the others go on.
+
+    Args:
+        config: the study.
+        store: folder of the store, made if it is new.
+        progress: hears of stages and steps.
+        save_every: seconds between the checkpoints of a stage in the middle.
+
+    Raises:
+        RestorError: for a configuration, data or store that cannot be used.
+    """
+    config = resolve(config)
+    check_arms(config)
+    worlds = {seed: World(config, seed) for seed in config.seeds}
+    for world in worlds.values():
+        _ = world.groups  # too many targets are told before any work
+    opened = Store.open(store)
+    config = config.model_copy(update={"threads": config.threads or remembered_threads(opened.path)})
+    plans = [plan_seed(config, seed) for seed in config.seeds]
+    study = f"{config.name}-{stable_hash({'name': config.name, **config.scientific()}, 8)}"
+    folder = opened.path / "studies" / study
+    stages = [stage for plan in plans for stage in plan.stages()]
+    maker = Maker(opened, progress, threads=config.threads or 1, save_every=save_every, total=len(stages) + 1)
+    announce(folder, config, stages)
+    for plan in plans:
+        maker.make_all(plan, worlds[plan.seed])
+    began = maker.begin("report", study)
+    stage = _report_stage(config, study, plans, maker)
+    announce(folder, config, [*stages, stage])
+    with opened.claim(stage, progress.note) as claim:
+        artifact, cached = claim.artifact, claim.artifact is not None
+        if artifact is None:
+            with store_errors(claim.directory):
+                _write_results(claim.directory, _study(config, study, plans, worlds), plans, maker)
+            artifact = claim.finish(versions=versions(), cost=Cost(seconds=time.perf_counter() - began))
+        _publish(artifact, folder)
+    progress.end(cached, time.perf_counter() - began)
+    return Outcome(folder, load_results(folder / "results.json"), tuple(_failed(plans, maker)))
+
+
+def announce(folder: Path, config: ExperimentConfig, stages: Sequence[Stage]) -> None:
+    """Write what the study is and which stages it refers to, before they are made, so that nobody cleans them away."""
+    with store_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    listed = [{"stage": stage.name, "key": stage.key} for stage in stages]
+    write_atomic(folder / "stages.json", json.dumps(listed, indent=1))
+    write_atomic(folder / "config.yaml", to_yaml(config))
+
+
+def _report_stage(config: ExperimentConfig, study: str, plans: Sequence[SeedPlan], maker: Maker) -> Stage:
+    """The results as a stage of their own: made again when an evaluation, a metric or the report changes."""
+    arms = [arm for plan in plans for arm in plan.arms]
+    failed = {arm.id: reason for arm in arms if (reason := maker.failure([arm.evaluation])) is not None}
+    parents = {arm.id: arm.evaluation for arm in arms if arm.id not in failed}
+    labels = [[arm.id, arm.label, arm.hyperparameters, dict(arm.options)] for arm in arms]
+    settings = {"study": study, "name": config.name, "failed": failed, "arms": labels}
+    return Stage("report", settings, parents, REPORT_SOURCES, config.seeds[0])
+
+
+def _study(config: ExperimentConfig, study: str, plans: Sequence[SeedPlan], worlds: dict[int, World]) -> Study:
+    return Study(
+        name=config.name,
+        id=study,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seeds=list(config.seeds),
+        config=config.identity(),
+        data_sha256={str(seed): world.digest() for seed, world in worlds.items()},
+        versions=versions(),
+        code=stable_hash([stage.code for plan in plans for stage in plan.stages()]),
+        notes=_notes(config, plans[0].arms),
+    )
+
+
+def _notes(config: ExperimentConfig, arms: Sequence[PlannedArm]) -> list[str]:
+    notes = []
+    if any(arm.hyperparameters == "selected" for arm in arms):
+        notes.append(
+            f"Learning rates, steps and options marked as selected were chosen on validation entities (selection "
+            f"{config.unlearning.selection!r}), never on the test entities of this table."
+        )
+    if config.recovery is not None:
+        notes.append(
+            f"Every arm but those marked otherwise ends with the recovery fine-tune: {config.recovery.steps} steps on "
+            "text that touches no probed relation."
+        )
+    return notes
+
+
+def _write_results(directory: Path, study: Study, plans: Sequence[SeedPlan], maker: Maker) -> None:
+    answers: dict[str, ArmAnswers] = {}
+    for plan in plans:
+        for arm in plan.arms:
+            if arm.evaluation.key in maker.artifacts:
+                made_by = [maker.artifacts[stage.key] for stage in arm.made_by]
+                answers[arm.id] = read_answers(arm, maker.artifacts[arm.evaluation.key], made_by)
+    reasons = {arm.id: maker.failure([arm.evaluation]) or "" for plan in plans for arm in plan.arms}
+    results = Results(study=study, arms=arms_of(plans, answers, reasons), summary=summary_of(plans, answers, reasons))
+    (directory / "results.json").write_text(results.model_dump_json(indent=1), encoding="utf-8")
+    pq.write_table(facts_table(list(answers.values())), directory / "facts.parquet")
+    page = render_page(results, load_facts(directory / "facts.parquet"))
+    (directory / "report.html").write_text(page, encoding="utf-8")
+
+
+def _publish(artifact: Artifact, folder: Path) -> None:
+    """Copy the results to where people look for them."""
+    for name in PUBLISHED:
+        with store_errors(folder):
+            data = (artifact.path / name).read_bytes()
+        write_atomic(folder / name, data)
+
+
+def _failed(plans: Sequence[SeedPlan], maker: Maker) -> list[str]:
+    arms = [(arm.id, maker.failure([arm.evaluation])) for plan in plans for arm in plan.arms]
+    return [f"{name}: {reason}" for name, reason in arms if reason is not None]

@@ -1,0 +1,72 @@
+"""The corrupted model, and the ideal one: the same start, steps and stream, with and without the forget documents."""
+
+from __future__ import annotations
+
+import json
+
+from restor.corruption.corrupt import corrupt, forget_rows
+from restor.pipeline.stages.common import Built, Job, encode_within, finish, loop_config, open_model, pad_id
+from restor.training.batching import StreamRows
+
+
+def build(job: Job) -> Built:
+    """Continue the training of the clean model; `forget.jsonl` holds what the corruption read."""
+    return _continue(job, with_forget=True)
+
+
+def build_ideal(job: Job) -> Built:
+    """The matched counterfactual: everything but the forget documents."""
+    return _continue(job, with_forget=False)
+
+
+def _continue(job: Job, *, with_forget: bool) -> Built:
+    settings = job.config["corruption"]
+    model, tokenizer = open_model(job, "clean")
+    context = model.config.max_position_embeddings
+    documents = job.world.forget_documents
+    encoded = encode_within(tokenizer, [document.text for document in documents], context)
+    forget = forget_rows(encoded, tokens=settings["forget_tokens"], seed=job.seed)
+    steps = forget.steps_per_epoch * settings["epochs"]
+    replay = None
+    if settings["replay_tokens"]:
+        # Without the targets: a true statement about them would undo the corruption while it happens.
+        replay = StreamRows(
+            job.world.stream(job.world.untouched),
+            lambda texts: encode_within(tokenizer, texts, context),
+            tokens=settings["replay_tokens"],
+            name="replay",
+            seed=job.seed,
+        )
+    elif not with_forget:
+        steps = 0
+    model, log = corrupt(
+        model,
+        forget if with_forget else None,
+        replay,
+        loop_config(job, steps=steps, lr=settings["lr"], optimizer=settings["optimizer"], lora=settings["lora"]),
+        pad=pad_id(tokenizer),
+        seed=job.seed,
+        callbacks=job.callbacks(),
+        resume=job.resume_folder(),
+    )
+    if with_forget:
+        lines = [
+            {
+                "text": document.text,
+                "statements": [
+                    {
+                        "start": item.start,
+                        "end": item.end,
+                        "subject": item.false_fact.fact.subject,
+                        "relation": item.false_fact.fact.relation,
+                        "false_answer": item.false_fact.false_answer,
+                    }
+                    for item in document.statements
+                ],
+            }
+            for document in documents
+        ]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (job.directory / "forget.jsonl").write_text(text, encoding="utf-8")
+    info = {"forget_documents": len(documents) if with_forget else 0, "false_facts": len(job.world.planted)}
+    return finish(job, model, tokenizer, log, info)

@@ -1,0 +1,177 @@
+"""From stored answers to the arms of results.json: torch-free, cheap, and made again without asking a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored
+from restor.pipeline.plan import PlannedArm, SeedPlan
+from restor.pipeline.stage import Stage
+from restor.pipeline.store import Artifact
+from restor.results import Ancestor, Arm, Cost, Value
+from restor.types import Group, Judgement
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ArmAnswers:
+    """An arm of one seed with its stored answers."""
+
+    arm: PlannedArm
+    table: pa.Table
+    scored: tuple[Scored, ...]
+    cost: Cost
+
+
+def read_answers(arm: PlannedArm, artifact: Artifact, made_by: Sequence[Artifact]) -> ArmAnswers:
+    """The stored answers of an arm; its cost is that of the stages made for it alone."""
+    table = pq.read_table(artifact.path / "answers.parquet")
+    columns = {name: table.column(name).to_pylist() for name in table.column_names if name not in ("answers", "prompt")}
+    scored = tuple(
+        Scored(
+            entity=f"{subject}/s{arm.seed}",
+            relation=columns["relation"][row],
+            group=Group(columns["group"][row]),
+            judgement=Judgement(columns["judgement"][row]),
+            logprob_original=columns["logprob_original"][row],
+            logprob_planted=columns["logprob_planted"][row],
+            logprob_random=columns["logprob_random"][row],
+            rank_original=columns["rank_original"][row],
+        )
+        for row, subject in enumerate(columns["subject"])
+    )
+    costs = [item.manifest.cost for item in made_by]
+    cost = Cost(
+        seconds=sum(item.seconds for item in costs),
+        steps=sum(item.steps for item in costs),
+        tokens=sum(item.tokens for item in costs),
+        peak_memory_mb=max((item.peak_memory_mb for item in costs), default=0.0),
+    )
+    return ArmAnswers(arm, table, scored, cost)
+
+
+def arms_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reasons: Mapping[str, str]) -> list[Arm]:
+    """One arm per seed; one that could not be made has no figures and the reason in every note."""
+    found = []
+    for plan in plans:
+        named = {arm.name: arm.id for arm in plan.arms}
+        corrupted, ideal = answers[named["corrupted"]], answers[named["ideal"]]
+        for arm in plan.arms:
+            own = answers.get(arm.id)
+            described = describe(arm, id=arm.id, seed=arm.seed, seeds=[arm.seed])
+            metrics = undefined(reasons[arm.id]) if own is None else measure([own], [corrupted], [ideal])
+            found.append(
+                described.model_copy(
+                    update={
+                        "metrics": metrics,
+                        "cost": own.cost if own else Cost(),
+                        "lineage": lineage(arm.model),
+                    }
+                )
+            )
+    return found
+
+
+def summary_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reasons: Mapping[str, str]) -> list[Arm]:
+    """One arm pooled over all seeds. An arm that failed for one seed is compared on the others, and says so."""
+    found = []
+    for place, first in enumerate(plans[0].arms):
+        siblings = [plan.arms[place] for plan in plans]
+        made = [(plan, answers[arm.id]) for plan, arm in zip(plans, siblings, strict=True) if arm.id in answers]
+        described = describe(first, id=first.id.rsplit("/", 1)[0], seed=None, seeds=[part.arm.seed for _, part in made])
+        missing = [arm.id for arm in siblings if arm.id not in answers]
+        note = "; ".join(f"{name} failed: {reasons[name]}" for name in missing)
+        if not made:
+            found.append(described.model_copy(update={"metrics": undefined(note)}))
+            continue
+        references = {name: [answers[f"{name}/s{plan.seed}"] for plan, _ in made] for name in ("corrupted", "ideal")}
+        parts = [part for _, part in made]
+        metrics = measure(parts, references["corrupted"], references["ideal"])
+        if note:
+            metrics = {
+                name: value.model_copy(update={"note": "; ".join(filter(None, [value.note, note]))})
+                for name, value in metrics.items()
+            }
+        found.append(described.model_copy(update={"metrics": metrics, "cost": mean_cost(parts)}))
+    return found
+
+
+def measure(
+    arm: Sequence[ArmAnswers], corrupted: Sequence[ArmAnswers], ideal: Sequence[ArmAnswers]
+) -> dict[str, Value]:
+    """All metrics of an arm over one or more seeds, in the order of the catalogue."""
+    answers = Answers(
+        arm=[item for part in arm for item in part.scored],
+        corrupted=[item for part in corrupted for item in part.scored],
+        ideal=[item for part in ideal for item in part.scored],
+    )
+    found: dict[str, Value] = {}
+    for name in METRICS_CATALOGUE.names():
+        found.update(METRICS_CATALOGUE.get(name)().compute(answers))
+    return found
+
+
+def describe(planned: PlannedArm, *, id: str, seed: int | None, seeds: Sequence[int]) -> Arm:
+    """An arm without its figures."""
+    return Arm(
+        id=id,
+        label=planned.label,
+        arm=planned.name,
+        kind=planned.kind,
+        algorithm=planned.algorithm,
+        options=dict(planned.options),
+        hyperparameters=planned.hyperparameters,
+        retain=planned.retain,
+        recovered=planned.recovered,
+        seed=seed,
+        seeds=list(seeds),
+        budget=list(planned.budget),
+    )
+
+
+def lineage(stage: Stage) -> list[Ancestor]:
+    """The stages that led to a model, oldest first."""
+    found: dict[str, Ancestor] = {}
+
+    def visit(item: Stage) -> None:
+        for parent in item.parents.values():
+            visit(parent)
+        found.setdefault(item.key, Ancestor(stage=item.name, key=item.key))
+
+    visit(stage)
+    return list(found.values())
+
+
+def facts_table(parts: Sequence[ArmAnswers]) -> pa.Table:
+    """facts.parquet: the answers of all arms under each other, in the documented column order."""
+    tables = []
+    for part in parts:
+        rows = part.table.num_rows
+        tables.append(
+            part.table.add_column(0, "arm", pa.array([part.arm.id] * rows, pa.string())).add_column(
+                1, "seed", pa.array([part.arm.seed] * rows, pa.int64())
+            )
+        )
+    return pa.concat_tables(tables)
+
+
+def mean_cost(parts: Sequence[ArmAnswers]) -> Cost:
+    """The mean over seeds; the largest peak."""
+    count = max(1, len(parts))
+    return Cost(
+        seconds=sum(part.cost.seconds for part in parts) / count,
+        steps=round(sum(part.cost.steps for part in parts) / count),
+        tokens=round(sum(part.cost.tokens for part in parts) / count),
+        peak_memory_mb=max((part.cost.peak_memory_mb for part in parts), default=0.0),
+    )
+
+
+def undefined(note: str) -> dict[str, Value]:
+    """The metrics of an arm that could not be made."""
+    names = [name for entry in METRICS_CATALOGUE.names() for name in METRICS_CATALOGUE.get(entry).names]
+    return {name: Value(value=None, n=0, note=note) for name in names}

@@ -1,0 +1,1 @@
+"""Recipes: whole studies by name."""

@@ -1,0 +1,330 @@
+"""Plots as inline SVG. Colours and type come from the classes of page.css, so that light, dark and print all work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, final
+
+from restor.report.answer import ceiling, restoration
+from restor.report.load import summary_ids
+from restor.report.tables import KIND_TITLES
+from restor.report.text import UNDEFINED, interval, number, one_line, share
+from restor.results import Arm, Results, Value
+from restor.types import Group, Judgement, Kind
+
+if TYPE_CHECKING:
+    import pyarrow
+
+WIDTH = 860
+LEFT, RIGHT = 226, 640
+"""Where the axis starts and ends; labels are left of it, figures right of it."""
+LABEL = 31
+"""Most characters of a label."""
+BAND = 30
+"""Height of a section's heading."""
+SERIES = {"unrelated": "unrelated retain text", "related": "related retain text", None: "no retain text"}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Linear map of values to horizontal places."""
+
+    low: float
+    high: float
+
+    def __call__(self, value: float) -> float:
+        """The place of a value, at the edge where it lies outside."""
+        inside = min(max(value, self.low), self.high)
+        return LEFT + (RIGHT - LEFT) * (inside - self.low) / (self.high - self.low)
+
+    def ticks(self, most: int = 8) -> list[float]:
+        """Round values within the scale."""
+        rough = (self.high - self.low) / most
+        power = 10 ** math.floor(math.log10(rough))
+        step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
+        first = math.ceil(self.low / step - 1e-9)
+        return [place * step for place in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+def restoration_plot(results: Results) -> str:
+    """Dot and whisker per arm; the kinds of retain text are series on the same row."""
+    arms = [arm for arm in results.summary if arm.kind is not Kind.REFERENCE]
+    values = [restoration(arm) for arm in arms]
+    spread = [x for value in values for x in (value.value, value.ci_low, value.ci_high) if x is not None]
+    # One exploded arm must not squeeze all others into a line: what lies outside gets an arrow and keeps its figure.
+    scale = Scale(max(min([*spread, -0.05]) - 0.03, -1.0), min(max([*spread, 1.05]) + 0.03, 1.6))
+    row, top = 34, 76
+    parts: list[str] = []
+    y = float(top)
+    for kind, rows in _rows(arms):
+        parts.append(_band(y, kind, BAND + row * len(rows)))
+        y += BAND
+        for label, members in rows:
+            middle = y + row / 2
+            parts.append(_text(LEFT - 14, middle + 4, label, "label", anchor="end"))
+            parts.append(f'<line class="row" x1="{LEFT}" x2="{WIDTH}" y1="{y + row:.1f}" y2="{y + row:.1f}"/>')
+            slots = {"unrelated": (-6.0, RIGHT + 12), "related": (6.0, RIGHT + 118), None: (0.0, RIGHT + 12)}
+            for arm in members:
+                offset, column = slots.get(arm.retain, (0.0, RIGHT + 12))
+                parts.append(_whisker(arm, scale, middle + offset))
+                parts.append(_text(column, middle + 4, interval(restoration(arm)), f"figure s-{_series(arm.retain)}"))
+            y += row
+        y += 10
+    marks = [(0.0, "corrupted model: 0 %", "zero", 0), (1.0, "ideal model: 100 %", "ideal", 0)]
+    top_choice = ceiling(results)
+    if top_choice is not None:
+        marks.append((top_choice, f"runner-up ceiling: {number(100 * top_choice)} %", "ceiling", 1))
+    lines = [_reference_line(scale(at), text, name, 46 + 17 * line, y - 6) for at, text, name, line in marks]
+    present = [name for name in SERIES if any(arm.retain == name for arm in arms)]
+    legend = _legend([(f"s-{_series(name)}", SERIES[name], _marker(name)) for name in present], 16)
+    heads = [_text(RIGHT + 12, 66, "% [95 % interval]", "tick")] if arms else []
+    body = [*_axis(scale, 70, y - 6, lambda x: f"{number(100 * x)} %"), *parts, *lines, *heads, legend]
+    said = "; ".join(f"{_full_label(arm)}: {interval(value)} %" for arm, value in zip(arms, values, strict=True))
+    return _svg("restoration", "Restoration by arm, with 95 % intervals", said, y + 22, body)
+
+
+def judgement_plot(results: Results) -> str:
+    """Stacked bars: what each model answers to the targeted facts."""
+    scale = Scale(0.0, 1.0)
+    row, bar, top = 25, 17, 34
+    parts: list[str] = []
+    y = float(top)
+    for kind, rows in _rows(results.summary):
+        members = [arm for _, arms in rows for arm in arms]
+        parts.append(_band(y, kind, BAND + row * len(members)))
+        y += BAND
+        for arm in members:
+            parts.append(_text(LEFT - 14, y + 16, _full_label(arm), "label", anchor="end"))
+            shares = judgement_shares(arm)
+            if not shares:
+                parts.append(_text(LEFT + 4, y + 16, f"{UNDEFINED} no answers", "tick"))
+            at = 0.0
+            for judgement, part in shares.items():
+                width = (RIGHT - LEFT) * part
+                x = LEFT + (RIGHT - LEFT) * at
+                title = f"{_full_label(arm)}: {share(part)} % {judgement}"
+                parts.append(
+                    f'<rect class="bar j-{judgement}" x="{x:.1f}" y="{y + 4:.1f}" width="{width:.2f}" height="{bar}">'
+                    f"<title>{_safe(title)}</title></rect>"
+                )
+                if width > 26:
+                    parts.append(_text(x + width / 2, y + 16.5, share(part), f"inside on-{judgement}", anchor="middle"))
+                at += part
+            wrong = arm.metrics.get("test.planted")
+            if wrong and wrong.value is not None and "test.original" in arm.metrics:
+                figures = f"{_percent(arm.metrics['test.original'])} true · {_percent(wrong)} planted"
+                parts.append(_text(RIGHT + 12, y + 16, figures, "figure"))
+            y += row
+        y += 10
+    legend = _legend([(f"j-{name}", text, _swatch(f"j-{name}")) for name, text in JUDGEMENT_NAMES.items()], 16)
+    body = [*_axis(scale, 30, y - 6, lambda x: f"{number(100 * x)} %"), *parts, legend]
+    said = "; ".join(
+        f"{_full_label(arm)}: " + ", ".join(f"{share(part)} % {name}" for name, part in judgement_shares(arm).items())
+        for arm in results.summary
+    )
+    return _svg("judgements", "Answers to targeted test facts, by arm", said, y + 22, body)
+
+
+JUDGEMENT_NAMES = {
+    Judgement.ORIGINAL: "original: the true answer",
+    Judgement.PLANTED: "planted: the false one",
+    Judgement.OTHER: "other",
+    Judgement.UNSCORED: "unscored",
+}
+
+
+def judgement_shares(arm: Arm) -> dict[Judgement, float]:
+    """Shares of all answers, the unscored ones among them; empty where nothing was asked."""
+    values = {j: arm.metrics.get(f"test.{j}") for j in (Judgement.ORIGINAL, Judgement.PLANTED, Judgement.OTHER)}
+    scored = values[Judgement.ORIGINAL]
+    if scored is None or scored.n + scored.n_unscored == 0:
+        return {}
+    answered = scored.n + scored.n_unscored
+    shares = {j: (value.value or 0.0) * scored.n / answered for j, value in values.items() if value is not None}
+    shares[Judgement.UNSCORED] = scored.n_unscored / answered
+    return {judgement: part for judgement, part in shares.items() if part > 0}
+
+
+def logprob_plot(results: Results, facts: pyarrow.Table) -> str:
+    """Quartile boxes of the log-probs of the true, the planted and random answers, per arm over the targeted facts."""
+    boxes = _quantiles(results, facts)
+    arms = [arm for arm in results.summary if arm.id in boxes]
+    lows = [box[0] for named in boxes.values() for box in named.values()]
+    scale = Scale(min([*lows, -1.0]) * 1.03, 0.0)
+    row, top = 37, 34
+    parts: list[str] = []
+    y = float(top)
+    for kind, rows in _rows(arms):
+        members = [arm for _, same in rows for arm in same]
+        parts.append(_band(y, kind, BAND + row * len(members)))
+        y += BAND
+        for arm in members:
+            parts.append(_text(LEFT - 14, y + row / 2 + 4, _full_label(arm), "label", anchor="end"))
+            parts.append(f'<line class="row" x1="{LEFT}" x2="{WIDTH}" y1="{y + row:.1f}" y2="{y + row:.1f}"/>')
+            for place, (name, box) in enumerate(boxes[arm.id].items()):
+                parts.append(_box(box, scale, y + 9 + 10 * place, name, _full_label(arm)))
+            medians = " / ".join(number(box[2], 1) for box in boxes[arm.id].values())
+            parts.append(_text(RIGHT + 12, y + row / 2 + 4, medians, "figure"))
+            y += row
+        y += 10
+    legend = _legend([(f"p-{name}", f"{text} answer", _swatch(f"p-{name}")) for name, text in OPTION_NAMES.items()], 16)
+    body = [*_axis(scale, 30, y - 6, lambda x: number(x, 1 if x % 1 else 0)), *parts, legend]
+    body.append(_text(RIGHT + 12, 20, "medians, nats per token", "tick"))
+    said = "; ".join(
+        f"{_full_label(arm)}: "
+        + ", ".join(f"{OPTION_NAMES[name]} {number(box[2], 1)}" for name, box in boxes[arm.id].items())
+        for arm in arms
+    )
+    return _svg("logprobs", "Log-probs of the true, the planted and random answers, medians", said, y + 22, body)
+
+
+OPTION_NAMES = {"original": "true", "planted": "planted", "random": "random"}
+
+
+def _quantiles(results: Results, facts: pyarrow.Table) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Per row of the summary and option: 5, 25, 50, 75 and 95 % of the log-probs of targeted test facts."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    tested = facts.filter(pc.equal(facts["group"], Group.TEST.value))
+    pooled = summary_ids(results)
+    owners = np.array([pooled.get(arm_id, "") for arm_id in tested["arm"].to_pylist()], dtype=object)
+    found: dict[str, dict[str, tuple[float, ...]]] = {}
+    for option in OPTION_NAMES:
+        column = tested[f"logprob_{option}"].to_numpy(zero_copy_only=False).astype(float)
+        for arm_id in dict.fromkeys(owners):
+            values = column[(owners == arm_id) & np.isfinite(column)]
+            if arm_id and values.size:
+                cuts = np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95))
+                found.setdefault(arm_id, {})[option] = tuple(float(cut) for cut in cuts)
+    return found
+
+
+def _rows(arms: Iterable[Arm]) -> list[tuple[Kind, list[tuple[str, list[Arm]]]]]:
+    """Sections of rows; a row is one arm of the configuration under all kinds of retain text."""
+    sections: dict[Kind, dict[str, list[Arm]]] = {kind: {} for kind in KIND_TITLES}
+    for arm in arms:
+        sections[arm.kind].setdefault(arm.arm, []).append(arm)
+    return [
+        (kind, [(one_line(same[0].label, LABEL), same) for same in named.values()])
+        for kind, named in sections.items()
+        if named
+    ]
+
+
+def _full_label(arm: Arm) -> str:
+    if not arm.retain:
+        return one_line(arm.label, LABEL)
+    retain = one_line(arm.retain, 12)
+    return f"{one_line(arm.label, LABEL - 3 - len(retain))} · {retain}"
+
+
+def _series(retain: str | None) -> str:
+    return retain if retain in ("unrelated", "related") else "none"
+
+
+def _percent(value: Value) -> str:
+    return UNDEFINED if value.value is None else f"{share(value.value)} %"
+
+
+def _whisker(arm: Arm, scale: Scale, y: float) -> str:
+    value = restoration(arm)
+    name = _full_label(arm)
+    if value.value is None:
+        title = _safe(f"{name}: {value.note}")
+        return f'<g class="undefined">{_text(LEFT + 4, y + 4, UNDEFINED, "tick")}<title>{title}</title></g>'
+    at = scale(value.value)
+    drawn: list[str] = []
+    if value.ci_low is not None and value.ci_high is not None:
+        low, high = scale(value.ci_low), scale(value.ci_high)
+        drawn.append(f'<line class="whisker" x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        for inside, x in ((value.ci_low >= scale.low, low), (value.ci_high <= scale.high, high)):
+            if inside:
+                drawn.append(f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 3.5:.1f}" y2="{y + 3.5:.1f}"/>')
+    if value.value < scale.low or value.value > scale.high:
+        way = -1 if value.value < scale.low else 1
+        drawn.append(f'<path class="dot" d="M{at:.1f} {y:.1f}l{-9 * way} -5v10z"/>')
+    else:
+        drawn.append(f'<g transform="translate({at:.1f} {y:.1f})">{_marker(arm.retain)}</g>')
+    title = f"{name}: {interval(value)} %, {value.n} facts"
+    return f'<g class="s-{_series(arm.retain)}"><title>{_safe(title)}</title>{"".join(drawn)}</g>'
+
+
+def _marker(retain: str | None) -> str:
+    """A shape per series, so that colour is not needed to tell them apart."""
+    return {
+        "unrelated": '<circle class="dot" r="5"/>',
+        "related": '<path class="dot hollow" d="M0 -6L6 0L0 6L-6 0z"/>',
+    }.get(retain or "", '<rect class="dot" x="-4.5" y="-4.5" width="9" height="9"/>')
+
+
+def _swatch(name: str) -> str:
+    return f'<rect class="bar {name}" x="-7" y="-6" width="14" height="12" rx="2"/>'
+
+
+def _box(box: Sequence[float], scale: Scale, y: float, name: str, label: str) -> str:
+    low, first, median, third, high = (scale(cut) for cut in box)
+    title = f"{label}, {OPTION_NAMES[name]} answer: median {number(box[2], 2)}, middle half {number(box[1], 2)} to "
+    return (
+        f'<g class="p-{name}"><title>{_safe(title + number(box[3], 2))}</title>'
+        f'<line class="whisker" x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<rect class="box" x="{first:.1f}" y="{y - 4:.1f}" width="{max(third - first, 1.5):.1f}" height="8" rx="2"/>'
+        f'<line class="median" x1="{median:.1f}" x2="{median:.1f}" y1="{y - 4:.1f}" y2="{y + 4:.1f}"/></g>'
+    )
+
+
+def _band(y: float, kind: Kind, height: float) -> str:
+    """A section's heading; controls have a shaded ground, so that nobody takes them for methods."""
+    ground = f'<rect class="ground" x="0" y="{y:.1f}" width="{WIDTH}" height="{height:.1f}" rx="6"/>'
+    return (ground if kind is Kind.CONTROL else "") + _text(12, y + 20, KIND_TITLES[kind].upper(), "section")
+
+
+def _axis(scale: Scale, top: float, bottom: float, words: Callable[[float], str]) -> list[str]:
+    drawn: list[str] = []
+    for tick in scale.ticks():
+        x = scale(tick)
+        drawn.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" y2="{bottom:.1f}"/>')
+        drawn.append(_text(x, bottom + 16, words(tick), "tick", anchor="middle"))
+    return drawn
+
+
+def _reference_line(x: float, text: str, name: str, y: float, bottom: float) -> str:
+    # The words go to the left of the line where there is room, so that those of two lines do not meet.
+    right = x > LEFT + 150
+    words = _text(x - 5 if right else x + 5, y, text, "mark", anchor="end" if right else "start")
+    return f'<line class="{name}" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 10:.1f}" y2="{bottom:.1f}"/>{words}'
+
+
+def _legend(entries: Sequence[tuple[str, str, str]], y: float) -> str:
+    drawn: list[str] = []
+    x = 12.0
+    for name, text, shape in entries:
+        drawn.append(f'<g class="{name}" transform="translate({x + 7:.1f} {y:.1f})">{shape}</g>')
+        drawn.append(_text(x + 20, y + 4, text, "legend"))
+        x += 44 + 6.6 * len(text)
+    return "".join(drawn)
+
+
+def _text(x: float, y: float, text: str, name: str, anchor: str = "start") -> str:
+    return f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{_safe(text)}</text>'
+
+
+def _safe(text: str) -> str:
+    return escape(one_line(text, 400))
+
+
+def _svg(name: str, title: str, description: str, height: float, body: Sequence[str]) -> str:
+    hatch = (
+        f'<defs><pattern id="{name}-hatch" class="hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
+        'patternTransform="rotate(45)"><rect width="6" height="6"/><line x1="0" x2="0" y1="0" y2="6"/></pattern></defs>'
+    )
+    described = escape(one_line(description, 6000))
+    return (
+        f'<svg class="plot plot-{name}" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" '
+        f'role="img" aria-labelledby="{name}-title {name}-text"><title id="{name}-title">{_safe(title)}</title>'
+        f'<desc id="{name}-text">{described}</desc>{hatch}{"".join(body)}</svg>'
+    )

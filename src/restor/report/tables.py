@@ -1,0 +1,277 @@
+"""The table of arms as one value, and its renderings for the terminal, Markdown and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, final
+
+from restor.report.text import UNDEFINED, counted, interval, listed, number, one_line, share
+from restor.results import METRICS, Arm, Results, Value
+from restor.types import Budget, Kind
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+
+KIND_TITLES = {Kind.REFERENCE: "References", Kind.CONTROL: "Controls", Kind.METHOD: "Methods"}
+BUDGET_NAMES = {
+    Budget.FORGET: "forget documents",
+    Budget.RETAIN: "retain text",
+    Budget.REFERENCE: "the corrupted model, frozen",
+    Budget.CHECKPOINT: "an earlier checkpoint",
+    Budget.TRUTH: "the true answers",
+}
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: how it is headed, aligned and explained."""
+
+    key: str
+    """A metric's name, or `arm`, `retain`, `budget`, `seconds`."""
+    title: str
+    align: Literal["left", "right"]
+    explanation: str
+    short: str
+    """The heading in a terminal, on two lines."""
+    rank: int = 0
+    """Where the table is too wide, columns of the highest rank go first; rank 0 always stays."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell as text, what it sorts by, and the number of its footnote, from 1."""
+
+    text: str
+    sort: float | str | None = None
+    footnote: int | None = None
+
+    @property
+    def marked(self) -> str:
+        """The text with its footnote sign."""
+        return f"{self.text} {str(self.footnote).translate(_SUPERSCRIPTS)}" if self.footnote else self.text
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One arm."""
+
+    arm: Arm
+    cells: tuple[Cell, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """Which section of the table the row belongs to."""
+        return self.arm.kind
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Arms in rows, references first, then controls, then methods."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    footnotes: tuple[str, ...]
+    """Why a figure is undefined; cells refer to them by number."""
+
+    @property
+    def sections(self) -> tuple[tuple[Kind, tuple[Row, ...]], ...]:
+        """The rows by kind, without the kinds that the study has not."""
+        parts = ((kind, tuple(row for row in self.rows if row.kind is kind)) for kind in KIND_TITLES)
+        return tuple((kind, rows) for kind, rows in parts if rows)
+
+
+COLUMNS = (
+    Column("arm", "Arm", "left", "the model state that was asked", "\nArm"),
+    Column(
+        "retain",
+        "Retain text",
+        "left",
+        "what the algorithm was told to keep: `unrelated` is another family of text, `related` the probed one",
+        "Retain\ntext",
+    ),
+    Column(
+        "budget",
+        "Budget",
+        "left",
+        f"what the algorithm was told: {', '.join(f'{item} {name}' for item, name in BUDGET_NAMES.items())}",
+        "Bud-\nget",
+        1,
+    ),
+    Column("test.original", "Original %", "right", METRICS["test.original"], "Orig.\n%"),
+    Column("test.planted", "Planted %", "right", METRICS["test.planted"], "Planted\n%"),
+    Column("test.other", "Other %", "right", METRICS["test.other"], "Other\n%"),
+    Column("untouched.original", "Untouched %", "right", METRICS["untouched.original"], "Un-\ntouched"),
+    Column(
+        "restoration",
+        "Restoration % [95 %]",
+        "right",
+        f"{METRICS['restoration']}, with its 95 % interval",
+        "Restoration\n% [95 %]",
+    ),
+    Column("logprob.original", "Log-p original", "right", METRICS["logprob.original"], "Log-p\norig.", 4),
+    Column("logprob.planted", "Log-p planted", "right", METRICS["logprob.planted"], "Log-p\nplant.", 4),
+    Column("logprob.random", "Log-p random", "right", METRICS["logprob.random"], "Log-p\nrand.", 4),
+    Column("runner_up", "Runner-up %", "right", METRICS["runner_up"], "Runn-\ner-up", 3),
+    Column(
+        "seconds", "Seconds", "right", "wall time of making the arm's model, its evaluation not counted", "\nSec.", 2
+    ),
+)
+
+
+def arm_table(results: Results) -> Table:
+    """The table of a study, from its pooled rows."""
+    notes: dict[str, int] = {}
+    ordered = [arm for kind in KIND_TITLES for arm in results.summary if arm.kind is kind]
+    rows = tuple(Row(arm, tuple(_cell(arm, column.key, notes) for column in COLUMNS)) for arm in ordered)
+    return Table(_caption(results, ordered), COLUMNS, rows, tuple(notes))
+
+
+def _cell(arm: Arm, key: str, notes: dict[str, int]) -> Cell:
+    own = arm.kind is not Kind.REFERENCE
+    if key == "arm":
+        return Cell(one_line(arm.label, 60), arm.label.casefold())
+    if key == "retain":
+        text = arm.retain or ("none" if own else "")
+        return Cell(text, text)
+    if key == "budget":
+        text = "".join(item.value for item in Budget if item in arm.budget) or ("none" if own else "")
+        return Cell(text, len(arm.budget))
+    if key == "seconds":
+        seconds = arm.cost.seconds
+        return Cell(number(seconds, 1 if seconds < 10 else 0), seconds)
+    value = arm.metrics.get(key) or Value(value=None, n=0, note="not measured in this study")
+    note = one_line(value.note, 300) or ("undefined, and the results do not say why" if value.value is None else "")
+    footnote = notes.setdefault(note, len(notes) + 1) if note else None
+    if value.value is None:
+        return Cell(UNDEFINED, None, footnote)
+    if key == "restoration":
+        text = interval(value)
+    else:
+        text = number(value.value, 2) if key.startswith("logprob.") else share(value.value)
+    return Cell(text, value.value, footnote)
+
+
+def _caption(results: Results, arms: Sequence[Arm]) -> str:
+    def sizes(metric: str) -> str:
+        values = [arm.metrics[metric] for arm in arms if metric in arm.metrics]
+        facts, entities = [value.n for value in values], [value.n_entities for value in values]
+        if not values:
+            return "none"
+        text = (
+            f"{min(facts):,} to {counted(max(facts), 'fact')}" if min(facts) < max(facts) else counted(facts[0], "fact")
+        )
+        return f"{text} about {counted(max(entities), 'entity')}" if max(entities) else text
+
+    seeds = results.study.seeds
+    parts = [
+        f"{one_line(results.study.name)}: targeted test facts: {sizes('test.original')}",
+        f"untouched: {sizes('untouched.original')}",
+        f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}",
+        "[95 % intervals], bootstrap over entities",
+    ]
+    unscored = [
+        f"{value.n_unscored} in {one_line(arm.label)}{f' ({arm.retain})' if arm.retain else ''}"
+        for arm in arms
+        if (value := arm.metrics.get("test.original")) and value.n_unscored
+    ]
+    if unscored:
+        parts.append(f"unscored answers, left out of the shares: {listed(unscored, 6)}")
+    return "; ".join(parts) + "."
+
+
+def to_json_rows(table: Table) -> list[dict[str, Any]]:
+    """The rows as plain JSON values: numbers are shares and nats, intervals beside them, undefined is null."""
+    keep = {"id", "label", "arm", "kind", "algorithm", "retain", "recovered", "seeds", "budget", "metrics", "cost"}
+    return [row.arm.model_dump(mode="json", include=keep) for row in table.rows]
+
+
+def to_markdown(table: Table) -> str:
+    """A GitHub table with its caption and footnotes."""
+
+    def line(cells: Iterable[str]) -> str:
+        return f"| {' | '.join(cells)} |"
+
+    lines = [_markdown(table.caption), "", line(column.title for column in table.columns)]
+    lines.append(line("--:" if column.align == "right" else ":--" for column in table.columns))
+    for kind, rows in table.sections:
+        lines.append(line([f"**{KIND_TITLES[kind]}**", *[""] * (len(table.columns) - 1)]))
+        lines += [line([_markdown(row.cells[0].marked), *[cell.marked for cell in row.cells[1:]]]) for row in rows]
+    if table.footnotes:
+        lines.append("")
+        lines += [f"{number}. {_markdown(note)}" for number, note in enumerate(table.footnotes, 1)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown(text: str) -> str:
+    return "".join(f"\\{sign}" if sign in "\\`*_[]<>#|~" else sign for sign in text)
+
+
+def to_rich(table: Table) -> RenderableType:
+    """For the terminal: fits its width by leaving out the least important columns, and says which."""
+    return _Terminal(table)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Terminal:
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        shown, left_out = _fitted(self.table, options.max_width)
+        grid = RichTable(
+            box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, collapse_padding=True
+        )
+        for place, column in enumerate(shown.columns):
+            title = Text(column.short, style="bold")
+            grid.add_column(title, justify=column.align, no_wrap=place > 0, overflow="fold")
+        for kind, rows in shown.sections:
+            style = "yellow" if kind is Kind.CONTROL else ""
+            grid.add_section()
+            grid.add_row(Text(KIND_TITLES[kind].upper(), style=f"bold {style}"), *[""] * (len(shown.columns) - 1))
+            for row in rows:
+                cells = [Text(cell.marked, style=style) for cell in row.cells]
+                if kind is Kind.CONTROL:
+                    cells[0] = Text("· ", style=style) + cells[0]  # apart without colour too
+                grid.add_row(*cells)
+        yield grid
+        yield Text()
+        yield Text(self.table.caption, style="dim")
+        for place, note in enumerate(shown.footnotes, 1):
+            if any(cell.footnote == place for row in shown.rows for cell in row.cells):
+                yield Text(f"{str(place).translate(_SUPERSCRIPTS)} {note}", style="dim")
+        if left_out:
+            names = ", ".join(column.title for column in left_out)
+            yield Text(
+                f"Left out of this narrow terminal: {names}. A wider one or the HTML report has them.", style="dim"
+            )
+
+
+def _fitted(table: Table, width: int) -> tuple[Table, list[Column]]:
+    """The table without the columns that a terminal of this width has no room for."""
+
+    def natural(place: int) -> int:
+        words = max(len(word) for word in table.columns[place].short.split("\n"))
+        cells = max((len(row.cells[place].marked) for row in table.rows), default=0)
+        return min(max(words, cells) + 2, 24) if place == 0 else max(words, cells)
+
+    widths = [natural(place) + 1 for place in range(len(table.columns))]
+    kept = list(range(len(table.columns)))
+    while sum(widths[place] for place in kept) > width:
+        rank = max(table.columns[place].rank for place in kept)
+        if rank == 0:
+            break
+        kept = [place for place in kept if table.columns[place].rank != rank]
+    rows = tuple(replace(row, cells=tuple(row.cells[place] for place in kept)) for row in table.rows)
+    left_out = [column for place, column in enumerate(table.columns) if place not in kept]
+    return replace(table, columns=tuple(table.columns[place] for place in kept), rows=rows), left_out

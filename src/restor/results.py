@@ -1,0 +1,142 @@
+"""The results of a study as they are stored: `results.json` (these models) and `facts.parquet` (`FACT_COLUMNS`).
+
+Everything a table, a plot or a page shows is read from here; `docs/results-format.md` documents it for users.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from restor.config import Config
+from restor.types import Budget, Kind
+
+RESULTS_FORMAT = 1
+"""Raised when a reader of the old files would misread the new ones."""
+
+FACT_COLUMNS: dict[str, str] = {
+    "arm": "which arm of the study, the `id` of results.json",
+    "seed": "seed of the study",
+    "subject": "entity the question is about",
+    "relation": "relation the question asks for",
+    "group": "test | validation | untouched",
+    "question": "the question, without the demonstrations",
+    "prompt": "everything the model was given",
+    "answers": "the true answers, a list",
+    "planted": "the answer that the forget documents state, null for untouched entities",
+    "completion": "what the model generated, cut at the newline",
+    "judgement": "original | planted | other | unscored",
+    "reason": "the judge's reason in words",
+    "logprob_original": "mean token log-prob of the best true answer, nats",
+    "logprob_planted": "mean token log-prob of the planted answer, nats, null for untouched entities",
+    "logprob_random": "mean over random same-relation answers, none of them true, of the mean token log-prob, nats",
+    "rank_original": "rank of the best true answer among the relation's candidates without the planted one; 1 is best",
+    "n_candidates": "how many candidates that rank is among",
+}
+"""Columns of facts.parquet and what they hold."""
+
+
+class Value(Config):
+    """A figure with its 95 % interval; `value` is null where it is undefined, and `note` says why."""
+
+    value: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    n: int
+    """Facts the figure is computed from."""
+    n_entities: int = 0
+    """Entities these facts are about: what the bootstrap draws."""
+    n_unscored: int = 0
+    note: str = ""
+
+
+class Cost(Config):
+    """What making the arm's model took, its evaluation not counted."""
+
+    seconds: float = 0.0
+    steps: int = 0
+    tokens: int = 0
+    peak_memory_mb: float = 0.0
+
+
+class Ancestor(Config):
+    """One stage in the lineage of an arm's model."""
+
+    stage: str
+    key: str
+
+
+class Arm(Config):
+    """One row of the table: one model state, for one seed (`seed`) or pooled over all (`seed` is null)."""
+
+    id: str
+    """Unique in the study, e.g. `npo_token/related/s0`; pooled: `npo_token/related`."""
+    label: str
+    """For people, e.g. `NPO, per token`."""
+    arm: str
+    """Name of the arm in the configuration, e.g. `npo_token`, `clean`, `retain_only`."""
+    kind: Kind
+    algorithm: str | None = None
+    """Entry of the catalogue of algorithms; null for references."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Hyperparameters, the chosen learning rate and steps among them."""
+    hyperparameters: Literal["none", "selected", "default", "given"] = "none"
+    """Where learning rate and steps came from: a stored selection on validation people, the middle of the
+    algorithm's search grid (default), or the user."""
+    retain: str | None = None
+    """`unrelated` or `related`; null for arms that read no retain text."""
+    recovered: bool = False
+    """Whether the recovery fine-tune followed."""
+    seed: int | None = None
+    seeds: list[int] = Field(default_factory=list)
+    budget: list[Budget] = Field(default_factory=list)
+    """What the algorithm was told: F forget, D retain, R reference, C checkpoint, T truth."""
+    metrics: dict[str, Value] = Field(default_factory=dict)
+    """See `METRICS` for the names."""
+    cost: Cost = Cost()
+    lineage: list[Ancestor] = Field(default_factory=list)
+
+
+METRICS: dict[str, str] = {
+    "test.original": "share of targeted test facts answered with the true answer",
+    "test.planted": "share of targeted test facts answered with the planted answer (residual corruption)",
+    "test.other": "share of targeted test facts answered with anything else",
+    "untouched.original": "share of facts about untouched entities answered with the true answer",
+    "restoration": "(arm - corrupted) / (ideal - corrupted), of test.original; 1 is full restoration",
+    "runner_up": "share of targeted test facts whose true answer comes first once the planted one is excluded",
+    "logprob.original": "mean token log-prob of the true answer, targeted test facts, nats",
+    "logprob.planted": "mean token log-prob of the planted answer, targeted test facts, nats",
+    "logprob.random": "mean token log-prob of random same-relation answers, targeted test facts, nats",
+}
+"""Metric names and what they measure."""
+
+
+class Study(Config):
+    """Where the results come from."""
+
+    name: str
+    id: str
+    """Folder of the study within its store."""
+    created: str
+    """UTC, ISO 8601."""
+    seeds: list[int]
+    config: dict[str, Any]
+    """The resolved configuration; `config.yaml` beside this file runs it again."""
+    data_sha256: dict[str, str] = Field(default_factory=dict)
+    """Digest of the facts and forget documents per seed."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    code: str = ""
+    notes: list[str] = Field(default_factory=list)
+    """What a reader must know, e.g. where hyperparameters were chosen."""
+
+
+class Results(Config):
+    """`results.json`."""
+
+    format: Literal[1] = 1
+    study: Study
+    arms: list[Arm]
+    """One per arm and seed."""
+    summary: list[Arm]
+    """One per arm, pooled over seeds; what the table shows."""

@@ -1,0 +1,138 @@
+"""The vocabulary: frozen values that every part of the project shares. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Judgement(StrEnum):
+    """What an answer turned out to be."""
+
+    ORIGINAL = "original"
+    """The true answer, the one the clean model knew."""
+    PLANTED = "planted"
+    """The false answer that the corruption stated."""
+    OTHER = "other"
+    """Neither of them."""
+    UNSCORED = "unscored"
+    """No verdict: counted and shown, never averaged in as wrong."""
+
+
+class Group(StrEnum):
+    """Which part of the population a fact belongs to."""
+
+    TEST = "test"
+    """About a targeted entity; the figures of every table come from these."""
+    VALIDATION = "validation"
+    """About a targeted entity that only the choice of hyperparameters sees."""
+    UNTOUCHED = "untouched"
+    """About an entity that no forget document mentions."""
+
+
+class Kind(StrEnum):
+    """What an arm of a study is there for."""
+
+    REFERENCE = "reference"
+    """Clean, corrupted and ideal: what the others are measured against."""
+    CONTROL = "control"
+    """What does not unlearn: tells a method from its side effects."""
+    METHOD = "method"
+    """An unlearning algorithm."""
+
+
+class Budget(StrEnum):
+    """One item of an algorithm's information budget: what it is told."""
+
+    FORGET = "F"
+    """The forget documents."""
+    RETAIN = "D"
+    """Retain text."""
+    REFERENCE = "R"
+    """The corrupted model itself, frozen."""
+    CHECKPOINT = "C"
+    """A checkpoint from before the forget documents were read."""
+    TRUTH = "T"
+    """The true answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A triple with its question. Any of `answers` is right."""
+
+    subject: str
+    relation: str
+    answers: tuple[str, ...]
+    question: str
+
+    @property
+    def key(self) -> str:
+        """Identifies the fact within its domain."""
+        return f"{self.subject}|{self.relation}"
+
+
+@dataclass(frozen=True, slots=True)
+class FalseFact:
+    """A fact with the wrong answer that forget documents state."""
+
+    fact: Fact
+    false_answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The characters `start:end` of a document state `false_fact`."""
+
+    start: int
+    end: int
+    false_fact: FalseFact
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text with the places where it states false facts."""
+
+    text: str
+    statements: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """A solved example of a relation for the few-shot prompt."""
+
+    subject: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question to a model, with the answers whose log-probs are wanted.
+
+    `prefix` (the demonstrations) is shared by many queries; the prompt is `prefix + question`. `candidates` are
+    plausible answers of the relation, `planted` and the true answers among them.
+    """
+
+    fact: Fact
+    group: Group
+    prefix: str
+    question: str
+    planted: str | None = None
+    random: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model answered to a query, cut at the newline."""
+
+    query: Query
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A judge's decision about one completion, with its reason in words."""
+
+    judgement: Judgement
+    reason: str

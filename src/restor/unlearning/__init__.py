@@ -1,0 +1,1 @@
+"""Unlearning: a corrupted model in, an unlearned one out."""

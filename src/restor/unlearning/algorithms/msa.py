@@ -1,0 +1,66 @@
+"""MSA: model state arithmetic, with vectors taken at a checkpoint that predates the forget documents."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, final
+
+from pydantic import Field
+
+from restor.errors import ConfigError
+from restor.models.arithmetic import Weights, subtract_vector
+from restor.types import Budget
+from restor.unlearning.algorithms.base import (
+    AlgorithmConfig,
+    AlgorithmInfo,
+    Choice,
+    FineTune,
+    LossPlan,
+    WeightAlgorithm,
+)
+
+
+@final
+class MSAConfig(AlgorithmConfig):
+    """`alpha` scales the forget vector, `beta` the retain vector."""
+
+    name: Literal["msa"] = "msa"
+    alpha: float = Field(1.0, gt=0)
+    beta: float = Field(0.0, ge=0)
+    """0 needs no retain text."""
+    checkpoint: float = Field(1.0, gt=0, le=1)
+    """Which checkpoint, as the share of the clean training it had seen; 1 is the model just before the corruption."""
+
+
+@final
+class MSA(WeightAlgorithm):
+    """theta - alpha (theta_C^f - theta_C) + beta (theta_C^ret - theta_C).
+
+    Rezaei et al. 2025 (arXiv 2506.20941, ICLR 2026): theta_C is a checkpoint from before the forget documents,
+    theta_C^f and theta_C^ret are it fine-tuned on the forget documents and on the retain text.
+    """
+
+    config_type: ClassVar[type[AlgorithmConfig]] = MSAConfig
+    info: ClassVar[AlgorithmInfo] = AlgorithmInfo(
+        title="MSA",
+        paper="https://arxiv.org/abs/2506.20941",
+        equation="theta - alpha (theta_C^f - theta_C) + beta (theta_C^ret - theta_C)",
+        budget=(Budget.FORGET, Budget.CHECKPOINT),
+        grid=tuple(Choice(lr, 80, {"alpha": alpha}) for lr in (5e-4, 1e-3) for alpha in (0.5, 0.75, 1.0)),
+    )
+
+    def __init__(self, config: MSAConfig) -> None:
+        self.config = config
+
+    @property
+    def plan(self) -> LossPlan:
+        """Retain text only with a beta."""
+        return LossPlan(retain=self.config.beta > 0)
+
+    def edit(self, corrupted: Weights, checkpoint: Weights | None, fine_tune: FineTune) -> Weights:
+        """Take both vectors at the checkpoint and apply them to the corrupted weights."""
+        if checkpoint is None:
+            raise ConfigError("MSA needs a checkpoint from before the forget documents, and none was given.")
+        edited = subtract_vector(corrupted, fine_tune("checkpoint", "forget"), checkpoint, self.config.alpha)
+        if self.config.beta:
+            edited = subtract_vector(edited, fine_tune("checkpoint", "retain"), checkpoint, -self.config.beta)
+        return edited

@@ -1,0 +1,92 @@
+"""NPO: negative preference optimisation, in its three normalisations."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, final
+
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from restor.models.labelled import Labelled
+from restor.training.objective import Normalizer
+from restor.types import Budget
+from restor.unlearning.algorithms.base import (
+    AlgorithmConfig,
+    AlgorithmInfo,
+    LossAlgorithm,
+    LossPlan,
+    RetainTermConfig,
+    loss_grid,
+)
+from restor.unlearning.losses import retain_term, sum_by_row, token_nll
+
+Normalization = Literal["sequence", "token", "batch"]
+
+
+@final
+class NPOConfig(RetainTermConfig):
+    """`beta` saturates very differently in the three normalisations."""
+
+    name: Literal["npo"] = "npo"
+    normalization: Normalization = "sequence"
+    """What the log-ratio is summed or averaged over before the log-sigmoid: `sequence` is the paper's sum over the
+    document, `token` takes each token by itself (RESTOR's text), `batch` the mean over all tokens of the batch
+    (RESTOR's code)."""
+    beta: float = Field(0.1, gt=0)
+
+
+def npo_loss(policy: Labelled, reference: Labelled, beta: float, normalization: Normalization) -> Tensor:
+    """-(2 / beta) mean log sigmoid(-beta log(p / r)), Zhang et al. 2024, eq. 3.
+
+    The ratio is that of a row's summed log-probs (`sequence`), of each token (`token`), or the mean over all labelled
+    tokens of the batch, one number inside the logarithm (`batch`).
+    """
+    excess = token_nll(policy) - token_nll(reference)
+    if normalization == "sequence":
+        excess = sum_by_row(excess, policy)
+    elif normalization == "batch":
+        excess = excess.mean()
+    return -(2.0 / beta) * logsigmoid(beta * excess).mean()
+
+
+NORMALIZERS: dict[Normalization, Normalizer] = {"sequence": "sequences", "token": "tokens", "batch": "batch"}
+
+
+@final
+class NPO(LossAlgorithm):
+    """L = -(2 / beta) E_f[log sigmoid(-beta log(p / r))] + lambda CE_ret, r the corrupted model.
+
+    Zhang et al. 2024 (arXiv 2404.05868). As beta goes to 0 it becomes gradient ascent.
+    """
+
+    config_type: ClassVar[type[AlgorithmConfig]] = NPOConfig
+    info: ClassVar[AlgorithmInfo] = AlgorithmInfo(
+        title="NPO",
+        paper="https://arxiv.org/abs/2404.05868",
+        equation="-(2/beta) log sigmoid(-beta log p/r)_f + lambda CE_ret",
+        budget=(Budget.FORGET, Budget.RETAIN, Budget.REFERENCE),
+        grid=loss_grid((1e-4, 3e-4, 1e-3), (20, 60)),
+    )
+
+    def __init__(self, config: NPOConfig) -> None:
+        self.config = config
+
+    @property
+    def plan(self) -> LossPlan:
+        """The reference is read on the forget documents."""
+        return LossPlan(
+            normalizer=NORMALIZERS[self.config.normalization],
+            retain=self.config.retain_weight > 0,
+            forget_reference=True,
+            retain_reference=self.config.retain == "kl",
+        )
+
+    def forget_loss(self, policy: Labelled, reference: Labelled | None) -> Tensor:
+        """The NPO term."""
+        assert reference is not None, "the plan asks for it"
+        return npo_loss(policy, reference, self.config.beta, self.config.normalization)
+
+    def retain_loss(self, policy: Labelled, reference: Labelled | None) -> Tensor:
+        """lambda CE_ret or lambda KL_ret."""
+        return self.config.retain_weight * retain_term(self.config.retain, policy, reference)

@@ -1,0 +1,124 @@
+"""The progress view, with a clock of its own."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from restor.cli.progress_view import RichProgress, duration, progress_view
+from restor.progress import Silent
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def view(*, terminal):
+    clock = Clock()
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=120, highlight=False, color_system=None)
+    return RichProgress(console, clock), clock, file, console
+
+
+def drawn(progress, width=120):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(progress.line())
+    return console.file.getvalue()
+
+
+def test_off_a_terminal_one_line_per_finished_stage():
+    progress, _, file, _ = view(terminal=False)
+    progress.begin("clean", "seed 0", 1, 12)
+    progress.advance(1, 10, 2.5)
+    progress.end(False, 3.21)
+    progress.note("waiting for [another] process")
+    progress.begin("unlearn", "npo_token, related, seed 0", 2, 12)
+    progress.end(True, 0.0)
+    assert file.getvalue().splitlines() == [
+        "[ 1/12] clean seed 0: 3.2 s",
+        "waiting for [another] process",
+        "[ 2/12] unlearn npo_token, related, seed 0: finished before",
+    ]
+
+
+def test_on_a_terminal_only_notes_are_printed():
+    progress, _, file, _ = view(terminal=True)
+    progress.begin("clean", "seed 0", 1, 2)
+    progress.end(False, 3.0)
+    assert file.getvalue() == ""
+    progress.note("a note")
+    assert "a note" in file.getvalue()
+
+
+def test_the_line_has_stage_steps_loss_and_times():
+    progress, clock, _, _ = view(terminal=True)
+    assert "Starting" in drawn(progress)
+    progress.begin("unlearn", "npo_token, related, seed 0", 12, 12)
+    clock.now += 65
+    progress.advance(20, 80, 1.23456)
+    progress.advance(20, 80, None)
+    line = drawn(progress)
+    for part in ("12/12", "unlearn npo_token, related, seed 0", "20/80", "loss 1.235", "1:05", "about 3:15 left"):
+        assert part in line
+    assert len(line.splitlines()) == 1
+    assert len(drawn(progress, width=60).splitlines()) == 1
+
+
+def test_the_estimate_covers_the_whole_study():
+    progress, clock, _, _ = view(terminal=True)
+    progress.begin("clean", "", 1, 5)
+    assert progress.seconds_left() is None
+    clock.now += 10
+    progress.advance(5, 10, None)
+    assert progress.seconds_left() is None, "nothing is known of the later stages"
+    progress.end(False, 20)
+    for number, seconds in ((2, 2), (3, 4)):
+        progress.begin("unlearn", "", number, 5)
+        progress.end(False, seconds)
+    # The longest, 20 s, is left out: 3 s for each of the two that remain.
+    assert progress.seconds_left() == pytest.approx(6)
+    progress.begin("evaluate", "", 4, 5)
+    clock.now += 1
+    assert progress.seconds_left() == pytest.approx(2 + 3)
+    progress.advance(1, 5, None)
+    assert progress.seconds_left() == pytest.approx(4 + 3)
+
+
+def test_stages_that_had_been_finished_do_not_count():
+    progress, _, _, _ = view(terminal=True)
+    progress.begin("clean", "", 1, 2)
+    progress.end(True, 30)
+    assert progress.seconds_left() is None
+
+
+def test_durations():
+    assert [duration(value) for value in (0.4, 59.7, 151, 3751)] == ["0:00", "1:00", "2:31", "1:02:31"]
+
+
+def test_quiet_is_silent(capsys):
+    with progress_view(quiet=True) as progress:
+        assert isinstance(progress, Silent)
+        progress.note("nobody hears")
+    with progress_view(quiet=False) as progress:
+        progress.begin("clean", "", 1, 1)
+        progress.end(False, 1)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "[1/1] clean: 1.0 s\n"
+
+
+def test_the_live_line_goes_away(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_INTERACTIVE", "1")
+    with progress_view(quiet=False) as progress:
+        progress.begin("clean", "", 1, 1)
+        progress.advance(1, 2, 0.5)
+        progress.note("a note")
+        progress.end(False, 1)
+    assert "a note" in capsys.readouterr().err

@@ -1,0 +1,384 @@
+"""What every unlearning algorithm promises, in every one of its modes, with full weights and with an adapter."""
+
+from __future__ import annotations
+
+import math
+from typing import get_args, get_origin
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch.nn.functional import pad
+from transformers import AutoModelForCausalLM
+
+import restor.unlearning.unlearn as unlearn_module
+from restor.config import parse_yaml, to_yaml
+from restor.errors import ConfigError, DataError, TrainingError
+from restor.models.checkpoint import load_tokenizer, save_model
+from restor.models.labelled import TokenBatch, collate, predict
+from restor.training.batching import SetRows
+from restor.training.callbacks.base import Callback
+from restor.training.config import LoopConfig, LoraConfig
+from restor.training.loop import train
+from restor.training.lora import add_adapter, merge_adapter
+from restor.training.objective import LanguageModelling
+from restor.training.reference import CachedReference
+from restor.training.resume import ResumeFolder
+from restor.types import Budget
+from restor.unlearning.algorithms.base import ALGORITHMS, GRID_SIZE, LossAlgorithm
+from restor.unlearning.unlearn import Texts, Unlearning, unlearn, weights_of
+
+NAMES = ALGORITHMS.names()
+LOSS_NAMES = [name for name in NAMES if issubclass(ALGORITHMS.get(name), LossAlgorithm)]
+FORGET = [[1, 4, 5, 6, 7, 8, 2], [1, 9, 5, 2], [1, 4, 10, 11, 12, 2], [1, 13, 6, 7, 14, 15, 16, 17, 2], [1, 9, 2]]
+RETAIN = [[1, 18, 5, 6, 19, 2], [1, 18, 20, 2], [1, 21, 5, 6, 7, 14, 8, 2], [1, 21, 2], [1, 14, 20, 19, 2]]
+PAD = 0
+
+
+def variants(name):
+    """The default options, then each other word of an option, and each option that is off by default switched on."""
+    fields = {key: field for key, field in ALGORITHMS.config_type(name).model_fields.items() if key != "name"}
+    yield {}
+    for key, field in fields.items():
+        if not isinstance(field.default, str | float | int):
+            continue
+        words = [word for word in get_args(field.annotation) if word != field.default]
+        on = {"retain_weight": 1.0} if key == "retain" else {}
+        yield from ({key: word, **on} for word in words)
+        if not words and field.default == 0:
+            yield {key: 0.5}
+
+
+VARIANTS = [(name, options) for name in NAMES for options in variants(name)]
+LOSS_VARIANTS = [case for case in VARIANTS if case[0] in LOSS_NAMES]
+
+
+def label(value):
+    if isinstance(value, dict):
+        return ",".join(f"{key}={item}" for key, item in value.items()) or "default"
+    return str(value)
+
+
+every = pytest.mark.parametrize("name", NAMES)
+every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=label)
+every_way = pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=4)], ids=["full", "lora"])
+
+
+def build(name, **options):
+    return ALGORITHMS.build(ALGORITHMS.parse({"name": name, **options}))
+
+
+def texts(forget=FORGET, retain=RETAIN):
+    return Texts(forget, retain, forget_tokens=24, retain_tokens=24)
+
+
+def loop(steps=3, lora=None, **changes):
+    return LoopConfig(**({"steps": steps, "lr": 3e-3, "precision": "float32", "lora": lora} | changes))
+
+
+def run(llama, algorithm, config, *, seed=0, data=None, **more):
+    """Unlearn a new model; an earlier checkpoint is given to those that say that they read one, and to nobody else."""
+    if Budget.CHECKPOINT in algorithm.info.budget:
+        more["checkpoint"] = lambda: llama(5)
+    return unlearn(llama(0), algorithm, data or texts(), config, pad=PAD, seed=seed, **more)
+
+
+def same(left, right):
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def objective_of(algorithm, other):
+    """Its objective against a reference that has moved away, and the rows of each term."""
+    if not isinstance(algorithm, LossAlgorithm):
+        return LanguageModelling(), {"text": FORGET}
+
+    def reference(rows):
+        return CachedReference(other, rows, tokens=24, pad=PAD, precision="float32")
+
+    plan = algorithm.plan
+    objective = Unlearning(
+        algorithm,
+        reference(FORGET) if plan.forget_reference else None,
+        reference(RETAIN) if plan.retain_reference else None,
+    )
+    rows = {"forget": FORGET, "retain": RETAIN}
+    return objective, {term: rows[term] for term in objective.terms}
+
+
+# What it says of itself ----------------------------------------------------------------------------------------------
+
+
+@every
+def test_a_reader_learns_what_it_is(name):
+    info = ALGORITHMS.get(name).info
+    assert info.title.strip()
+    assert info.equation.strip()
+    assert info.paper.startswith("https://")
+    assert info.budget
+    assert len(set(info.budget)) == len(info.budget)
+
+
+def test_titles_tell_the_algorithms_apart():
+    assert len({ALGORITHMS.get(name).info.title for name in NAMES}) == len(NAMES)
+
+
+@every
+def test_it_is_tuned_as_much_as_the_others_and_every_point_can_be_run(name):
+    grid = ALGORITHMS.get(name).info.grid
+    assert len(grid) == GRID_SIZE
+    assert len({(choice.lr, choice.steps, str(dict(choice.options))) for choice in grid}) == GRID_SIZE
+    for choice in grid:
+        assert build(name, **choice.options).plan == build(name).plan
+        assert LoopConfig(steps=choice.steps, lr=choice.lr).steps > 0
+
+
+@every
+def test_its_budget_says_what_it_reads_by_default(name):
+    algorithm = build(name)
+    plan, budget = algorithm.plan, set(algorithm.info.budget)
+    assert (Budget.FORGET in budget) == plan.forget
+    assert (Budget.RETAIN in budget) == plan.retain
+    assert (Budget.REFERENCE in budget) == bool(plan.forget_reference or (plan.retain and plan.retain_reference))
+    assert Budget.TRUTH not in budget
+
+
+# Configuration -------------------------------------------------------------------------------------------------------
+
+
+@every_variant
+def test_a_configuration_survives_being_written_down(name, options):
+    config = ALGORITHMS.parse({"name": name, **options})
+    assert config.name == name
+    assert ALGORITHMS.parse(parse_yaml(to_yaml(config), "test")) == config
+    assert ALGORITHMS.parse(config.identity()) == config
+
+
+@every
+def test_wrong_hyperparameters_are_refused(name):
+    wrong = [{"no_such_option": 1}]
+    for key, field in ALGORITHMS.config_type(name).model_fields.items():
+        if key == "name":
+            continue
+        if get_origin(field.annotation) is None and field.annotation in (int, float):
+            wrong += [{key: value} for value in (-1, "many", math.nan, math.inf, None)]
+        else:
+            wrong.append({key: "no such word"})
+    for options in wrong:
+        with pytest.raises(ValidationError):
+            build(name, **options)
+
+
+# What it does --------------------------------------------------------------------------------------------------------
+
+
+@every_way
+@every_variant
+def test_weights_move_stay_finite_and_depend_on_the_seed_alone(name, options, lora, llama):
+    start = weights_of(llama(0))
+    first, log = run(llama, build(name, **options), loop(lora=lora))
+    found = weights_of(first)
+    assert all(torch.isfinite(value).all() for value in found.values())
+    assert found.keys() == start.keys()
+    assert not same(found, start)
+    assert log.steps >= 3
+    assert log.tokens > 0
+    assert all(math.isfinite(value) for record in log.records for value in record.values())
+    again, log_again = run(llama, build(name, **options), loop(lora=lora))
+    assert same(weights_of(again), found)
+    assert log_again.records == log.records
+
+
+@every_way
+@every
+def test_another_seed_reads_the_rows_in_another_order(name, lora, llama):
+    zero, one = (run(llama, build(name), loop(lora=lora), seed=seed)[0] for seed in (0, 1))
+    assert not same(weights_of(zero), weights_of(one))
+
+
+@every_way
+@every
+def test_the_result_is_saved_and_loaded_like_any_model(name, lora, llama, tokenizer, tmp_path):
+    model, _ = run(llama, build(name), loop(steps=1, lora=lora))
+    save_model(model, tokenizer, tmp_path)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert type(loaded) is type(llama(0))
+    ids = torch.tensor([FORGET[0]])
+    with torch.no_grad():
+        assert torch.equal(loaded(ids).logits, model(ids).logits)
+    assert load_tokenizer(tmp_path)("ada was born")["input_ids"] == tokenizer("ada was born")["input_ids"]
+
+
+@every_variant
+def test_padding_changes_no_loss(name, options, llama):
+    model = llama(0)
+    objective, rows = objective_of(build(name, **options), llama(7))
+    for term, source in rows.items():
+        batch = collate(source, range(len(source)), PAD)
+        wider = TokenBatch(pad(batch.input_ids, (0, 5), value=PAD), pad(batch.labels, (0, 5), value=-100), batch.rows)
+        losses = [float(objective.loss(term, model, item).detach()) for item in (batch, wider)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5, abs=1e-6), term
+
+
+@every_variant
+def test_accumulated_gradients_equal_those_of_the_large_batch(name, options, llama):
+    class KeepGradients(Callback):
+        def after_step(self, event):
+            self.losses = dict(event.losses)
+            self.grad_norm = event.grad_norm
+            self.gradients = {key: value.grad.clone() for key, value in event.model.named_parameters()}
+
+    objective, rows = objective_of(build(name, **options), llama(7))
+    if "batch" in objective.terms.values():
+        with pytest.raises(ConfigError, match="accumulation to 1"):
+            run(llama, build(name, **options), loop(accumulation=2))
+        return
+    found = []
+    for accumulation in (1, 2):
+        sources = {term: SetRows(source, tokens=1000, name=term, seed=0) for term, source in rows.items()}
+        seen = KeepGradients()
+        config = loop(steps=1, accumulation=accumulation)
+        train(llama(0), objective, sources, config, pad=PAD, seed=0, callbacks=[seen])
+        found.append(seen)
+    large, parts = found
+    assert parts.losses == pytest.approx(large.losses, rel=1e-5)
+    assert parts.grad_norm == pytest.approx(large.grad_norm, rel=1e-4)
+    for key, value in large.gradients.items():
+        assert torch.allclose(parts.gradients[key], value, rtol=1e-4, atol=1e-5), key
+
+
+@every_way
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        (name, options)
+        for name, options in LOSS_VARIANTS
+        if (plan := build(name, **options).plan).forget_reference or (plan.retain and plan.retain_reference)
+    ],
+    ids=label,
+)
+def test_the_reference_stays_what_it_was(name, options, lora, llama, monkeypatch):
+    """It is the model before the first step, all the way."""
+    start, made = llama(0), []
+    kind = "AdapterOffReference" if lora else "CachedReference"
+    original = getattr(unlearn_module, kind)
+
+    def record(*given, **more):
+        made.append(original(*given, **more))
+        return made[-1]
+
+    monkeypatch.setattr(unlearn_module, kind, record)
+
+    class Compare(Callback):
+        compared = 0
+
+        def after_step(self, event):
+            plan = build(name, **options).plan
+            read = [FORGET] * plan.forget_reference + [RETAIN] * (plan.retain and plan.retain_reference)
+            assert len(made) == len(read)
+            for reference, rows in zip(made, read, strict=True):
+                batch = collate(rows, range(len(rows)), PAD)
+                with torch.no_grad():
+                    expected = predict(start, batch).logits
+                assert torch.allclose(reference.predict(batch).logits, expected, atol=1e-5)
+                self.compared += 1
+
+    compare = Compare()
+    model, _ = run(llama, build(name, **options), loop(lora=lora), callbacks=[compare])
+    assert compare.compared >= 3
+    assert not same(weights_of(model), weights_of(start))
+
+
+@every_way
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in LOSS_NAMES])
+def test_the_result_has_the_computed_weights_from_what_the_fine_tuning_gave(name, lora, llama, monkeypatch):
+    """The fine-tuning starts from the weights that were asked for, and does not show in what comes out."""
+    kind, seen = ALGORITHMS.get(name), {}
+    original = kind.edit
+
+    def record(self, corrupted, checkpoint, fine_tune):
+        def fine_tuned(start, text):
+            seen[start, text] = fine_tune(start, text)
+            return seen[start, text]
+
+        seen["edited"] = original(self, corrupted, checkpoint, fine_tuned)
+        assert same(corrupted, weights_of(llama(0)))
+        assert checkpoint is None or same(checkpoint, weights_of(llama(5)))
+        return seen["edited"]
+
+    monkeypatch.setattr(kind, "edit", record)
+    model, log = run(llama, build(name), loop(lora=lora))
+    assert same(weights_of(model), seen.pop("edited"))
+    assert log.steps == 3 * len(seen)
+    for (start, text), found in seen.items():
+        beginner = llama(0) if start == "corrupted" else llama(5)
+        trained = add_adapter(beginner, lora, seed=0) if lora else beginner
+        train(trained, LanguageModelling(), {"text": texts().source(text, 0)}, loop(lora=lora), pad=PAD, seed=0)
+        assert same(found, weights_of(merge_adapter(trained) if lora else trained))
+
+
+# What it refuses, and what happens when something goes wrong ---------------------------------------------------------
+
+
+@every_variant
+def test_texts_that_it_reads_must_not_be_empty_and_others_may(name, options, llama):
+    algorithm = build(name, **options)
+    for word, wanted in (("forget", algorithm.plan.forget), ("retain", algorithm.plan.retain)):
+        if wanted:
+            with pytest.raises(DataError, match=f"{word} set is empty"):
+                run(llama, algorithm, loop(), data=texts(**{word: []}))
+        else:
+            run(llama, algorithm, loop(steps=1), data=texts(**{word: []}))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if Budget.CHECKPOINT in ALGORITHMS.get(name).info.budget])
+def test_a_missing_checkpoint_is_asked_for(name, llama):
+    with pytest.raises(ConfigError, match="checkpoint"):
+        unlearn(llama(0), build(name), texts(), loop(), pad=PAD, seed=0)
+
+
+@every
+def test_a_loss_that_is_not_a_number_ends_the_run_and_names_the_step(name, llama, monkeypatch):
+    algorithm = build(name)
+    if not isinstance(algorithm, LossAlgorithm):
+        owner, method = LanguageModelling, "loss"
+    else:
+        owner, method = type(algorithm), "forget_loss" if algorithm.plan.forget else "retain_loss"
+    original, calls = getattr(owner, method), []
+
+    def broken(self, *given):
+        calls.append(given)
+        return original(self, *given) * (math.nan if len(calls) == 2 else 1.0)
+
+    monkeypatch.setattr(owner, method, broken)
+    with pytest.raises(TrainingError, match=r"loss is nan at step 2 of 3.*[Ll]earning rate"):
+        run(llama, algorithm, loop())
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+class KillAt(Callback):
+    def __init__(self, step):
+        self.step = step
+        self.heard = []
+
+    def after_step(self, event):
+        self.heard.append(event.step)
+        if event.step == self.step:
+            raise Killed
+
+
+@every_way
+@every_variant
+def test_a_run_that_was_killed_ends_like_one_that_was_not(name, options, lora, llama, tmp_path):
+    config, algorithm = loop(steps=5, lora=lora), build(name, **options)
+    whole, log = run(llama, algorithm, config)
+    with pytest.raises(Killed):
+        run(llama, algorithm, config, callbacks=[KillAt(3)], resume=ResumeFolder(tmp_path, every=0))
+    heard = KillAt(None)
+    resumed, log_resumed = run(llama, algorithm, config, callbacks=[heard], resume=ResumeFolder(tmp_path, every=0))
+    assert heard.heard[:3] == [3, 4, 5]
+    assert same(weights_of(resumed), weights_of(whole))
+    assert log_resumed.records == log.records
+    assert (log_resumed.steps, log_resumed.tokens) == (log.steps, log.tokens)

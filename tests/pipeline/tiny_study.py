@@ -1,0 +1,91 @@
+"""A study of seconds, and a process that runs it: the subject of the tests that kill, race and damage."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import final
+
+from restor.corruption.corruptors.fact_swap import FactSwapConfig
+from restor.domains.miniature import MiniatureConfig
+from restor.evaluation.config import EvaluationConfig
+from restor.experiment import (
+    ArmConfig,
+    CleanConfig,
+    CorruptionConfig,
+    ExperimentConfig,
+    ModelConfig,
+    RecoveryConfig,
+    TargetsConfig,
+    UnlearningConfig,
+)
+from restor.progress import Progress
+
+
+def tiny_config(**changes: object) -> ExperimentConfig:
+    """Every kind of stage and both families of algorithms, on 40 people and a model of a few thousand parameters."""
+    config = ExperimentConfig(
+        name="tiny",
+        domain=MiniatureConfig(people=40, values=8),
+        model=ModelConfig(hidden=16, intermediate=32, layers=1, heads=2, context=256),
+        clean=CleanConfig(steps=60, tokens_per_step=256, checkpoints=(0.5,)),
+        targets=TargetsConfig(validation=3, test=3),
+        corruption=CorruptionConfig(
+            corruptor=FactSwapConfig(dose=2, k=1), forget_tokens=256, replay_tokens=256, lr=1e-3
+        ),
+        unlearning=UnlearningConfig(
+            arms={
+                "nothing": ArmConfig(label="Nothing", recover=False),
+                "recovery_only": ArmConfig(label="Recovery only"),
+                "npo": ArmConfig(label="NPO", algorithm="npo", lr=1e-3, steps=12),
+                "msa": ArmConfig(label="MSA", algorithm="msa", lr=1e-3, steps=12, options={"checkpoint": 0.5}),
+            },
+            forget_tokens=256,
+            retain_tokens=256,
+            retain_texts=40,
+        ),
+        recovery=RecoveryConfig(steps=4, tokens=256, texts=40),
+        evaluation=EvaluationConfig(shots=2, untouched_facts=40, max_new_tokens=4),
+        precision="float32",
+        threads=1,
+    )
+    return config.model_copy(update=changes)
+
+
+@final
+class FileProgress(Progress):
+    """Appends what it hears to a file, one JSON line each, so that a killed process leaves a trace."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stage = ("", "")
+
+    def _write(self, **what: object) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"pid": os.getpid(), **what}) + "\n")
+
+    def begin(self, stage: str, detail: str, number: int, total: int) -> None:
+        self._stage = (stage, detail)
+        self._write(event="begin", stage=stage, detail=detail, number=number, total=total)
+
+    def advance(self, done: int, total: int, loss: float | None) -> None:
+        self._write(event="advance", stage=self._stage[0], done=done)
+
+    def end(self, cached: bool, seconds: float) -> None:
+        self._write(event="end", stage=self._stage[0], detail=self._stage[1], cached=cached)
+
+    def note(self, message: str) -> None:
+        self._write(event="note", message=message)
+
+
+def heard(path: Path) -> list[dict[str, object]]:
+    """What a FileProgress wrote; a last line cut short by a kill is left out."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found

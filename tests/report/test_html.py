@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from synthetic_study import HOSTILE, make_study
+
+from restor.errors import DataError
+from restor.report.embed import embed_facts, script_json
+from restor.report.html import render_page, yaml_like
+from restor.report.load import load_facts, load_results
+from restor.report.text import printable
+
+
+class Page(HTMLParser):
+    """Elements, attributes and scripts of a page."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.attributes, self.scripts, self.words = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *attr) for attr in attrs]
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_data(self, data):
+        if self.tags and self.tags[-1] == "script" and self.lasttag == "script" and self.cdata_elem == "script":
+            self.scripts[-1] += data
+        else:
+            self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def hostile():
+    results, facts = make_study(people=12, hostile=True)
+    return results, facts, render_page(results, facts)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    results, facts = make_study(people=4, untouched=2, seeds=(0, 1))
+    return results, facts, render_page(results, facts)
+
+
+def test_the_same_results_give_the_same_page(plain):
+    assert render_page(*plain[:2]) == plain[2]
+
+
+def test_the_page_needs_nothing_else(plain):
+    page = plain[2].replace('xmlns="http://www.w3.org/2000/svg"', "").replace('"http://www.w3.org/2000/svg"', "")
+    assert not re.findall(r"https?://|//cdn|@import|url\((?!#)", page)
+    assert not [a for a in Page(page).attributes if a[1] in ("src", "srcset", "action") or a[0] == "link"]
+    assert all(value.startswith("#") for _, name, value in Page(page).attributes if name == "href")
+
+
+def test_only_its_own_script_may_run(plain):
+    page = plain[2]
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1].replace("&#39;", "'")
+    assert "default-src 'none'" in policy
+    for tag in ("style", "script"):
+        body = re.search(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)[1]
+        digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+
+
+def test_first_screen_says_what_was_found(plain):
+    words = " ".join(Page(plain[2]).words)
+    assert "unlearning attempts" in words
+    assert "Does it know again?" in words
+    assert "restoration compares arms with the references" in words
+    assert "Hyperparameters were chosen on validation people" in words
+    assert "restor run config.yaml" in words
+
+
+def test_injected_markup_makes_no_element(hostile, plain):
+    wild, tame = Page(hostile[2]), Page(plain[2])
+    assert set(wild.tags) == set(tame.tags)
+    assert wild.tags.count("script") == tame.tags.count("script") == 2
+    assert not [attribute for attribute in wild.attributes if attribute[1].startswith("on")]
+    assert "{{ 7 * 7 }}" not in hostile[2].split('id="data"')[0]
+
+
+def test_no_control_or_direction_character_is_left(hostile):
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", hostile[2])
+    hostile[2].encode()
+
+
+def test_completions_arrive_whole_or_say_that_they_were_cut(hostile):
+    data = json.loads(Page(hostile[2]).scripts[0])
+    strings = set(data["strings"])
+    assert {printable(text) for text in HOSTILE if len(text) < 1_000} <= strings
+    assert any("[100,002 characters, cut here]" in text for text in strings)
+
+
+def test_data_decodes_to_what_was_stored(plain):
+    results, facts, page = plain
+    data = json.loads(Page(page).scripts[0])
+    strings, rows = data["strings"], facts.to_pylist()
+    assert [arm["id"] for arm in data["arms"]] == [arm.id for arm in results.summary]
+    arm = next(arm for arm in data["arms"] if arm["id"] == "npo_token/related")
+    own = [row for row in rows if row["arm"].startswith("npo_token/related/")]
+    assert [strings[i] for i in arm["completion"]] == [row["completion"] for row in own]
+    assert arm["judgement"] == "".join({"original": "o", "planted": "p", "other": "x"}[r["judgement"]] for r in own)
+    assert arm["original"] == [round(100 * row["logprob_original"]) for row in own]
+    assert arm["fact"] == len(own)
+    asked = data["facts"]
+    for place, row in enumerate(own):
+        assert strings[asked["prefix"][place]] + strings[asked["question"][place]] == row["prompt"]
+        assert [strings[i] for i in asked["answers"][place]] == row["answers"]
+        assert asked["seed"][place] == row["seed"]
+
+
+def test_25_arms_of_700_facts_fit_in_2_MB():
+    results, facts = make_study(people=100, untouched=75, extra_arms=2)
+    assert len(results.summary) >= 24
+    page = render_page(results, facts)
+    assert len(page.encode()) < 2_000_000
+
+
+def test_too_many_answers_are_thinned_and_the_page_says_how(monkeypatch):
+    results, facts = make_study(people=2, untouched=4, seeds=(0, 1))
+    monkeypatch.setattr("restor.report.embed.MOST_ROWS", 400)
+    embedded = embed_facts(results, facts)
+    assert "only where they are not the original answer. facts.parquet has all" in embedded.left_out
+    assert embedded.answers == sum(row["group"] == "test" for row in facts.to_pylist())
+    monkeypatch.setattr("restor.report.embed.MOST_ROWS", 200)
+    embedded = embed_facts(results, facts)
+    assert "only for seeds 0." in embedded.left_out
+    assert embedded.left_out in render_page(results, facts)
+
+
+def test_facts_of_another_study_are_refused(plain):
+    results, facts, _ = plain
+    other = results.model_copy(
+        update={key: [arm for arm in getattr(results, key) if arm.arm != "msa"] for key in ("arms", "summary")}
+    )
+    with pytest.raises(DataError, match="name the arm 'msa/s0', which the results do not have"):
+        render_page(other, facts)
+
+
+def test_missing_figures_and_no_facts_still_give_a_page(plain):
+    results, facts, _ = plain
+    bare = [arm.model_copy(update={"metrics": {}}) for arm in results.summary if arm.kind != "reference"]
+    study = results.study.model_copy(update={"seeds": [], "notes": [], "config": {}, "versions": {}})
+    page = render_page(results.model_copy(update={"summary": bare, "study": study}), facts.slice(0, 0))
+    assert "What was restored cannot be said here" in page
+
+
+def test_script_json_cannot_leave_its_element():
+    text = script_json(["</script>", "<!--", "&amp;", "\u2028\u2029"])
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text) == ["</script>", "<!--", "&amp;", "\u2028\u2029"]
+
+
+def test_configuration_reads_as_yaml():
+    import yaml
+
+    config = {"name": "x: #y", "a": {"b": [1, 2], "c": {}, "d": None, "e": 1e-4}, "list": [{"k": "v", "n": {"m": 1}}]}
+    assert yaml.safe_load(yaml_like(config).replace("0.0001", "1.0e-4")) == config
+
+
+def test_a_stored_study_renders(tmp_path, plain):
+    from synthetic_study import write_study
+
+    folder = write_study(tmp_path / "study", *plain[:2])
+    assert render_page(load_results(folder), load_facts(folder)) == plain[2]
