@@ -7,7 +7,7 @@ import json
 import torch
 from safetensors import safe_open
 
-from restor.models.checkpoint import load_model, load_tokenizer, new_llama, save_model
+from restor.models.checkpoint import load_model, load_tokenizer, new_llama, place, save_model
 
 CPU = torch.device("cpu")
 IDS = torch.tensor([[1, 4, 5, 6, 7]])
@@ -49,7 +49,7 @@ def test_a_new_model_fits_its_tokenizer(tokenizer):
 
 
 def test_a_saved_model_is_loaded_as_it_was(llama, tokenizer, tmp_path):
-    model = llama(0).eval()
+    model = place(llama(0), CPU).eval()
     save_model(model, tokenizer, tmp_path)
     loaded = load_model(tmp_path, CPU)
     assert same(loaded, model)
