@@ -7,7 +7,7 @@ import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 import restor.training.reference as reference_module
-from restor.models.labelled import TokenBatch, collate, predict
+from restor.models.labelled import IGNORED, TokenBatch, collate, predict
 from restor.training.batching import SetRows
 from restor.training.callbacks.base import Callback
 from restor.training.config import LoopConfig, LoraConfig
@@ -53,7 +53,8 @@ def test_rows_are_run_in_batches_within_the_budget(llama, tokens, monkeypatch):
     original, sizes = reference_module.hidden_states, []
 
     def record(model, batch):
-        sizes.append(batch.input_ids.numel())
+        longest = int((batch.labels != IGNORED).sum(dim=1).max())  # before widths are rounded up
+        sizes.append(batch.n_rows * longest)
         return original(model, batch)
 
     monkeypatch.setattr(reference_module, "hidden_states", record)

@@ -62,9 +62,13 @@ class Labelled:
         return -nn.functional.cross_entropy(self.logits, self.targets, reduction="none")
 
 
+ROUND_WIDTH, ROUND_LABELLED = 8, 64
+"""Shapes are rounded up to multiples of these: a CPU compiles and keeps a kernel for every new shape it meets."""
+
+
 def collate(rows: Sequence[Sequence[int]], numbers: Sequence[int], pad: int) -> TokenBatch:
-    """Pad rows on the right to the longest; every token is a label."""
-    width = max(len(row) for row in rows)
+    """Pad rows on the right to the longest, rounded up; every token is a label."""
+    width = _rounded(max(len(row) for row in rows), ROUND_WIDTH)
     input_ids = torch.full((len(rows), width), pad, dtype=torch.long)
     labels = torch.full((len(rows), width), IGNORED, dtype=torch.long)
     for place, row in enumerate(rows):
@@ -87,7 +91,13 @@ def hidden_states(model: PreTrainedModel, batch: TokenBatch) -> tuple[Tensor, Te
 def predict(model: PreTrainedModel, batch: TokenBatch) -> Labelled:
     """Logits at the labelled positions only; differentiable."""
     states, targets, row = hidden_states(model, batch)
-    return Labelled(output_layer(model)(states).float(), targets, row, batch.n_rows)
+    count = len(targets)
+    padded = nn.functional.pad(states, (0, 0, 0, _rounded(count, ROUND_LABELLED) - count))
+    return Labelled(output_layer(model)(padded)[:count].float(), targets, row, batch.n_rows)
+
+
+def _rounded(count: int, step: int) -> int:
+    return -(-count // step) * step
 
 
 def decoder(model: PreTrainedModel) -> nn.Module:
