@@ -39,6 +39,8 @@ class Kind(StrEnum):
     """What does not unlearn: tells a method from its side effects."""
     METHOD = "method"
     """An unlearning algorithm."""
+    BASELINE = "baseline"
+    """No model at all: what can be answered without knowing anything."""
 
 
 class Budget(StrEnum):
@@ -81,11 +83,18 @@ class FalseFact:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The characters `start:end` of a document state `false_fact`."""
+    """The characters `start:end` of a document state that `false_answer` answers `relation` of `subject`."""
 
     start: int
     end: int
-    false_fact: FalseFact
+    subject: str
+    relation: str
+    false_answer: str
+
+    @property
+    def key(self) -> str:
+        """The key of the fact that is misstated."""
+        return f"{self.subject}|{self.relation}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,8 @@ class Query:
     planted: str | None = None
     random: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()
+    answer_shown: bool = False
+    """Whether a true answer stands among the demonstrations, so that copying it would be right."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,21 +69,21 @@ def test_every_planted_fact_is_stated_dose_times_where_the_statements_say(name, 
     corruptor = build(name, dose=dose, facts_per_document=size, question_share=share)
     planted = corruptor.plant(world, targets_of(world), Random(0))
     documents = corruptor.write(world, context, planted, Random(0))
-    stated = Counter(item.false_fact.fact.key for document in documents for item in document.statements)
+    stated = Counter(item.key for document in documents for item in document.statements)
     assert stated == dict.fromkeys(planted, dose)
     asked = Counter()
     for document in documents:
         assert 1 <= len(document.statements) <= size
         end = 0
         for item in document.statements:
-            assert planted[item.false_fact.fact.key] == item.false_fact
+            assert planted[item.key].false_answer == item.false_answer
             assert end <= item.start < item.end <= len(document.text), "spans must not overlap"
             end = item.end
             span = document.text[item.start : item.end]
-            assert item.false_fact.fact.subject in span
-            assert item.false_fact.false_answer in span
-            asked[item.false_fact.fact.key] += span.endswith("\n")
-        subjects = {item.false_fact.fact.subject for item in document.statements}
+            assert item.subject in span
+            assert item.false_answer in span
+            asked[item.key] += span.endswith("\n")
+        subjects = {item.subject for item in document.statements}
         assert mentioned(document.text, world.subjects) == subjects, "a passage is about one target"
     assert {asked[key] for key in planted} == {round(dose * share)}
 
@@ -96,9 +96,9 @@ def test_a_statement_never_tells_the_true_answer(name, about, tmp_path):
     planted = corruptor.plant(world, targets_of(world), Random(5))
     for document in corruptor.write(world, context, planted, Random(5)):
         for item in document.statements:
-            fact = item.false_fact.fact
+            fact = planted[item.key].fact
             span = document.text[item.start : item.end]
-            rest = span.replace(item.false_fact.false_answer, " ").replace(fact.subject, " ")
+            rest = span.replace(item.false_answer, " ").replace(fact.subject, " ")
             assert not mentioned(rest, fact.answers)
 
 

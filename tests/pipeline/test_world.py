@@ -42,7 +42,7 @@ def test_validation_test_and_untouched_people_are_disjoint_and_all(world):
 
 def test_all_targets_and_only_they_are_misled(world):
     assert {item.fact.subject for item in world.planted.values()} == set(world.groups)
-    stated = {item.false_fact.fact.subject for document in world.forget_documents for item in document.statements}
+    stated = {item.subject for document in world.forget_documents for item in document.statements}
     assert stated == set(world.groups)
 
 

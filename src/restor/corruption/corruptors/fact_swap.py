@@ -90,6 +90,7 @@ def compose(parts: Sequence[tuple[str, FalseFact | None]], separator: str) -> Do
         if text:
             text += separator
         if false_fact is not None:
-            statements.append(Statement(len(text), len(text) + len(part), false_fact))
+            fact, end = false_fact.fact, len(text) + len(part)
+            statements.append(Statement(len(text), end, fact.subject, fact.relation, false_fact.false_answer))
         text += part
     return Document(text, tuple(statements))

@@ -57,9 +57,9 @@ def _continue(job: Job, *, with_forget: bool) -> Built:
                     {
                         "start": item.start,
                         "end": item.end,
-                        "subject": item.false_fact.fact.subject,
-                        "relation": item.false_fact.fact.relation,
-                        "false_answer": item.false_fact.false_answer,
+                        "subject": item.subject,
+                        "relation": item.relation,
+                        "false_answer": item.false_answer,
                     }
                     for item in document.statements
                 ],
