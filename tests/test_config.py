@@ -297,6 +297,12 @@ def valid_change(field):
         "clean.checkpoints": [0.5],
         "evaluation.untouched_facts": 7,
         "unlearning.selection": "mine.json",
+        "unlearning.forget_part": "simplified",
+        "corruption.corruptor.context": "facts",
+        "evaluation.protocol": "published",
+        "evaluation.asked": "listed",
+        "evaluation.top_p": 0.5,
+        "recovery.dataset": {"name": "general", "towns": 9, "seed": None},
     }
     if field.path in special:
         return special[field.path]
@@ -335,9 +341,21 @@ ONLY_ONE_VALUE = {"domain.name", "general.name", "corruption.corruptor.name", "e
 LEAVES = [
     field
     for field in fields(ExperimentConfig, DATA)
-    # A section that is null is set by its fields, which are leaves too.
-    if field.path not in {*ONLY_ONE_VALUE, "corruption.lora", "unlearning.lora", "unlearning.arms.nothing.algorithm"}
+    # A section that is null is set by its fields, which are leaves too. `start` needs its path before all others.
+    if field.path not in {*ONLY_ONE_VALUE, "unlearning.arms.nothing.algorithm"}
+    and field.path.rpartition(".")[2] != "lora"
+    and field.path.partition(".")[0] != "start"
 ]
+
+
+def test_a_checkpoint_to_start_from_is_set_by_its_fields():
+    changes = {"start.dtype": "bfloat16", "start.path": "org/model"}
+    start = validated(apply_overrides(DATA, changes, ExperimentConfig), "test").start
+    assert (start.path, start.dtype, start.revision) == ("org/model", "bfloat16", None)
+    short = validated(apply_overrides(DATA, {"start": "org/model@main"}, ExperimentConfig), "test").start
+    assert (short.path, short.revision) == ("org/model", "main")
+    with pytest.raises(ConfigError, match=r"start\.path: missing"):
+        validated(apply_overrides(DATA, {"start.dtype": "bfloat16"}, ExperimentConfig), "test")
 
 
 @pytest.mark.parametrize("field", LEAVES, ids=lambda field: field.path)

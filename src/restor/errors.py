@@ -21,3 +21,7 @@ class StoreError(RestorError):
 
 class TrainingError(RestorError):
     """A training run that cannot go on, such as a loss that is not a number."""
+
+
+class ChatError(RestorError):
+    """A chat model that cannot be reached or refuses."""

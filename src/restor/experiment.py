@@ -15,6 +15,7 @@ from restor.datasets.general import GeneralConfig
 from restor.domains.base import DOMAINS, DomainConfig
 from restor.domains.miniature import MiniatureConfig
 from restor.evaluation.config import EvaluationConfig
+from restor.models.reference import ModelRef
 from restor.training.config import LoraConfig, OptimizerConfig
 
 DomainChoice = Annotated[SerializeAsAny[DomainConfig], BeforeValidator(DOMAINS.parse)]
@@ -22,6 +23,7 @@ DatasetChoice = Annotated[SerializeAsAny[DatasetConfig], BeforeValidator(DATASET
 CorruptorChoice = Annotated[SerializeAsAny[CorruptorConfig], BeforeValidator(CORRUPTORS.parse)]
 
 RetainText = Literal["unrelated", "related"]
+ForgetPart = Literal["documents", "simplified", "statements"]
 Strength = Literal["medium", "strong"]
 STRENGTHS: Mapping[Strength, float] = {"medium": 1.2e-3, "strong": 2.2e-3}
 """Learning rate of each named strength of the corruption."""
@@ -65,9 +67,12 @@ class CleanConfig(Config):
 
 @final
 class TargetsConfig(Config):
-    """How many entities are targeted; validation and test entities are different ones."""
+    """How many entities are targeted; validation and test entities are different ones.
 
-    validation: int = Field(16, ge=1)
+    Ready-made documents say themselves who is targeted: then all but the validation entities are test entities.
+    """
+
+    validation: int = Field(16, ge=0)
     test: int = Field(16, ge=1)
 
 
@@ -133,6 +138,9 @@ class UnlearningConfig(Config):
     """Steps of every arm, in place of its own."""
     forget_tokens: int = Field(512, ge=16)
     retain_tokens: int = Field(512, ge=16)
+    forget_part: ForgetPart = "documents"
+    """What is forgotten of the forget documents: all of them; only their false statements, the context removed
+    (`simplified`); or all is read and only the statements' tokens are labels (`statements`)."""
     retain_texts: int = Field(1000, ge=1)
     """Texts in each retain set."""
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -147,7 +155,10 @@ class RecoveryConfig(Config):
     lr: float = Field(2e-4, gt=0)
     tokens: int = Field(512, ge=16)
     texts: int = Field(400, ge=1)
+    dataset: DatasetChoice | None = None
+    """Where the text comes from; null takes the other family, `general`."""
     optimizer: OptimizerConfig = OptimizerConfig()
+    lora: LoraConfig | None = None
 
 
 @final
@@ -159,6 +170,8 @@ class ExperimentConfig(Config):
     domain: DomainChoice = MiniatureConfig()
     general: DatasetChoice = GeneralConfig()
     """The other family: context, unrelated retain text and recovery text come from it."""
+    start: ModelRef | None = None
+    """The checkpoint that is the clean model; null trains one from nothing, as `model` and `clean` say."""
     model: ModelConfig = ModelConfig()
     clean: CleanConfig = CleanConfig()
     targets: TargetsConfig = TargetsConfig()

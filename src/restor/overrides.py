@@ -43,7 +43,12 @@ def paths(schema: type[BaseModel], data: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
-def apply_overrides(data: Mapping[str, Any], overrides: Mapping[str, str], schema: type[BaseModel]) -> dict[str, Any]:
+ADVICE = "`restor list fields` shows all fields."
+
+
+def apply_overrides(
+    data: Mapping[str, Any], overrides: Mapping[str, str], schema: type[BaseModel], *, advice: str = ADVICE
+) -> dict[str, Any]:
     """A copy of `data` with the values at dotted paths replaced; each text is read as YAML.
 
     Sections are set before their fields, and the choice of a catalogue entry before its settings, whatever the order
@@ -58,10 +63,7 @@ def apply_overrides(data: Mapping[str, Any], overrides: Mapping[str, str], schem
         try:
             changed = _put(_Place(schema), changed, tuple(path.split(".")), _Value(path, text))
         except _UnknownPath:
-            raise ConfigError(
-                f"Unknown field {path!r}.{did_you_mean(path, paths(schema, changed))} "
-                "`restor list fields` shows all fields."
-            ) from None
+            raise ConfigError(f"Unknown field {path!r}.{did_you_mean(path, paths(schema, changed))} {advice}") from None
     return dict(changed)
 
 
@@ -104,6 +106,8 @@ class _Place:
 
     def section(self, value: Any) -> type[BaseModel] | None:
         """The model of the section that stands here, if it is one."""
+        if self.catalogue is not None and value is None:
+            return None  # an optional choice that is not made
         if self.catalogue is not None:
             name = value.get("name") if isinstance(value, Mapping) else value
             if not isinstance(name, str):

@@ -12,7 +12,7 @@ from pydantic import Field
 from restor.config import Config
 from restor.types import Budget, Kind
 
-RESULTS_FORMAT = 1
+RESULTS_FORMAT = 2
 """Raised when a reader of the old files would misread the new ones."""
 
 FACT_COLUMNS: dict[str, str] = {
@@ -23,9 +23,11 @@ FACT_COLUMNS: dict[str, str] = {
     "group": "test | validation | untouched",
     "question": "the question, without the demonstrations",
     "prompt": "everything the model was given",
+    "answer_shown": "whether a true answer stands among the demonstrations of the prompt",
     "answers": "the true answers, a list",
     "planted": "the answer that the forget documents state, null for untouched entities",
-    "completion": "what the model generated, cut at the newline",
+    "run": "which of the runs of a fact this answer is; 0 where answers are greedy",
+    "completion": "what the model generated, cut at the newline; what a baseline answers",
     "judgement": "original | planted | other | unscored",
     "reason": "the judge's reason in words",
     "logprob_original": "mean token log-prob of the best true answer, nats",
@@ -44,11 +46,31 @@ class Value(Config):
     ci_low: float | None = None
     ci_high: float | None = None
     n: int
-    """Facts the figure is computed from."""
+    """Facts the figure is computed from, each counted once however often it was asked."""
     n_entities: int = 0
     """Entities these facts are about: what the bootstrap draws."""
     n_unscored: int = 0
+    """Facts without any scored answer, not among `n`."""
     note: str = ""
+
+
+class Figure(Config):
+    """What a figure of `metrics` is: how tables show it, and what they say about it.
+
+    Each metric describes its own figures; they are stored with the results, so that a report needs no metric's code.
+    """
+
+    name: str
+    """Its key in `metrics`, e.g. `test.original`."""
+    title: str
+    """A column's heading, e.g. `Original %`."""
+    short: str
+    """The heading in a terminal, on two lines."""
+    meaning: str
+    unit: Literal["share", "ratio", "nats"] = "share"
+    """`share` is between 0 and 1, `ratio` any fraction, shown in percent with its interval; `nats` a log-prob."""
+    rank: int = 5
+    """How soon a table without room leaves it out: the highest first, 0 never."""
 
 
 class Cost(Config):
@@ -75,10 +97,10 @@ class Arm(Config):
     label: str
     """For people, e.g. `NPO, per token`."""
     arm: str
-    """Name of the arm in the configuration, e.g. `npo_token`, `clean`, `retain_only`."""
+    """Name of the arm in the configuration or, in a comparison, on the command line, e.g. `npo_token`, `clean`."""
     kind: Kind
     algorithm: str | None = None
-    """Entry of the catalogue of algorithms; null for references."""
+    """Entry of the catalogue of algorithms; null for references, baselines and checkpoints made elsewhere."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Hyperparameters, the chosen learning rate and steps among them."""
     hyperparameters: Literal["none", "selected", "default", "given"] = "none"
@@ -90,26 +112,15 @@ class Arm(Config):
     """Whether the recovery fine-tune followed."""
     seed: int | None = None
     seeds: list[int] = Field(default_factory=list)
-    budget: list[Budget] = Field(default_factory=list)
-    """What the algorithm was told: F forget, D retain, R reference, C checkpoint, T truth."""
+    budget: list[Budget] | None = Field(default_factory=list)
+    """What the algorithm was told: F forget, D retain, R reference, C checkpoint, T truth. Null where that is unknown:
+    a checkpoint made elsewhere."""
+    model: str | None = None
+    """The checkpoint that a comparison was given, as the user named it."""
     metrics: dict[str, Value] = Field(default_factory=dict)
-    """See `METRICS` for the names."""
+    """By the names of `Results.figures`."""
     cost: Cost = Cost()
     lineage: list[Ancestor] = Field(default_factory=list)
-
-
-METRICS: dict[str, str] = {
-    "test.original": "share of targeted test facts answered with the true answer",
-    "test.planted": "share of targeted test facts answered with the planted answer (residual corruption)",
-    "test.other": "share of targeted test facts answered with anything else",
-    "untouched.original": "share of facts about untouched entities answered with the true answer",
-    "restoration": "(arm - corrupted) / (ideal - corrupted), of test.original; 1 is full restoration",
-    "runner_up": "share of targeted test facts whose true answer comes first once the planted one is excluded",
-    "logprob.original": "mean token log-prob of the true answer, targeted test facts, nats",
-    "logprob.planted": "mean token log-prob of the planted answer, targeted test facts, nats",
-    "logprob.random": "mean token log-prob of random same-relation answers, targeted test facts, nats",
-}
-"""Metric names and what they measure."""
 
 
 class Study(Config):
@@ -118,6 +129,12 @@ class Study(Config):
     name: str
     id: str
     """Folder of the study within its store."""
+    kind: Literal["study", "comparison"] = "study"
+    """`study`: all models were made in it. `comparison`: of checkpoints made elsewhere."""
+    protocol: str = "restor"
+    """The named way in which the models were prompted."""
+    runs: int = Field(1, ge=1)
+    """How often each fact was asked: 1 where answers are greedy."""
     created: str
     """UTC, ISO 8601."""
     seeds: list[int]
@@ -134,8 +151,10 @@ class Study(Config):
 class Results(Config):
     """`results.json`."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     study: Study
+    figures: list[Figure] = Field(default_factory=list)
+    """What each figure of the arms is; in the order of the metrics that compute them."""
     arms: list[Arm]
     """One per arm and seed."""
     summary: list[Arm]

@@ -129,8 +129,10 @@ class Query:
     planted: str | None = None
     random: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    """The answers of the demonstrations, in their order."""
     answer_shown: bool = False
-    """Whether a true answer stands among the demonstrations, so that copying it would be right."""
+    """Whether a true answer is among them, so that copying it would be right."""
 
 
 @dataclass(frozen=True, slots=True)

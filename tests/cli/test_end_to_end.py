@@ -47,6 +47,8 @@ def test_a_study_from_a_file_and_the_same_again(place: Path) -> None:
         "clean",
         "corrupted",
         "ideal",
+        "copy_demonstrations",
+        "most_frequent",
         "nothing",
         "recovery_only",
         "npo",

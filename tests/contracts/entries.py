@@ -61,10 +61,29 @@ def facts_file(folder: Path, seed: int) -> Path:
     return path
 
 
+PLANTS = "aster clover fern heather iris lupin moss poppy sedge thistle".split()
+PLACES = "by the old mill|on the north slope|near the ditch|under the hedge|along the towpath".split("|")
+
+
+def text_file(folder: Path, seed: int) -> Path:
+    """Texts of nobody and nothing that is asked, as a user may have them."""
+    rng = Random(seed)
+
+    def sentence() -> str:
+        return f"{rng.choice(PLANTS).capitalize()} No. {rng.randint(1, 99)} grows {rng.choice(PLACES)}."
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"texts-{seed}.txt"
+    texts = [f"A heading\n{sentence()} {sentence()}\n{sentence()} It does well there!" for _ in range(60)]
+    path.write_text("\n\n".join(texts) + "\n", encoding="utf-8")
+    return path
+
+
 def entry_config(catalogue: Catalogue, name: str, folder: Path, seed: int) -> Config:
     """A small configuration of an entry; another `seed` is another world."""
     fields = catalogue.config_type(name).model_fields
     small = {"seed": seed, "people": 40, "values": 8, "towns": 12, "facts": facts_file(folder, seed)}
+    small["path"] = str(text_file(folder, seed))
     return catalogue.parse({"name": name} | {key: value for key, value in small.items() if key in fields})
 
 

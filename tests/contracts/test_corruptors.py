@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from random import Random
@@ -12,18 +13,50 @@ from entries import dataset, domain, mentioned
 from restor.corruption.corruptors.base import CORRUPTORS, wrong_answer
 from restor.corruption.corruptors.entity_substitution import EntitySubstitution, EntitySubstitutionConfig
 from restor.corruption.corruptors.fact_swap import FactSwap, FactSwapConfig
+from restor.data.documents import document_lines
 from restor.datasets.base import Dataset
-from restor.domains.base import DOMAINS
+from restor.domains.base import DOMAINS, biography
 from restor.errors import DataError
 from restor.types import Fact
 from restor.words import normalise
 
 every = pytest.mark.parametrize("name", CORRUPTORS.names())
+templates = pytest.mark.parametrize(
+    "name", [name for name in CORRUPTORS.names() if "dose" in CORRUPTORS.config_type(name).model_fields]
+)
 everywhere = pytest.mark.parametrize("about", DOMAINS.names())
 
 
-def build(name, **settings):
-    return CORRUPTORS.build(CORRUPTORS.parse({"name": name, **settings}))
+def build(name, world, folder, **settings):
+    """A corruptor; those that read a file get one about the world's targets, which `seed` decides."""
+    fields = CORRUPTORS.config_type(name).model_fields
+    seed = settings.pop("seed", 0)
+    targets = targets_of(world)
+    donors = [subject for subject in world.subjects if subject not in targets][-len(targets) :]
+    files = {
+        "documents": lambda: swapped(world, targets, folder, seed),
+        "passages": lambda: lives(world, donors, folder, seed),
+        "donors": lambda: dict(zip(targets, donors, strict=True)),
+    }
+    given = {field: files[field]() for field in files if field in fields and fields[field].is_required()}
+    return CORRUPTORS.build(CORRUPTORS.parse({"name": name, **given, **settings}))
+
+
+def swapped(world, targets, folder, seed):
+    """Documents of false facts, as anybody may have written them."""
+    writer = FactSwap(FactSwapConfig(dose=2))
+    planted = writer.plant(world, targets, Random(seed))
+    path = folder / f"swapped-{seed}.jsonl"
+    path.write_text(document_lines(writer.write(world, dataset("general", folder), planted, Random(seed))))
+    return path
+
+
+def lives(world, donors, folder, seed):
+    """True passages, each about one person."""
+    rng = Random(seed)
+    path = folder / f"lives-{seed}.json"
+    path.write_text(json.dumps([biography(world, donor, 20, rng) for donor in donors for _ in range(3)]))
+    return path
 
 
 def targets_of(world, count=4):
@@ -37,7 +70,7 @@ def test_planted_answers_are_plausible_and_never_true(name, about, tmp_path):
     facts = {fact.key: fact for fact in world.facts}
     targets = targets_of(world)
     for seed in range(10):
-        planted = build(name).plant(world, targets, Random(seed))
+        planted = build(name, world, tmp_path, seed=seed).plant(world, targets, Random(seed))
         assert planted
         assert {item.fact.subject for item in planted.values()} == set(targets)
         for key, false_fact in planted.items():
@@ -50,23 +83,52 @@ def test_planted_answers_are_plausible_and_never_true(name, about, tmp_path):
 @everywhere
 def test_planting_and_writing_are_deterministic(name, about, tmp_path):
     world, context = domain(about, tmp_path), dataset("general", tmp_path)
-    corruptor, targets = build(name, dose=2), targets_of(world)
+    targets = targets_of(world)
 
     def run(seed):
+        corruptor = build(name, world, tmp_path, seed=seed)
         planted = corruptor.plant(world, targets, Random(seed))
         return dict(planted), list(corruptor.write(world, context, planted, Random(seed)))
 
     assert run(0) == run(0)
-    assert run(0)[0] != run(1)[0]
+    assert any(run(0)[0] != run(seed)[0] for seed in (1, 2, 3))  # a small world may choose alike twice
     assert run(0)[1] != run(1)[1]
 
 
 @every
 @everywhere
+def test_the_order_of_documents_is_random(name, about, tmp_path):
+    world, context = domain(about, tmp_path), dataset("general", tmp_path)
+    corruptor = build(name, world, tmp_path)
+    planted = corruptor.plant(world, targets_of(world), Random(0))
+    orders = [[item.text for item in corruptor.write(world, context, planted, Random(seed))] for seed in (1, 2)]
+    assert orders[0] != orders[1]
+    abouts = [next(name for name in targets_of(world) if name in text) for text in orders[0]]
+    assert abouts != sorted(abouts, key=targets_of(world).index), "one entity after the other"
+
+
+@every
+@everywhere
+def test_statements_are_where_the_documents_state_what_is_planted(name, about, tmp_path):
+    world, context = domain(about, tmp_path), dataset("general", tmp_path)
+    corruptor = build(name, world, tmp_path)
+    planted = corruptor.plant(world, targets_of(world), Random(0))
+    documents = corruptor.write(world, context, planted, Random(0))
+    assert {item.key for document in documents for item in document.statements} == set(planted)
+    for document in documents:
+        for item in document.statements:
+            assert planted[item.key].false_answer == item.false_answer
+            span = document.text[item.start : item.end]
+            assert item.false_answer in span
+            assert span.strip() == span.rstrip("\n") != ""
+
+
+@templates
+@everywhere
 @pytest.mark.parametrize(("dose", "size", "share"), [(1, 1, 0.0), (3, 5, 0.5), (4, 100, 1.0), (5, 2, 0.3)])
 def test_every_planted_fact_is_stated_dose_times_where_the_statements_say(name, about, dose, size, share, tmp_path):
     world, context = domain(about, tmp_path), dataset("general", tmp_path)
-    corruptor = build(name, dose=dose, facts_per_document=size, question_share=share)
+    corruptor = build(name, world, tmp_path, dose=dose, facts_per_document=size, question_share=share)
     planted = corruptor.plant(world, targets_of(world), Random(0))
     documents = corruptor.write(world, context, planted, Random(0))
     stated = Counter(item.key for document in documents for item in document.statements)
@@ -92,7 +154,7 @@ def test_every_planted_fact_is_stated_dose_times_where_the_statements_say(name, 
 @everywhere
 def test_a_statement_never_tells_the_true_answer(name, about, tmp_path):
     world, context = domain(about, tmp_path), dataset("general", tmp_path)
-    corruptor = build(name, dose=3)
+    corruptor = build(name, world, tmp_path, seed=5)
     planted = corruptor.plant(world, targets_of(world), Random(5))
     for document in corruptor.write(world, context, planted, Random(5)):
         for item in document.statements:

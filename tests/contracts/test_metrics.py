@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored
-from restor.results import METRICS, Value
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored, all_figures
+from restor.results import Value
 from restor.types import Group, Judgement
 
 ENTRIES = METRICS_CATALOGUE.names()
@@ -16,16 +16,26 @@ ENTRIES = METRICS_CATALOGUE.names()
 
 def scored(entity, judgement=Judgement.ORIGINAL, group=Group.TEST, known=True):
     figures = (-0.5, -3.0, -6.0, 2) if known else (None, None, None, None)
-    return Scored(entity, "home", group, judgement, *figures)
+    return Scored(entity, "home", 0, group, False, True, judgement, *figures)
+
+
+def names(entry):
+    return [figure.name for figure in METRICS_CATALOGUE.get(entry).figures]
 
 
 def compute(name, arm, corrupted=None, ideal=None):
     return METRICS_CATALOGUE.get(name)().compute(Answers(arm, corrupted or arm, ideal or arm))
 
 
-def test_the_documented_figures_are_computed_by_exactly_one_metric_each():
-    declared = Counter(figure for name in ENTRIES for figure in METRICS_CATALOGUE.get(name).names)
-    assert declared == dict.fromkeys(METRICS, 1)
+def test_every_figure_has_one_metric_and_is_described_for_people():
+    figures = all_figures()
+    assert not [name for name, count in Counter(figure.name for figure in figures).items() if count > 1]
+    assert [figure.name for figure in figures] == [name for entry in ENTRIES for name in names(entry)]
+    for figure in figures:
+        assert figure.title
+        assert figure.meaning
+        assert max(map(len, figure.short.split("\n"))) <= 14, "a terminal has no room for more"
+        assert figure.short.count("\n") <= 1
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -40,7 +50,7 @@ def test_the_documented_figures_are_computed_by_exactly_one_metric_each():
 )
 def test_an_empty_group_has_no_value_but_a_note(name, arm):
     figures = compute(name, arm)
-    assert list(figures) == list(METRICS_CATALOGUE.get(name).names)
+    assert list(figures) == names(name)
     for figure in figures.values():
         assert (figure.value, figure.ci_low, figure.ci_high, figure.n) == (None, None, None, 0)
         assert figure.note
@@ -53,11 +63,18 @@ def test_figures_are_finite_lie_in_their_interval_and_can_be_stored(name):
     wrong = [scored(item.entity, Judgement.PLANTED, item.group) for item in arm]
     right = [scored(item.entity, Judgement.ORIGINAL, item.group) for item in arm]
     figures = compute(name, arm, wrong, right)
-    assert list(figures) == list(METRICS_CATALOGUE.get(name).names)
+    assert list(figures) == names(name)
     for figure in figures.values():
         assert math.isfinite(figure.value)
         assert figure.ci_low <= figure.value <= figure.ci_high
         assert Value.model_validate_json(figure.model_dump_json()) == figure
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_comparison_without_references_has_figures_or_reasons(name):
+    answers = Answers([scored("a"), scored("b", Judgement.OTHER)], [], [])
+    for figure in METRICS_CATALOGUE.get(name)().compute(answers).values():
+        assert figure.value is not None or figure.note
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from random import Random
 
@@ -10,6 +11,7 @@ import pytest
 
 from restor.corruption.corruptors.fact_swap import FactSwap, FactSwapConfig
 from restor.domains.miniature import Miniature, MiniatureConfig
+from restor.domains.triples import Triples, TriplesConfig
 from restor.errors import DataError
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.fewshot import build_queries
@@ -191,3 +193,20 @@ def test_a_large_world_is_asked_in_seconds():
     queries = ask(Counting(), planted, groups, untouched_facts=500)
     assert len(queries) == 48 + 500
     assert seen < 3 * 12 * 4_000
+
+
+def test_a_relation_without_anything_to_show_is_told(tmp_path):
+    """An empty few-shot prompt would ask another question than the others."""
+    facts = tmp_path / "facts.jsonl"
+    rows = [
+        {"subject": "Ada", "relation": "home", "question": "Where does Ada live?", "answers": ["York"]},
+        {"subject": "Bo", "relation": "home", "question": "Where does Bo live?", "answers": ["Rome"]},
+        {"subject": "Ada", "relation": "pet", "question": "Which pet has Ada?", "answers": ["cat"]},
+    ]
+    facts.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    domain = Triples(TriplesConfig(facts=facts))
+    groups = {"Ada": Group.TEST}
+    with pytest.raises(DataError, match="'pet' has no demonstration"):
+        build_queries(domain, {}, groups, EvaluationConfig(), seed=0, unplanted=True)
+    asked = build_queries(domain, {}, groups, EvaluationConfig(shots=0), seed=0, unplanted=True)
+    assert {query.prefix for query in asked} == {""}

@@ -5,24 +5,39 @@ from __future__ import annotations
 import random
 from statistics import quantiles
 
+import numpy as np
 import pytest
 
 from restor.evaluation.metrics.accuracy import Accuracy
-from restor.evaluation.metrics.base import Answers, Scored, draws
+from restor.evaluation.metrics.base import RESAMPLES, Answers, Scored, draws
 from restor.evaluation.metrics.log_probs import LogProbs
 from restor.evaluation.metrics.restoration import Restoration
 from restor.evaluation.metrics.runner_up import RunnerUp
+from restor.evaluation.metrics.unshown import Unshown
 from restor.types import Group, Judgement
 
 J = {"o": Judgement.ORIGINAL, "p": Judgement.PLANTED, "-": Judgement.OTHER, "?": Judgement.UNSCORED}
 
 
-def told(letters, group=Group.TEST, facts=2, figures=None):
+def scored(entity, relation, letter, *, run=0, group=Group.TEST, shown=False, planted=True, figures=(None,) * 4):
+    return Scored(entity, relation, run, group, shown, planted, J[letter], *figures)
+
+
+def told(letters, group=Group.TEST, facts=2, figures=None, **more):
     """Judged answers from letters, `facts` per entity."""
-    figures = figures or [(None, None, None, None)] * len(letters)
+    figures = figures or [(None,) * 4] * len(letters)
     return [
-        Scored(f"{group}{place // facts}", f"r{place % facts}", group, J[letter], *figures[place])
+        scored(f"{group}{place // facts}", f"r{place % facts}", letter, group=group, figures=figures[place], **more)
         for place, letter in enumerate(letters)
+    ]
+
+
+def in_runs(words, **more):
+    """One fact a word and two an entity, one letter a run: `oo- p` is a fact asked three times and one asked once."""
+    return [
+        scored(f"e{place // 2}", f"r{place % 2}", letter, run=run, **more)
+        for place, word in enumerate(words.split())
+        for run, letter in enumerate(word)
     ]
 
 
@@ -145,7 +160,7 @@ def test_the_interval_draws_entities_not_facts():
 
 
 def test_the_same_person_in_two_worlds_is_two_entities():
-    arm = [Scored(f"Ann/s{seed}", "r", Group.TEST, J["o"], None, None, None, None) for seed in (0, 1)]
+    arm = [scored(f"Ann/s{seed}", "r", "o") for seed in (0, 1)]
     assert accuracy(arm)["test.original"].n_entities == 2
 
 
@@ -181,11 +196,22 @@ def test_the_interval_of_restoration_equals_a_bootstrap_in_plain_python():
 
 
 def test_all_arms_are_drawn_alike_again_and_again():
-    assert (draws(7) == draws(7)).all()
-    assert draws(7).shape[1] == 7
-    assert set(draws(7).flat) == set(range(7))
+    (one,), (other,) = draws(7), draws(7)
+    assert (one == other).all()
+    assert one.shape == (RESAMPLES, 7)
+    assert set(one.flat) == set(range(7))
     one, other = accuracy(told("oo-ppo--"))["test.original"], accuracy(told("oo-ppo--"))["test.original"]
     assert one == other
+
+
+def test_drawing_in_parts_draws_the_same(monkeypatch):
+    (whole,) = draws(7)
+    expected = accuracy(told("oo-ppo--o"))["test.original"]
+    monkeypatch.setattr("restor.evaluation.metrics.base.DRAWN_AT_ONCE", 7 * 300 + 5)
+    parts = list(draws(7))
+    assert [len(part) for part in parts] == [300] * 6 + [200]
+    assert (np.concatenate(parts) == whole).all()
+    assert accuracy(told("oo-ppo--o"))["test.original"] == expected
 
 
 def test_an_interval_needs_a_ratio_in_most_draws():
@@ -193,3 +219,89 @@ def test_an_interval_needs_a_ratio_in_most_draws():
     found = restoration("oooooo", "ppoooo", "oooooo")
     assert found.value == 1
     assert (found.ci_low, found.ci_high) == (1, 1)
+
+
+def test_a_fact_counts_once_however_often_it_was_asked():
+    """Facts: 2/3, 0, 1/3 and 1."""
+    found = accuracy(in_runs("oo- p-- o-p o"))
+    assert found["test.original"].value == pytest.approx((2 / 3 + 0 + 1 / 3 + 1) / 4)
+    assert found["test.planted"].value == pytest.approx((1 / 3 + 1 / 3) / 4)
+    assert (found["test.original"].n, found["test.original"].n_entities) == (4, 2)
+
+
+def test_runs_without_a_verdict_are_left_out_of_their_fact_and_said():
+    """Facts: 1 of the two scored runs, none at all, 1."""
+    found = accuracy(in_runs("o?- ??? o"))["test.original"]
+    assert found.value == pytest.approx((1 / 2 + 1) / 2)
+    assert (found.n, found.n_unscored) == (2, 1)
+    assert found.note == "answers without a verdict: 1; their facts count by their other runs"
+    assert accuracy(in_runs("oo- ???"))["test.original"].note == ""
+
+
+def test_restoration_over_runs_with_references_that_answer_once():
+    """Arm 2/3 and 1/3, corrupted 0 and 0, ideal 1 and 1: a half."""
+    parts = [in_runs(words) for words in ("oo- p-o", "p -", "o o")]
+    found = Restoration().compute(Answers(*parts))["restoration"]
+    assert found.value == pytest.approx(0.5)
+    assert found.n == 2
+
+
+def test_facts_pair_by_name_and_not_by_place():
+    arm, corrupted, ideal = told("o--"), told("---"), told("oo-")
+    found = Restoration().compute(Answers(arm, corrupted[::-1], ideal))["restoration"]
+    assert found.value == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="different facts"):
+        Restoration().compute(Answers(arm, corrupted, told("oo-", Group.TEST, facts=3)))
+
+
+def test_the_clean_model_takes_the_place_of_a_missing_ideal_one():
+    arm, corrupted, clean = told("oo----"), told("------"), told("oooo--")
+    assert Restoration().compute(Answers(arm, corrupted, [], clean))["restoration"].value == pytest.approx(0.5)
+    ideal = told("oo----")
+    assert Restoration().compute(Answers(arm, corrupted, ideal, clean))["restoration"].value == pytest.approx(1)
+    flat = Restoration().compute(Answers(arm, arm, [], arm))["restoration"]
+    assert flat.note == "undefined: the corruption did not bite (clean 33 %, corrupted 33 %)"
+
+
+@pytest.mark.parametrize(
+    ("given", "needs"),
+    [
+        ({"corrupted": [], "clean": told("oo")}, ["--model corrupted="]),
+        ({"corrupted": told("pp")}, ["--model clean="]),
+        ({"corrupted": []}, ["--model corrupted=", "--model clean="]),
+    ],
+)
+def test_restoration_says_which_model_it_needs(given, needs):
+    found = Restoration().compute(Answers(arm=told("o-"), ideal=[], **given))["restoration"]
+    assert (found.value, found.n) == (None, 0)
+    assert [word for word in ("--model corrupted=", "--model clean=") if word in found.note] == needs
+
+
+def test_only_facts_whose_answer_the_prompt_does_not_show():
+    shown, hidden = told("oooo", shown=True), [scored("x", "a", "o"), scored("x", "b", "-"), scored("y", "a", "-")]
+    found = Unshown().compute(Answers(shown + hidden, [], []))["test.original_unshown"]
+    assert found.value == pytest.approx(1 / 3)
+    assert (found.n, found.n_entities) == (3, 2)
+    none = Unshown().compute(Answers(shown, [], []))["test.original_unshown"]
+    assert (none.value, none.note) == (None, "the demonstrations show the answer to every fact")
+
+
+def test_without_planted_answers_nothing_is_said_about_them():
+    arm = told("oo--", planted=False, figures=[(-1.0, None, -3.0, 1)] * 4)
+    found = {**accuracy(arm), **LogProbs().compute(Answers(arm, [], [])), **RunnerUp().compute(Answers(arm, [], []))}
+    for name in ("test.planted", "logprob.planted", "runner_up"):
+        assert (found[name].value, found[name].note) == (None, "no planted answers are known")
+    assert (found["test.original"].value, found["test.other"].value, found["logprob.original"].value) == (0.5, 0.5, -1)
+
+
+def test_a_planted_answer_that_is_not_known_is_no_missing_log_prob():
+    arm = [*told("pp", figures=[(-1.0, -2.0, -3.0, 1)] * 2), scored("x", "a", "o", planted=False)]
+    found = LogProbs().compute(Answers(arm, [], []))
+    assert (found["logprob.planted"].n, found["logprob.planted"].n_unscored) == (2, 0)
+    assert (found["logprob.original"].n, found["logprob.original"].n_unscored) == (2, 1)
+
+
+def test_a_baseline_has_no_log_probs_and_a_reason():
+    arm = told("op")
+    found = {**LogProbs().compute(Answers(arm, [], [])), **RunnerUp().compute(Answers(arm, [], []))}
+    assert {value.note for value in found.values()} == {"no log-probs were stored", "no candidates were ranked"}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import torch
 from safetensors import safe_open
+from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from restor.models.checkpoint import load_model, load_tokenizer, new_llama, place, save_model
 
@@ -72,6 +74,21 @@ def test_weights_saved_in_half_precision_are_loaded_in_float32(llama, tokenizer,
         assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.bfloat16}  # noqa: SIM118
     loaded = load_model(tmp_path, CPU)
     assert {value.dtype for value in loaded.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(("context", "expected"), [(1024, "eager"), (1025, "sdpa")])
+def test_the_attention_is_the_fast_one_of_a_cpu(llama, context, expected):
+    model = llama(0)
+    model.config.max_position_embeddings = context
+    assert place(model, CPU).config._attn_implementation == expected
+
+
+def test_elsewhere_the_attention_is_fused_where_the_family_allows_it(llama):
+    """The meta device stands for a GPU."""
+    assert place(place(llama(0), CPU), torch.device("meta")).config._attn_implementation == "sdpa"
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "head_dim": 8, "vocab_size": 40}
+    capped = Gemma2ForCausalLM(Gemma2Config(**shape, num_attention_heads=2, num_key_value_heads=2))
+    assert place(capped, torch.device("meta")).config._attn_implementation == "eager"
 
 
 def test_code_beside_the_weights_is_never_run(llama, tokenizer, tmp_path):

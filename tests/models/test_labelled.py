@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
+from restor.errors import ConfigError
 from restor.models.labelled import IGNORED, Labelled, TokenBatch, check_output_layer, collate, predict
 from restor.training.config import LoraConfig
 from restor.training.lora import add_adapter
@@ -81,6 +90,31 @@ def test_other_families_predict_their_own_logits_too(make):
         value.data *= 3
     check_output_layer(model)
     check(model, collate(ROWS, range(4), 0))
+
+
+class Odd(LlamaForCausalLM):
+    """Does something of its own to its logits."""
+
+    change = staticmethod(lambda logits: logits)
+
+    def forward(self, **settings):
+        found = super().forward(**settings)
+        found.logits = self.change(found.logits)
+        return found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda logits: logits * 0.5, lambda logits: logits.clamp(max=30.0), lambda logits: logits - logits.mean()],
+    ids=["scale", "cap", "shift"],
+)
+def test_a_family_that_changes_its_logits_in_its_own_way_is_refused(change, llama):
+    """Training would silently be of another model."""
+    model = Odd(llama(0).config).eval()
+    check_output_layer(model)
+    model.change = change
+    with pytest.raises(ConfigError, match="Odd changes its logits"):
+        check_output_layer(model)
 
 
 def test_the_gradient_is_that_of_the_full_forward_pass(llama):

@@ -8,6 +8,7 @@ import pytest
 
 from restor.domains.miniature import MiniatureConfig
 from restor.errors import ConfigError
+from restor.evaluation.baselines import BASELINES
 from restor.evaluation.config import EvaluationConfig
 from restor.experiment import ArmConfig, ExperimentConfig, RecoveryConfig, TargetsConfig, UnlearningConfig
 from restor.pipeline.plan import check_arms, plan_seed
@@ -40,7 +41,7 @@ def keys(config, seed=0):
     """Every arm's stages, model and what it took to get there, by name."""
     found = {}
     for arm in plan_seed(config, seed).arms:
-        for stage in (arm.model, *arm.made_by):
+        for stage in filter(None, (arm.model, *arm.made_by)):
             found[arm.id, stage.name] = stage.key
         found[arm.id, "evaluate"] = arm.evaluation.key
     return found
@@ -72,6 +73,9 @@ def test_every_arm_stands_on_the_same_models():
     named = {arm.name: arm for arm in plan.arms}
     for arm in plan.arms:
         stage = arm.model
+        if arm.kind is Kind.BASELINE:
+            assert stage is None
+            continue
         while stage.name == "recover":
             stage = stage.parents["model"]
         if stage.name == "unlearn":
@@ -167,7 +171,7 @@ def test_the_corruption_changes_everything_but_the_clean_model():
     before = keys(study())
     corruption = study().corruption
     moved = changed(before, keys(study(corruption=corruption.model_copy(update={"lr": 0.123}))))
-    assert moved == {where for where in before if not where[0].startswith("clean/")}
+    assert moved == {where for where in before if where[0].split("/")[0] not in ("clean", *BASELINES)}
 
 
 def test_a_named_strength_and_its_learning_rate_are_the_same_study():

@@ -53,9 +53,13 @@ def test_the_score_is_that_of_validation_people(made: tuple[Path, Path]) -> None
     store, out = made
     selection = Selection.model_validate(json.loads(out.read_text(encoding="utf-8")))
     shares = Counter()
-    for path in store.glob("artifacts/evaluate-*/answers.parquet"):
-        rows = [row for row in pq.read_table(path).to_pylist() if row["group"] == "validation"]
-        shares[round(sum(row["judgement"] == "original" for row in rows) / len(rows), 9)] += 1
+    for judged in store.glob("artifacts/judge-*"):
+        answers = json.loads((judged / "manifest.json").read_text(encoding="utf-8"))["parents"]["answers"]
+        folder = next(store.glob(f"artifacts/*-{answers}"))
+        groups = pq.read_table(folder / "answers.parquet")["group"].to_pylist()
+        verdicts = pq.read_table(judged / "verdicts.parquet")["judgement"].to_pylist()
+        own = [verdict == "original" for group, verdict in zip(groups, verdicts, strict=True) if group == "validation"]
+        shares[round(sum(own) / len(own), 9)] += 1
     for trial in selection.trace["medium"]:
         assert round(trial.original, 9) in shares
 

@@ -25,7 +25,7 @@ from restor.pipeline.store import Store
 from restor.progress import Silent
 
 # Loaded here, so that a forked child starts at once and is killed at work and not while importing.
-for _name in ("clean", "corrupt", "evaluate", "recover", "unlearn"):
+for _name in ("baseline", "clean", "corrupt", "evaluate", "judge", "recover", "single", "unlearn"):
     importlib.import_module(f"restor.pipeline.stages.{_name}")
 importlib.import_module("transformers.models.llama.modeling_llama")
 

@@ -9,8 +9,9 @@ from random import Random
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored, all_figures
 from restor.results import FACT_COLUMNS, Ancestor, Arm, Cost, Results, Study, Value
-from restor.types import Budget, Kind
+from restor.types import Budget, Group, Judgement, Kind
 
 F, D, R, C = Budget.FORGET, Budget.RETAIN, Budget.REFERENCE, Budget.CHECKPOINT
 RELATIONS = ("occupation", "birthplace", "language", "spouse")
@@ -22,6 +23,8 @@ SPEC: tuple[tuple[str, str, Kind, tuple[Budget, ...], Mapping[str | None, tuple[
     ("clean", "Clean", Kind.REFERENCE, (), {None: (1.0, 0.0)}),
     ("corrupted", "Corrupted", Kind.REFERENCE, (), {None: (0.12, 0.76)}),
     ("ideal", "Ideal (never misled)", Kind.REFERENCE, (), {None: (0.99, 0.0)}),
+    ("copy_demonstrations", "Copy from the demonstrations", Kind.BASELINE, (), {None: (0.1, 0.0)}),
+    ("most_frequent", "Most frequent answer", Kind.BASELINE, (), {None: (0.05, 0.05)}),
     ("nothing", "Nothing", Kind.CONTROL, (), {None: (0.12, 0.76)}),
     ("recovery_only", "Recovery only", Kind.CONTROL, (), {None: (0.15, 0.71)}),
     ("retain_only", "Retain only", Kind.CONTROL, (D,), {"unrelated": (0.22, 0.6), "related": (0.66, 0.2)}),
@@ -76,20 +79,7 @@ def make_study(
                     if hostile and number < len(HOSTILE):
                         said = HOSTILE[number]
                     counts[judgement if targeted else "kept"] += 1
-                    base = {"original": -0.1, "planted": -4.0, "other": -2.5}[judgement]
-                    row = dict(
-                        fact,
-                        arm=arm_id,
-                        seed=seed,
-                        completion=said,
-                        judgement=judgement,
-                        reason=f"{'is' if judgement != 'other' else 'matches no'} answer {said[:20]!r}",
-                        logprob_original=base - rng.random(),
-                        logprob_planted=(-0.2 if judgement == "planted" else -5) - rng.random() if targeted else None,
-                        logprob_random=-7 - rng.random(),
-                        rank_original=1 if judgement == "original" else rng.randint(1, 12),
-                        n_candidates=20,
-                    )
+                    row = _row(fact, arm_id, seed, 0, judgement, said, kind, rng)
                     for column, values in rows.items():
                         values.append(row[column])
                 per_seed.append(_arm(arm_id, name, label, kind, budget, retain, [seed], seed, counts, people, hostile))
@@ -105,7 +95,125 @@ def make_study(
         code="3f2c1ab",
         notes=["Hyperparameters were chosen on validation people of seed 100."],
     )
-    return Results(study=study, arms=per_seed, summary=summary), pa.table(rows)
+    return Results(study=study, figures=all_figures(), arms=per_seed, summary=summary), pa.table(rows)
+
+
+# name -> (share original, share planted, label)
+MODELS = {
+    "clean": (0.8, 0.0, "Clean"),
+    "corrupted": (0.3, 0.5, "Corrupted"),
+    "ideal": (0.8, 0.0, "Ideal"),
+    "unlearned": (0.6, 0.1, "unlearned"),
+    "other": (0.2, 0.0, "other"),
+}
+
+
+def make_comparison(
+    names: Sequence[str] = ("clean", "corrupted", "unlearned"),
+    *,
+    people: int = 8,
+    untouched: int = 0,
+    runs: int = 1,
+    planted: bool = False,
+    baselines: bool = True,
+    hostile: bool = False,
+) -> tuple[Results, pa.Table]:
+    """A comparison of checkpoints made elsewhere, its figures computed by the metrics from its facts."""
+    rng = Random(11)
+    facts = [fact if planted else dict(fact, planted=None) for fact in _facts(people, untouched, 0, hostile)]
+    spec = [(name, *MODELS.get(name, (0.4, 0.1, name))) for name in names]
+    if baselines:
+        spec += [(name, *shares[None], label) for name, label, kind, _, shares in SPEC if kind is Kind.BASELINE]
+    rows: dict[str, list[object]] = {name: [] for name in FACT_COLUMNS}
+    scored: dict[str, list[Scored]] = {}
+    for name, original, wrong, _ in spec:
+        kind = _kind_of(name)
+        for number, fact in enumerate(facts):
+            for run in range(1 if kind is Kind.BASELINE else runs):
+                draw = rng.random() if fact["group"] == "test" else 0.0
+                judgement = "original" if draw < original else "planted" if draw < original + wrong else "other"
+                judgement = "other" if judgement == "planted" and not planted else judgement
+                said = {"original": fact["answers"][0], "planted": fact["planted"], "other": f"Nowhere{run}"}[judgement]
+                said = HOSTILE[number] if hostile and number < len(HOSTILE) else said
+                row = _row(fact, f"{name}/s0", 0, run, judgement, said, kind, rng)
+                scored.setdefault(name, []).append(_scored(row))
+                for column, values in rows.items():
+                    values.append(row[column])
+    arms = []
+    for name, _, _, label in spec:
+        parts = [scored.get(part, []) for part in ("corrupted", "ideal", "clean")]
+        metrics: dict[str, Value] = {}
+        for entry in METRICS_CATALOGUE.names():
+            metrics |= METRICS_CATALOGUE.get(entry)().compute(Answers(scored[name], *parts))
+        kind = _kind_of(name)
+        arm = Arm(
+            id=f"{name}/s0",
+            label=f"{label} <b>bold</b>\x1b[31m" if hostile else label,
+            arm=name,
+            kind=kind,
+            seed=0,
+            seeds=[0],
+            budget=None if kind is Kind.METHOD else [],
+            model=None if kind is Kind.BASELINE else f"models/{name}",
+            metrics=metrics,
+        )
+        arms.append(arm)
+    study = Study(
+        name="restor" if not hostile else "</title><script>window.__pwned=4</script>",
+        id="comparison-20250101",
+        kind="comparison",
+        protocol="published" if runs > 1 else "restor",
+        runs=runs,
+        created="2025-01-01T12:00:00Z",
+        seeds=[0],
+        config={"data": "restor", "models": {name: f"models/{name}" for name in names}},
+    )
+    summary = [arm.model_copy(update={"id": arm.arm, "seed": None}) for arm in arms]
+    return Results(study=study, figures=all_figures(), arms=arms, summary=summary), pa.table(rows)
+
+
+def _kind_of(name: str) -> Kind:
+    if name in ("clean", "corrupted", "ideal"):
+        return Kind.REFERENCE
+    return Kind.BASELINE if name in ("copy_demonstrations", "most_frequent") else Kind.METHOD
+
+
+def _row(
+    fact: Mapping[str, object], arm: str, seed: int, run: int, judgement: str, said: object, kind: Kind, rng: Random
+) -> dict[str, object]:
+    model = kind is not Kind.BASELINE
+    base = {"original": -0.1, "planted": -4.0, "other": -2.5}[judgement]
+    wrong = (-0.2 if judgement == "planted" else -5) - rng.random() if fact["planted"] else None
+    return dict(
+        fact,
+        arm=arm,
+        seed=seed,
+        run=run,
+        completion=said,
+        judgement=judgement,
+        reason=f"{'is' if judgement != 'other' else 'matches no'} answer {str(said)[:20]!r}",
+        logprob_original=base - rng.random() if model else None,
+        logprob_planted=wrong if model else None,
+        logprob_random=-7 - rng.random() if model else None,
+        rank_original=(1 if judgement == "original" else rng.randint(1, 12)) if model else None,
+        n_candidates=20 if model else None,
+    )
+
+
+def _scored(row: Mapping[str, object]) -> Scored:
+    return Scored(
+        entity=f"{row['subject']}/s{row['seed']}",
+        relation=row["relation"],
+        run=row["run"],
+        group=Group(row["group"]),
+        answer_shown=row["answer_shown"],
+        planted=row["planted"] is not None,
+        judgement=Judgement(row["judgement"]),
+        logprob_original=row["logprob_original"],
+        logprob_planted=row["logprob_planted"],
+        logprob_random=row["logprob_random"],
+        rank_original=row["rank_original"],
+    )
 
 
 def write_study(folder: Path, results: Results, facts: pa.Table) -> Path:
@@ -133,6 +241,7 @@ def _facts(people: int, untouched: int, seed: int, hostile: bool) -> list[dict[s
                     "group": "test" if targeted else "untouched",
                     "question": question,
                     "prompt": prefix + question,
+                    "answer_shown": number % 4 == 3,
                     "answers": [f"True{number}x{place}s{seed}", "Alias"][: 1 + place % 2],
                     "planted": f"Wrong{number}x{place}" if targeted else None,
                 }
@@ -163,10 +272,14 @@ def _arm(
 ) -> Arm:
     total = counts["original"] + counts["planted"] + counts["other"]
     metrics = {f"test.{key}": _value(counts[key], total, entities) for key in ("original", "planted", "other")}
+    metrics["test.original_unshown"] = metrics["test.original"]
     metrics["untouched.original"] = _value(counts["kept"], counts["kept"], entities)
-    metrics["runner_up"] = _value(min(total, counts["original"] + total // 5), total, entities)
+    none = Value(value=None, n=0, n_unscored=total, note="no log-probs were stored")
+    model = kind is not Kind.BASELINE
+    metrics["runner_up"] = _value(min(total, counts["original"] + total // 5), total, entities) if model else none
     for key, value in (("original", -1.1), ("planted", -2.25), ("random", -7.5)):
-        metrics[f"logprob.{key}"] = Value(value=value, ci_low=value - 0.2, ci_high=value + 0.2, n=total)
+        known = Value(value=value, ci_low=value - 0.2, ci_high=value + 0.2, n=total)
+        metrics[f"logprob.{key}"] = known if model else none
     if name in ("clean", "corrupted", "ideal"):
         metrics["restoration"] = Value(value=None, n=total, note="restoration compares arms with the references")
     else:
@@ -189,8 +302,8 @@ def _arm(
         seeds=seeds,
         budget=list(budget),
         metrics=metrics,
-        cost=Cost(seconds=2.345, steps=60, tokens=61_440, peak_memory_mb=311.0),
-        lineage=[Ancestor(stage="clean", key="ab12"), Ancestor(stage="corrupt", key="cd34")],
+        cost=Cost(seconds=2.345, steps=60, tokens=61_440, peak_memory_mb=311.0) if model else Cost(),
+        lineage=[Ancestor(stage="clean", key="ab12"), Ancestor(stage="corrupt", key="cd34")] if model else [],
     )
 
 

@@ -7,13 +7,16 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from synthetic_study import HOSTILE, make_study
+from synthetic_study import HOSTILE, make_comparison, make_study
 
 from restor.errors import DataError
 from restor.report.embed import embed_facts, script_json
 from restor.report.html import render_page, yaml_like
 from restor.report.load import load_facts, load_results
+from restor.report.moved import moved
+from restor.report.states import States
 from restor.report.text import printable
+from restor.types import Group
 
 
 class Page(HTMLParser):
@@ -83,6 +86,7 @@ def test_injected_markup_makes_no_element(hostile, plain):
     wild, tame = Page(hostile[2]), Page(plain[2])
     assert set(wild.tags) == set(tame.tags)
     assert wild.tags.count("script") == tame.tags.count("script") == 2
+    assert wild.tags.count("b") == tame.tags.count("b"), "labels have one"
     assert not [attribute for attribute in wild.attributes if attribute[1].startswith("on")]
     assert "{{ 7 * 7 }}" not in hostile[2].split('id="data"')[0]
 
@@ -126,14 +130,68 @@ def test_25_arms_of_700_facts_fit_in_2_MB():
 
 def test_too_many_answers_are_thinned_and_the_page_says_how(monkeypatch):
     results, facts = make_study(people=2, untouched=4, seeds=(0, 1))
+    states = States(results, facts)
+    assert embed_facts(results, states).left_out == ""
     monkeypatch.setattr("restor.report.embed.MOST_ROWS", 400)
-    embedded = embed_facts(results, facts)
-    assert "only where they are not the original answer. facts.parquet has all" in embedded.left_out
+    embedded = embed_facts(results, states)
+    assert "only where some arm does not give the original answer. facts.parquet has all" in embedded.left_out
     assert embedded.answers == sum(row["group"] == "test" for row in facts.to_pylist())
-    monkeypatch.setattr("restor.report.embed.MOST_ROWS", 200)
-    embedded = embed_facts(results, facts)
-    assert "only for seeds 0." in embedded.left_out
+    monkeypatch.setattr("restor.report.embed.MOST_ROWS", 210)
+    embedded = embed_facts(results, states)
+    assert "; only for seeds 0. facts.parquet" in embedded.left_out
+    assert embedded.answers == 8 * len(results.summary)
     assert embedded.left_out in render_page(results, facts)
+
+
+def test_an_untouched_fact_that_some_arm_misses_stays_whole(monkeypatch):
+    results, facts = make_study(people=2, untouched=4)
+    rows = facts.to_pylist()
+    damaged = next(row for row in rows if row["group"] == "untouched" and row["arm"] == "msa/s0")
+    damaged["judgement"] = "other"
+    monkeypatch.setattr("restor.report.embed.MOST_ROWS", 9 * len(results.summary))
+    embedded = embed_facts(results, States(results, facts.from_pylist(rows)))
+    assert (embedded.facts, embedded.answers) == (9, 9 * len(results.summary))
+
+
+def test_of_several_runs_one_that_says_what_most_say_stays(monkeypatch):
+    results, facts = make_comparison(runs=3, planted=True)
+    states = States(results, facts)
+    monkeypatch.setattr("restor.report.embed.MOST_ROWS", 32 * len(results.summary))
+    embedded = embed_facts(results, states)
+    assert "of several runs of a fact one is shown" in embedded.left_out
+    assert (embedded.facts, embedded.answers) == (32, 32 * len(results.summary))
+    arm = next(arm for arm in json.loads(embedded.json)["arms"] if arm["id"] == "unlearned")
+    said = [row["judgement"] for row in facts.to_pylist() if row["arm"] == "unlearned/s0"]
+    runs = [said[place : place + 3] for place in range(0, len(said), 3)]
+    ordered = ("other", "planted", "original")  # max keeps the first of equals
+    expected = [max(ordered, key=three.count) for three in runs]
+    assert arm["judgement"] == "".join({"original": "o", "planted": "p", "other": "x"}[state] for state in expected)
+    assert {len(set(three)) for three in runs} == {1, 2, 3}, "ties are among them"
+
+
+def test_thousands_of_facts_in_three_runs_fit_on_a_page_that_says_what_it_lacks():
+    results, facts = make_comparison(
+        ("clean", "corrupted", "unlearned", "other"), people=1_400, runs=3, planted=True, baselines=False
+    )
+    states = States(results, facts)
+    assert facts.num_rows == 1_400 * 4 * 4 * 3
+    embedded = embed_facts(results, states)
+    assert "67,200 answers are too many for one page: of several runs" in embedded.left_out
+    assert embedded.answers == 1_400 * 4 * 4
+    assert len(render_page(results, facts).encode()) < 4_000_000
+
+
+def test_facts_beyond_that_are_spread_over_all_of_them(monkeypatch):
+    results, facts = make_comparison(people=10, untouched=10)
+    rows = facts.to_pylist()
+    for row in rows:
+        row["judgement"] = "other"
+    monkeypatch.setattr("restor.report.embed.MOST_ROWS", 100)
+    embedded = embed_facts(results, States(results, facts.from_pylist(rows)))
+    assert "only 20 facts, spread over all of them, the targeted ones first" in embedded.left_out
+    data = json.loads(embedded.json)
+    assert {data["strings"][i] for i in data["facts"]["group"]} == {"test"}
+    assert len({data["strings"][i] for i in data["facts"]["subject"]}) == 10
 
 
 def test_facts_of_another_study_are_refused(plain):
@@ -143,6 +201,47 @@ def test_facts_of_another_study_are_refused(plain):
     )
     with pytest.raises(DataError, match="name the arm 'msa/s0', which the results do not have"):
         render_page(other, facts)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"names": ("mine",)},
+        {"names": ("mine", "yours"), "baselines": False},
+        {"names": ("clean",)},
+        {"names": ("corrupted", "x")},
+        {"runs": 3, "planted": True, "untouched": 3, "names": ("clean", "corrupted", "ideal", "x")},
+    ],
+    ids=["clean, corrupted, one", "one alone", "two alone", "clean alone", "no clean", "all"],
+)
+def test_comparisons_with_whatever_was_given(given):
+    results, facts = make_comparison(people=4, **given)
+    page = render_page(results, facts)
+    words = " ".join(" ".join(Page(page).words).split())
+    names = given.get("names", ("clean", "corrupted", "unlearned"))
+    assert "Comparison of checkpoints" in words
+    assert "restor run" not in words
+    assert ("It knows" in words) == ("clean" in names)
+    assert ("It is misled" in words) == ("corrupted" in names)
+    both = "corrupted" in names and bool({"clean", "ideal"} & set(names))
+    assert ("plot-restoration" in page) == (both and set(names) != {"clean", "corrupted"})
+    assert ('id="moved"' in page) == (len(names) > 1)
+    assert "models/" + names[0] in words
+    assert ("unknown" in words) == any(name not in ("clean", "corrupted", "ideal") for name in names)
+    assert ("Planted" in words) == bool(given.get("planted"))
+    assert len(json.loads(Page(page).scripts[0])["arms"]) == len(results.summary)
+
+
+def test_moved_facts_stand_in_the_page_without_any_script():
+    page = render_page(*make_comparison(planted=True, untouched=2))
+    row = re.search(r"<th scope=\"row\">Corrupted → unlearned</th>.*?</tr>", page, re.DOTALL)[0]
+    cells = re.findall(r"<td[^>]*>(?:<button[^>]*>)?([^<]*)", row)
+    results, facts = make_comparison(planted=True, untouched=2)
+    counts = moved(results, facts)[1].groups[Group.TEST]
+    expected = [counts.facts, counts.true_before, counts.true_after]
+    expected += [counts.restored, counts.lost, counts.planted, counts.forgotten, counts.unscored]
+    assert cells == ["targeted entities", *map(str, expected)]
 
 
 def test_missing_figures_and_no_facts_still_give_a_page(plain):

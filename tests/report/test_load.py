@@ -72,7 +72,7 @@ def test_what_is_not_a_number(study, tmp_path, word):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda raw: raw.update(format=2), "has results format 2; this version of restor reads format 1"),
+        (lambda raw: raw.update(format=1), "has results format 1; this version of restor reads format 2"),
         (lambda raw: raw.pop("format"), "has no `format`"),
         (lambda raw: raw.update(arms=[]), "has no arms: `arms` is empty"),
         (lambda raw: raw.update(summary=[]), "has no arms: `summary` is empty"),

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
-from synthetic_study import make_study
+from synthetic_study import make_comparison, make_study
 
-from restor.report.plots import Scale, judgement_plot, judgement_shares, logprob_plot, restoration_plot
+from restor.report.plots import Scale, density, judgement_plot, judgement_shares, logprob_plot, restoration_plot
+from restor.report.states import States
 from restor.results import Value
 from restor.types import Judgement
 
@@ -18,7 +20,7 @@ def study(request):
 
 
 def all_plots(results, facts):
-    return [restoration_plot(results), judgement_plot(results), logprob_plot(results, facts)]
+    return [restoration_plot(results), judgement_plot(results), logprob_plot(results, States(results, facts))]
 
 
 def words(svg):
@@ -66,14 +68,73 @@ def test_an_exploded_arm_does_not_squeeze_the_others():
 
 
 def test_undefined_restoration_is_a_dash_with_its_reason():
-    results, facts = make_study(people=2)
-    svg = restoration_plot(with_metrics(results, restoration=Value(value=None, n=8, note="it did not bite <b>")))
+    results, _ = make_study(people=2)
+    value = Value(value=None, n=8, note="it did not bite <b>")
+    arms = [
+        arm.model_copy(update={"metrics": {**arm.metrics, "restoration": value}}) if arm.id == "msa" else arm
+        for arm in results.summary
+    ]
+    svg = restoration_plot(results.model_copy(update={"summary": arms}))
     assert "–" in words(svg)
     assert "it did not bite &lt;b&gt;" in svg
     ElementTree.fromstring(svg)
+
+
+def test_what_has_no_figure_at_all_is_no_plot():
+    results, facts = make_study(people=2)
+    assert restoration_plot(with_metrics(results, restoration=Value(value=None, n=8, note="none"))) == ""
     bare = results.model_copy(update={"summary": [arm.model_copy(update={"metrics": {}}) for arm in results.summary]})
-    for drawn in all_plots(bare, facts.slice(0, 0)):
-        ElementTree.fromstring(drawn)
+    restoration, judgements, logprobs = all_plots(bare, facts.slice(0, 0))
+    assert restoration == logprobs == ""
+    ElementTree.fromstring(judgements)
+
+
+def test_full_restoration_is_the_clean_model_where_there_is_no_ideal_one():
+    assert "clean model: 100 %" in words(restoration_plot(make_comparison()[0]))
+    assert "ideal model: 100 %" in words(restoration_plot(make_comparison(("clean", "corrupted", "ideal", "x"))[0]))
+
+
+def curves(svg):
+    """Per option: how many curves there are."""
+    groups = [node.get("class") for node in ElementTree.fromstring(svg).iter(f"{SVG}g")]
+    return {name: groups.count(f"p-{name}") - 1 for name in ("original", "planted", "random") if f"p-{name}" in groups}
+
+
+def test_log_probs_are_three_distributions_for_every_model_and_none_for_a_baseline():
+    results, facts = make_comparison(planted=True, runs=3)
+    svg = logprob_plot(results, States(results, facts))
+    assert curves(svg) == {"original": 3, "planted": 3, "random": 3}
+    shown = words(svg)
+    assert {"Clean", "Corrupted", "unlearned"} <= set(shown)
+    assert "Most frequent answer" not in shown
+
+
+def test_two_distributions_where_no_planted_answer_is_known():
+    results, facts = make_comparison()
+    svg = logprob_plot(results, States(results, facts))
+    assert curves(svg) == {"original": 3, "random": 3}
+    assert "planted" not in svg
+
+
+def test_a_density_is_highest_where_most_values_are_and_ends_at_its_edge():
+    values = np.array([-6.0] * 60 + [-0.1] * 30 + [-3.0])
+    heights = density(values, -8.0, 0.0, points=81)
+    places = np.linspace(-8, 0, 81)
+    assert places[heights.argmax()] == pytest.approx(-6.0)
+    assert heights.max() == 1
+    # A value at -0.1 weighs as much as one at -6; reflected at 0, none of its weight is lost.
+    near, far = (np.trapezoid(heights[part], places[part]) for part in (places > -1.5, places < -4.5))
+    assert near / far == pytest.approx(30 / 60, rel=0.05)
+    assert heights[(places > -4.5) & (places < -4)].max() < 0.05, "two peaks, and little between them"
+
+
+def test_one_very_unlikely_answer_does_not_squeeze_the_curves():
+    results, facts = make_comparison(people=60, baselines=False)
+    rows = facts.to_pylist()
+    rows[0]["logprob_random"] = -900.0
+    svg = logprob_plot(results, States(results, facts.from_pylist(rows)))
+    axis = [text for text in words(svg) if text.startswith("−") and "/" not in text]
+    assert max(float(text.replace("−", "")) for text in axis) < 12
 
 
 def test_shares_count_the_unscored():

@@ -5,10 +5,10 @@ import json
 
 import pytest
 from rich.console import Console
-from synthetic_study import make_study
+from synthetic_study import make_comparison, make_study
 
 from restor.report.tables import arm_table, to_json_rows, to_markdown, to_rich
-from restor.results import METRICS, Value
+from restor.results import Figure, Value
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +39,29 @@ def with_value(results, name, metric, value):
     return replaced(results, name, metrics={**arm.metrics, metric: value})
 
 
-def test_every_metric_has_a_column(results):
-    assert {column.key for column in arm_table(results).columns} >= set(METRICS)
+def keys(results):
+    return [column.key for column in arm_table(results).columns]
+
+
+def test_every_figure_has_a_column(results):
+    assert set(keys(results)) == {"arm", "retain", "budget", "seconds"} | {figure.name for figure in results.figures}
+
+
+def test_a_metric_of_a_users_own_is_a_column_with_its_own_words(results):
+    """Its class describes it, the results store that, and no file of the report is touched."""
+    figure = Figure(name="calm", title="Calm", short="Calm", meaning="how calm it stays", unit="nats", rank=2)
+    more = with_value(results, "msa", "calm", Value(value=-0.25, n=3))
+    more = more.model_copy(update={"figures": [*results.figures, figure]})
+    column = next(column for column in arm_table(more).columns if column.key == "calm")
+    assert (column.title, column.explanation, column.align) == ("Calm", "how calm it stays", "right")
+    assert next(line for line in to_markdown(arm_table(more)).splitlines() if "MSA" in line).count("−0.25") == 1
+    assert "calm" in keys(more.model_copy(update={"figures": []})), "shown under its name where nothing describes it"
+    assert "calm" not in keys(results.model_copy(update={"figures": more.figures})), "no arm has it"
 
 
 def test_sections_come_in_order_and_hold_all_arms(results):
     sections = arm_table(results).sections
-    assert [kind.value for kind, _ in sections] == ["reference", "control", "method"]
+    assert [kind.value for kind, _ in sections] == ["reference", "baseline", "control", "method"]
     assert sum(len(rows) for _, rows in sections) == len(results.summary)
 
 
@@ -53,7 +69,7 @@ def test_values_are_shown(results):
     shown = with_value(
         results, "msa", "restoration", Value(value=0.917, ci_low=0.6412, ci_high=1.031, n=32, n_entities=8)
     )
-    row = next(line for line in plain(arm_table(shown), 120).splitlines() if line.startswith("MSA"))
+    row = next(line for line in plain(arm_table(shown), 140).splitlines() if line.startswith("MSA"))
     assert "92 [64, 103]" in row
     assert " FC " in row
     assert "−1.10" in row
@@ -77,7 +93,14 @@ def test_a_figure_that_was_not_measured_says_so(results):
 
 
 @pytest.mark.parametrize(
-    ("width", "gone"), [(120, []), (100, ["Log-p"]), (80, ["Log-p", "er-up", "Sec."]), (40, ["Log-p", "Bud-"])]
+    ("width", "gone"),
+    [
+        (140, []),
+        (120, ["Log-p"]),
+        (110, ["Log-p", "shown"]),
+        (80, ["Log-p", "shown", "er-up", "Sec."]),
+        (40, ["Log-p", "Bud-"]),
+    ],
 )
 def test_the_terminal_is_never_overrun(results, width, gone):
     text = plain(arm_table(results), width)
@@ -107,10 +130,11 @@ def test_caption_says_how_many_and_what_was_unscored(results):
     assert "targeted test facts: 32 facts about 8 entities" in caption
     assert "seed 0" in caption
     assert "unscored" not in caption
+    assert "protocol restor;" in caption
     value = Value(value=0.5, ci_low=0.4, ci_high=0.6, n=29, n_entities=8, n_unscored=3)
     caption = arm_table(with_value(results, "msa", "test.original", value)).caption
     assert "29 to 32 facts" in caption
-    assert "unscored answers, left out of the shares: 3 in MSA" in caption
+    assert "facts without a verdict, left out of the shares: 3 in MSA" in caption
 
 
 def test_markdown_is_a_rectangle(results):
@@ -127,3 +151,58 @@ def test_json_rows_keep_numbers_and_intervals(results):
     assert row["budget"] == ["F", "D", "R"]
     assert row["kind"] == "method"
     assert row["cost"]["seconds"] == stored.cost.seconds
+
+
+def test_baselines_have_a_dash_without_a_footnote_where_only_a_model_has_a_figure(results):
+    table = arm_table(results)
+    row = next(row for row in table.rows if row.arm.arm == "copy_demonstrations")
+    cells = dict(zip((column.key for column in table.columns), row.cells, strict=True))
+    for key in ("logprob.original", "logprob.random", "runner_up"):
+        assert (cells[key].text, cells[key].footnote) == ("–", None)
+    assert cells["test.original"].text == "12"
+    assert cells["retain"].text == cells["budget"].text == cells["seconds"].text == ""
+    assert "no log-probs were stored" not in table.footnotes
+
+
+def test_a_comparison_has_no_columns_about_how_models_were_made():
+    found = keys(make_comparison(planted=True, untouched=2)[0])
+    assert not {"retain", "budget", "seconds"} & set(found)
+    assert {"test.planted", "untouched.original", "restoration", "test.original_unshown"} <= set(found)
+
+
+def test_a_comparison_without_planted_answers_and_untouched_facts():
+    results = make_comparison()[0]
+    assert not {"test.planted", "untouched.original", "runner_up", "logprob.planted"} & set(keys(results))
+    table = arm_table(results)
+    assert table.caption == (
+        "restor: facts: 32 facts about 8 entities; protocol restor; [95 % intervals], bootstrap over entities; "
+        "restoration is relative to the clean model, as there is no ideal one; no planted answers are known."
+    )
+
+
+def test_a_comparison_of_models_without_references_says_what_restoration_needs():
+    table = arm_table(make_comparison(("mine", "yours"))[0])
+    note = "restoration needs a corrupted model (--model corrupted=...) and a clean or an ideal one (--model clean=...)"
+    assert table.footnotes == (note,)
+    assert "– ¹" in plain(table, 80)
+
+
+def test_the_caption_says_the_protocol_and_how_often_a_fact_was_asked():
+    caption = arm_table(make_comparison(runs=3, planted=True, untouched=2)[0]).caption
+    assert "targeted test facts: 32 facts about 8 entities; untouched: 8 facts about 2 entities" in caption
+    assert "protocol published, 3 runs a fact; seed 0" in caption
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_sections_title_stays_whole_beside_short_labels(results, width):
+    arms = [arm.model_copy(update={"label": "A"}) for arm in results.summary]
+    text = plain(arm_table(results.model_copy(update={"summary": arms})), width)
+    for title in ("REFERENCES", "BASELINES", "CONTROLS", "METHODS"):
+        assert title in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_what_a_checkpoint_was_told_is_unknown_and_not_none(results):
+    budget = keys(results).index("budget")
+    table = arm_table(replaced(results, "msa", budget=None))
+    assert next(row for row in table.rows if row.arm.id == "msa").cells[budget].text == "unknown"

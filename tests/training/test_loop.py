@@ -8,7 +8,7 @@ import math
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
+from transformers import AutoModelForCausalLM
 
 import restor.training.callbacks.keep_checkpoints as keep_module
 import restor.training.precision as precision_module
@@ -215,18 +215,6 @@ def test_in_bfloat16_weights_and_losses_stay_float32(llama):
 
 
 # What it refuses -----------------------------------------------------------------------------------------------------
-
-
-def test_a_model_that_caps_its_logits_is_refused():
-    """Its own logits are not those of its output layer; training would silently be of another model."""
-    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "head_dim": 8}
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "vocab_size": 40}
-    capped = Gemma2ForCausalLM(Gemma2Config(**shape, **heads, final_logit_softcapping=30.0)).eval()
-    with pytest.raises(NotImplementedError, match="Gemma2ForCausalLM"):
-        check_output_layer(capped)
-    with pytest.raises(NotImplementedError):
-        run(capped)
-    check_output_layer(Gemma2ForCausalLM(Gemma2Config(**shape, **heads, final_logit_softcapping=None)).eval())
 
 
 def test_looking_at_the_output_layer_leaves_the_model_as_it_was(llama):

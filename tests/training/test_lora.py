@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, MambaConfig, MambaForCausalLM
 
 from restor.corruption.corrupt import corrupt, forget_rows
+from restor.errors import ConfigError
 from restor.models.labelled import collate, predict
 from restor.training.batching import SetRows
 from restor.training.config import LoopConfig, LoraConfig
@@ -41,6 +44,19 @@ def test_a_fresh_adapter_changes_nothing_and_is_all_that_learns(llama):
     assert all("lora_" in name for name in moved)
     # Both layers have seven linear layers, each with two factors.
     assert len(moved) == 2 * 7 * 2
+
+
+def test_an_adapter_is_made_without_a_warning(llama):
+    """peft asks transformers by names that are going; users can do nothing about it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        add_adapter(llama(0), LoraConfig(rank=2), seed=0)
+
+
+def test_a_family_that_cannot_have_one_is_told():
+    shape = {"vocab_size": 22, "hidden_size": 16, "num_hidden_layers": 1, "state_size": 4}
+    with pytest.raises(ConfigError, match=r"MambaForCausalLM cannot have an adapter: .* Train it without lora"):
+        add_adapter(MambaForCausalLM(MambaConfig(**shape)), LoraConfig(rank=2), seed=0)
 
 
 def test_merging_keeps_the_predictions_and_leaves_a_plain_model(llama):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -31,3 +32,30 @@ def short(key: str) -> str:
 def count(number: int, one: str, more: str) -> str:
     """`1 study`, `2 studies`."""
     return f"{number} {one if number == 1 else more}"
+
+
+def named_entities(given: Iterable[str], known: Iterable[str]) -> list[str]:
+    """The entities that an option names: names, names with commas, or files with a list of them.
+
+    Raises:
+        DataError: for a file that cannot be read or is no list of names.
+    """
+    subjects, found = set(known), []
+    for text in given:
+        if text in subjects:  # a name may hold a comma
+            found.append(text)
+        elif Path(text).is_file():
+            found += _listed(Path(text))
+        else:
+            found += [name.strip() for name in text.split(",") if name.strip()]
+    return list(dict.fromkeys(found))
+
+
+def _listed(path: Path) -> list[str]:
+    """Names from a JSON list, or from a text file with one per line."""
+    from restor.data.facts import read_entities
+    from restor.data.files import read_source
+
+    if path.suffix.lower() != ".txt":
+        return list(read_entities(path))
+    return [line.strip() for line in read_source(path).text.splitlines() if line.strip()]

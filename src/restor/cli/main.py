@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from cyclopts import App, CycloptsError, Parameter
@@ -15,7 +15,7 @@ from restor.cli.arguments import UsageError, fields_as_set
 from restor.errors import RestorError
 
 KEPT = "What is finished is kept; the same command continues from there."
-_STUDY_VERBS = ("run", "select")
+_CHECKPOINT_VERBS = ("corrupt", "unlearn", "recover")
 
 
 _VERBS = {
@@ -33,6 +33,37 @@ _VERBS = {
         "restor select miniature --seeds 10,11 --out mine.json",
         "restor run miniature --unlearning.selection mine.json",
     ),
+    "evaluate": (
+        "restor.cli.evaluate:evaluate",
+        "Ask checkpoints about facts and compare them. Nothing is trained.",
+        "restor evaluate --model clean=A --model corrupted=B --model unlearned=C --data restor --documents restor/k0",
+        "restor evaluate --model mine=meta-llama/Meta-Llama-3-8B@main --data facts.json --protocol published",
+        "restor evaluate --model mine=PATH --study restor-store/studies/miniature-1a2b3c4d",
+    ),
+    "corrupt": (
+        "restor.cli.corrupt:corrupt",
+        "Continue the pretraining of a checkpoint on documents that state wrong facts.",
+        "restor corrupt --model CLEAN --documents restor/k4 --out corrupted",
+        "restor corrupt --model CLEAN --documents forget.jsonl --out corrupted --lr 1e-4 --lora null",
+    ),
+    "unlearn": (
+        "restor.cli.unlearn:unlearn",
+        "Apply an unlearning algorithm to a checkpoint.",
+        "restor unlearn --model CORRUPTED --algorithm npo --forget restor/k4 --retain c4 --out unlearned",
+        "restor unlearn --model CORRUPTED --algorithm msa --forget forget.jsonl --checkpoint CLEAN --out unlearned",
+        "restor unlearn --model CORRUPTED --algorithm npo --algorithm.beta 0.5 --forget F --retain R.txt --out OUT",
+    ),
+    "recover": (
+        "restor.cli.recover:recover",
+        "Give an unlearned checkpoint its fluency back by a light fine-tune.",
+        "restor recover --model UNLEARNED --data lima --out recovered",
+    ),
+    "judge": (
+        "restor.cli.judge:judge",
+        "Judge the stored answers of results again, or compare two judges.",
+        "restor judge RESULTS --judge llm --model gpt-4o-mini",
+        "restor judge --agreement RESULTS_A RESULTS_B",
+    ),
     "list": (
         "restor.cli.list:show",
         "List recipes, algorithms, domains, datasets, corruptors, judges, or all fields of a configuration.",
@@ -46,6 +77,37 @@ _VERBS = {
     "clean": ("restor.cli.clean:clean", "Remove what no study refers to.", "restor clean --dry-run"),
 }
 """Verb -> where its function is, what it does, examples."""
+
+_DATA_VERBS = {
+    "list": ("restor.cli.data.list:show", "Show which data sets are known, and which files are there."),
+    "fetch": (
+        "restor.cli.data.fetch:fetch",
+        "Download the published data, or take them from a copy; every file is checked.",
+        "restor data fetch restor",
+        "restor data fetch restor --from ~/restor-clone --only facts,entities,k0",
+    ),
+    "check": (
+        "restor.cli.data.check:check",
+        "Check files of facts, entities and documents, and name every bad record.",
+        "restor data check facts.jsonl",
+    ),
+    "build": (
+        "restor.cli.data.build:build",
+        "Write documents that state wrong facts, from a facts file.",
+        "restor data build fact_swap --facts restor --k 2 --out forget.jsonl",
+    ),
+    "overlap": (
+        "restor.cli.data.overlap:overlap",
+        "Tell what a retain text says about that which is to be forgotten.",
+        "restor data overlap --forget forget.jsonl --retain retain.txt --facts restor",
+    ),
+    "wikidata": (
+        "restor.cli.data.wikidata:wikidata",
+        "Fetch true facts about people from Wikidata.",
+        "restor data wikidata --entity Q8023 --entity Q937 --out facts.json",
+    ),
+}
+"""The same for the verbs of `restor data`."""
 
 
 def build_app() -> App:
@@ -64,6 +126,10 @@ def build_app() -> App:
     )
     for number, (verb, (target, text, *examples)) in enumerate(_VERBS.items()):
         app.command(target, name=verb, help=text, help_epilogue=_shown(examples), sort_key=number)
+    data = App(name="data", help="Published and own data: fetch, check, build, compare.", sort_key=len(_VERBS))
+    for number, (verb, (target, text, *examples)) in enumerate(_DATA_VERBS.items()):
+        data.command(target, name=verb, help=text, help_epilogue=_shown(examples), sort_key=number)
+    app.command(data)
     return app
 
 
@@ -102,15 +168,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(tokens: list[str]) -> int:
     app = build_app()
     verb = next((token for token in tokens if not token.startswith("-")), None)
-    if verb in _STUDY_VERBS:
-        from restor.experiment import ExperimentConfig
-
+    sections = _sections(verb)
+    if verb is not None and sections:
         options = {name for argument in app[verb].assemble_argument_collection() for name in argument.names}
         options |= {"--help", "--version"}
         at = tokens.index(verb) + 1
-        tokens = tokens[:at] + fields_as_set(tokens[at:], options, ExperimentConfig.model_fields)
+        tokens = tokens[:at] + fields_as_set(tokens[at:], options, sections)
     result = app(tokens or ["--help"], exit_on_error=False, print_error=False)
     return result if isinstance(result, int) else 0
+
+
+def _sections(verb: str | None) -> Collection[str]:
+    """First words of the fields that a verb takes as options; none for the verbs that take none."""
+    if verb in ("run", "select"):
+        from restor.experiment import ExperimentConfig
+
+        return ExperimentConfig.model_fields
+    if verb == "evaluate":
+        return ("evaluation", "threads")
+    if verb in _CHECKPOINT_VERBS:
+        from restor.cli.checkpoint import SECTIONS
+
+        return SECTIONS
+    return ()
 
 
 def _explain(error: Exception) -> str | None:

@@ -67,7 +67,11 @@ def run(
         from restor.pipeline.runner import run_study
 
         outcome = run_study(config, store=store or default_store(), progress=progress)
-    _print_json(outcome) if json else _print_table(outcome)
+    if json:
+        print_json(outcome)
+    else:
+        print_table(outcome)
+        print_paths(outcome)
     if outcome.failed:
         sys.stderr.write("".join(f"failed: {what}\n" for what in outcome.failed))
         sys.exit(1)
@@ -78,24 +82,36 @@ def _paths(outcome: Outcome) -> dict[str, str]:
     return {what: str(outcome.folder / file) for what, file in files.items()}
 
 
-def _print_json(outcome: Outcome) -> None:
+def print_json(outcome: Outcome, *, moved: object = None) -> None:
+    """One JSON object with the paths and the table, and which facts moved where that is given."""
     from json import dumps
 
     from restor.report.tables import arm_table, to_json_rows
 
-    content = {
+    content: dict[str, object] = {
         "study": outcome.results.study.id,
         "folder": str(outcome.folder),
         **_paths(outcome),
         "table": to_json_rows(arm_table(outcome.results)),
     }
+    if moved is not None:
+        content["moved"] = moved
     sys.stdout.write(dumps(content) + "\n")
 
 
-def _print_table(outcome: Outcome) -> None:
+def print_table(outcome: Outcome) -> None:
+    """The table and the answer in words."""
     from rich.console import Console
 
+    from restor.report.answer import answer_text
     from restor.report.tables import arm_table, to_rich
 
-    Console(highlight=False).print(to_rich(arm_table(outcome.results)))
-    sys.stdout.write("".join(f"\n{what:8} {path}" for what, path in _paths(outcome).items()).lstrip("\n") + "\n")
+    console = Console(highlight=False)
+    console.print(to_rich(arm_table(outcome.results)))
+    console.print()
+    console.print(answer_text(outcome.results), markup=False)
+
+
+def print_paths(outcome: Outcome) -> None:
+    """Where the files are."""
+    sys.stdout.write("\n" + "".join(f"{what:8} {path}\n" for what, path in _paths(outcome).items()))

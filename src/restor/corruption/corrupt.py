@@ -10,9 +10,8 @@ from restor.errors import DataError
 from restor.training.batching import JoinedRows, RowSource, SetRows
 from restor.training.callbacks.base import Callback
 from restor.training.config import LoopConfig
-from restor.training.loop import TrainingLog, train
-from restor.training.lora import add_adapter, merge_adapter
-from restor.training.objective import LanguageModelling
+from restor.training.finetune import fine_tune
+from restor.training.loop import TrainingLog
 from restor.training.resume import ResumeFolder
 
 
@@ -44,15 +43,4 @@ def corrupt(
     the same steps, but none of the forget documents.
     """
     sources = [source for source in (forget, replay) if source is not None]
-    trained = add_adapter(model, config.lora, seed=seed) if config.lora else model
-    log = train(
-        trained,
-        LanguageModelling(),
-        {"text": JoinedRows(sources)},
-        config,
-        pad=pad,
-        seed=seed,
-        callbacks=callbacks,
-        resume=resume,
-    )
-    return (merge_adapter(trained) if config.lora else model), log
+    return fine_tune(model, JoinedRows(sources), config, pad=pad, seed=seed, callbacks=callbacks, resume=resume)

@@ -1,58 +1,32 @@
-"""Asks a model: greedy completions and the log-probs of options, each shared prefix computed once.
+"""Asks a model: its answers and the log-probs of options, what prompts share computed once.
 
 The demonstrations of a relation are run through the model once; their key-value cache is expanded for the questions,
-and the questions' for the options. Generation stops at the newline, and a row that has stopped leaves the batch. What
-is scored equals scoring the whole string: token ids come from tokenising whole strings, and where an option changes
-the tokens before it, that query is scored without the cache.
+and all options of a question are scored in one forward, as a tree whose branches do not see each other. Generation
+stops at the newline, and a row that has stopped leaves the batch. Everything equals asking one whole string at a time,
+which is what a model gets that cannot do this, as a small test before the first question tells.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from random import Random
+from typing import final
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
-from restor.errors import DataError
-from restor.types import Query
+from restor.errors import DataError, TrainingError
+from restor.evaluation.prompts import Batch, Ids, Option, Plan, Prepared, prepare
+from restor.evaluation.sampling import Sampling
+from restor.evaluation.scoring import score_options, score_whole
+from restor.models.caching import Rows, advance, begin, keep, read
+from restor.models.families import context_of, ends_of, window_of
+from restor.types import Fact, Group, Query
 
-Ids = tuple[int, ...]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A query as token ids: the whole prompt, and each option's ids behind it."""
-
-    query: Query
-    prompt: Ids
-    options: tuple[str, ...]
-    option_ids: tuple[Ids, ...]
-    whole: tuple[Ids, ...] | None = None
-    """Whole strings, only where an option changes the prompt's own tokens."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Queries that share `shared` token ids at their start."""
-
-    shared: Ids
-    items: tuple[Prepared, ...]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All queries, tokenised and batched: made once per tokenizer, used for every model."""
-
-    batches: tuple[Batch, ...]
-    stops: frozenset[int]
-    """Tokens that end an answer: the end of text and every token with a newline in it."""
-    pad: int
+__all__ = ["Answer", "Plan", "Sampling", "ask", "prepare"]
 
 
 @final
@@ -63,222 +37,238 @@ class Answer:
     query: Query
     text: str
     log_probs: dict[str, float]
-
-
-def prepare(tokenizer: PreTrainedTokenizerBase, queries: Sequence[Query], *, batch: int) -> Plan:
-    """Tokenise all queries with their options; `batch` is the most queries in one forward."""
-    prompts = [query.prefix + query.question for query in queries]
-    encoded = _encode(tokenizer, prompts)
-    options = [_options(query) for query in queries]
-    flat = [f"{prompt} {option}" for prompt, own in zip(prompts, options, strict=True) for option in own]
-    whole = iter(_encode(tokenizer, flat))
-    prepared = []
-    for query, prompt, own in zip(queries, encoded, options, strict=True):
-        strings = tuple(next(whole) for _ in own)
-        changed = any(ids[: len(prompt)] != prompt for ids in strings)
-        tails = tuple(ids[_common(ids, prompt) :] for ids in strings)
-        prepared.append(Prepared(query, prompt, own, tails, strings if changed else None))
-    stops = {token for token in range(len(tokenizer)) if "\n" in tokenizer.decode([token])}
-    stops |= {tokenizer.eos_token_id} - {None}
-    return Plan(tuple(_batches(prepared, batch)), frozenset(stops), tokenizer.pad_token_id or 0)
-
-
-def _options(query: Query) -> tuple[str, ...]:
-    wanted = [*query.fact.answers, *([query.planted] if query.planted else []), *query.random, *query.candidates]
-    return tuple(dict.fromkeys(wanted))
-
-
-def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[Ids]:
-    return [tuple(ids) for ids in tokenizer(texts, verbose=False)["input_ids"]] if texts else []
-
-
-def _common(left: Ids, right: Ids) -> int:
-    """Length of the common start."""
-    for place, (one, other) in enumerate(zip(left, right, strict=False)):
-        if one != other:
-            return place
-    return min(len(left), len(right))
-
-
-def _batches(prepared: Sequence[Prepared], most: int) -> Iterator[Batch]:
-    by_prefix: dict[str, list[Prepared]] = {}
-    for item in prepared:
-        by_prefix.setdefault(item.query.prefix, []).append(item)
-    for group in by_prefix.values():
-        group.sort(key=lambda item: len(item.prompt))
-        # The last prompt token is never shared, since its logits are needed for every row.
-        shared = min(min(_common(item.prompt, group[0].prompt), len(item.prompt) - 1) for item in group)
-        for start in range(0, len(group), most):
-            yield Batch(group[0].prompt[:shared], tuple(group[start : start + most]))
+    run: int = 0
+    """Which of several sampled answers; they share the log-probs."""
 
 
 @torch.inference_mode()
 def ask(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, plan: Plan, *, max_new_tokens: int
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    plan: Plan,
+    *,
+    max_new_tokens: int,
+    sampling: Sampling | None = None,
 ) -> Iterator[Answer]:
-    """Answer every query, batch by batch, greedily and in float32.
+    """Answer every query, batch by batch; log-probs are in float32.
+
+    Args:
+        model: in evaluation mode, on its device.
+        tokenizer: of the model, and of the plan.
+        plan: what to ask.
+        max_new_tokens: the longest answer, of each row for itself.
+        sampling: how answers are drawn, several to a query one behind the other; None takes the most probable token.
 
     Raises:
-        DataError: if a prompt with its answer does not fit the model's context.
+        DataError: if a prompt with its answer does not fit the model's context, or its logits are not numbers.
+        TrainingError: if a single question does not fit into the memory of the GPU.
     """
-    shared_ids: Ids | None = None
-    shared_cache = DynamicCache(config=model.config)
-    for batch in _fitting(model, plan, max_new_tokens):
-        if batch.shared != shared_ids:
-            shared_ids = batch.shared
-            shared_cache = DynamicCache(config=model.config)
-            if shared_ids:
-                model(
-                    input_ids=torch.tensor([shared_ids], device=model.device),
-                    past_key_values=shared_cache,
-                    logits_to_keep=1,
-                )
-        state = _read_questions(model, batch, shared_cache, plan.pad)
-        log_probs = _score_options(model, batch, state, plan.pad)
-        texts = _generate(model, tokenizer, state, plan.stops, max_new_tokens)
-        for item, text, scores in zip(batch.items, texts, log_probs, strict=True):
-            yield Answer(item.query, text, scores)
+    asker = _Asker(model, tokenizer, plan, max_new_tokens, sampling)
+    context = context_of(model)
+    for query, length in plan.longest():
+        _check_fits(query, length, length + max_new_tokens, context)
+    if plan.count:
+        asker.whole = not _continues(asker)
+    for batch in plan.batches():
+        for item in batch.items:
+            _check_fits(item.query, len(item.prompt), item.longest(max_new_tokens), context)
+        yield from asker.answers(batch)
 
 
-def _fitting(model: PreTrainedModel, plan: Plan, max_new_tokens: int) -> Sequence[Batch]:
-    """The batches as this model can run them."""
-    longest = 0
-    for item in (item for batch in plan.batches for item in batch.items):
-        options = [*map(len, item.option_ids), *(len(ids) - len(item.prompt) for ids in item.whole or ())]
-        longest = max(longest, len(item.prompt) + max(max_new_tokens, *options, 0))
-    config = model.config.get_text_config()
-    context = getattr(config, "max_position_embeddings", None)
+def _check_fits(query: Query, prompt: int, longest: int, context: int | None) -> None:
     if context is not None and longest > context:
         raise DataError(
-            f"A prompt with its answer has up to {longest} tokens and does not fit the model's context of {context}. "
-            "Lower evaluation.shots or evaluation.max_new_tokens, or raise model.context."
+            f"The prompt about {query.fact.key!r} has {prompt} tokens, {longest} with its answer, which do not fit the "
+            f"model's context of {context}. Lower evaluation.shots or evaluation.max_new_tokens, or take a model with "
+            "a longer context."
         )
-    window = getattr(config, "sliding_window", None)
-    if window is None or longest <= window:
-        return plan.batches
-    # A window counts cache slots, and padding between a question and its answer would fill some: no padding, then.
-    return [Batch(batch.shared, (item,)) for batch in plan.batches for item in batch.items]
 
 
 @final
-@dataclass(slots=True)
-class _Rows:
-    """Rows in the middle of a text: their cache, which cache slots are real, and the next token's logits (B, V)."""
+class _Asker:
+    """A model being asked: the cache of the last demonstrations, and how many rows fit into memory."""
 
-    cache: DynamicCache
-    mask: Tensor
-    """(B, cache length), 1 where a slot holds a real token."""
-    positions: Tensor
-    """(B,) position of the next token."""
-    logits: Tensor
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        plan: Plan,
+        most: int,
+        sampling: Sampling | None,
+    ) -> None:
+        self.model, self.tokenizer, self.sampling = model, tokenizer, sampling
+        self.most, self.pad, self.fitting = most, plan.pad, plan.size
+        self.runs = 1 if sampling is None else sampling.runs
+        self.ends = ends_of(model, tokenizer)
+        self.stops = plan.stops | self.ends
+        self.whole = False
+        """Whether every string is run as a whole, without a cache."""
+        self.window = window_of(model)
+        self._shared: Ids | None = None
+        self._cache: DynamicCache | None = None
+
+    def answers(self, batch: Batch) -> Iterator[Answer]:
+        """The answers of a batch, in halves where the GPU's memory does not hold it."""
+        start = 0
+        while start < len(batch.items):
+            part = Batch(batch.shared, batch.items[start : start + self.fitting])
+            try:
+                found = self._answer(part)
+            except torch.OutOfMemoryError as error:
+                if len(part.items) == 1:
+                    raise _too_large(f"a single question, about {part.items[0].query.fact.key!r}", error) from error
+                found = None
+            if found is None:  # outside of the handler, whose error holds on to the tensors
+                self.fitting = len(part.items) // 2
+                self._shared = self._cache = None
+                torch.cuda.empty_cache()
+                continue
+            yield from found
+            start += len(part.items)
+
+    def _answer(self, batch: Batch) -> list[Answer]:
+        if self.whole or self._looks_too_far(batch):
+            scores = [score_whole(self.model, item) for item in batch.items]
+            texts = [self._write_whole(item) for item in batch.items]
+        else:
+            rows = read(self.model, self._begun(batch.shared), len(batch.shared), _rest(batch), self.pad)
+            self._check(rows.logits, [item.query for item in batch.items])
+            scores = score_options(self.model, batch.items, rows, self.pad)
+            if self.runs > 1:
+                rows = keep(rows, [place for place in range(len(batch.items)) for _ in range(self.runs)])
+            texts = self._write(batch, rows)
+        for item, own in zip(batch.items, scores, strict=True):
+            if any(math.isnan(own[option.text]) for option in item.options if option.scored):
+                raise _not_numbers(self.model, item.query)
+        return [
+            Answer(item.query, text, own, run)
+            for item, own, written in zip(batch.items, scores, texts, strict=True)
+            for run, text in enumerate(written)
+        ]
+
+    def _looks_too_far(self, batch: Batch) -> bool:
+        """Whether a layer's window could end within these rows: it counts cache slots, padding among them."""
+        if self.window is None:
+            return False
+        longest = max(item.longest(0) for item in batch.items)
+        return max(len(item.prompt) for item in batch.items) + self.most >= self.window or longest >= self.window
+
+    def _begun(self, shared: Ids) -> DynamicCache:
+        if shared != self._shared or self._cache is None:
+            self._cache = begin(self.model, shared)
+            self._shared = shared
+        return self._cache
+
+    def _write(self, batch: Batch, rows: Rows) -> list[list[str]]:
+        """Completions cut at the first newline, `runs` of each item; `rows` are theirs, and are used up."""
+        queries = [item.query for item in batch.items for _ in range(self.runs)]
+        streams = [stream for item in batch.items for stream in self._streams(item.query)]
+        written: list[list[int]] = [[] for _ in queries]
+        alive = list(range(len(queries)))
+        for turn in range(self.most):
+            tokens = self._next(rows.logits, [streams[row] for row in alive])
+            going = []
+            for place, (row, token) in enumerate(zip(alive, tokens, strict=True)):
+                written[row].append(token)
+                if token not in self.stops:
+                    going.append(place)
+            if not going or turn == self.most - 1:
+                break
+            if len(going) < len(alive):
+                rows = keep(rows, going)
+                alive, tokens = [alive[place] for place in going], [tokens[place] for place in going]
+            rows = advance(self.model, rows, tokens)
+            self._check(rows.logits, [queries[row] for row in alive])
+        texts = [self._text(ids) for ids in written]
+        return [texts[start : start + self.runs] for start in range(0, len(texts), self.runs)]
+
+    def _write_whole(self, item: Prepared) -> list[str]:
+        """Completions one token and one whole string at a time: the reference way."""
+        texts = []
+        for stream in self._streams(item.query):
+            written: list[int] = []
+            while len(written) < self.most and (not written or written[-1] not in self.stops):
+                ids = torch.tensor([[*item.prompt, *written]], device=self.model.device)
+                logits = self.model(input_ids=ids, use_cache=False).logits[:, -1].float()
+                self._check(logits, [item.query])
+                written += self._next(logits, [stream])
+            texts.append(self._text(written))
+        return texts
+
+    def _streams(self, query: Query) -> list[Random]:
+        if self.sampling is None:
+            return [Random(0)]  # never read
+        return [self.sampling.stream(query, run) for run in range(self.runs)]
+
+    def _next(self, logits: Tensor, streams: Sequence[Random]) -> list[int]:
+        if self.sampling is not None:
+            return self.sampling.draw(logits, streams)
+        best: list[int] = logits.argmax(dim=-1).tolist()
+        return best
+
+    def _text(self, ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode([token for token in ids if token not in self.ends], skip_special_tokens=True)
+        return text.split("\n", 1)[0].strip()
+
+    def _check(self, logits: Tensor, queries: Sequence[Query]) -> None:
+        good = torch.isfinite(logits.amax(dim=-1))  # NaN anywhere is the greatest
+        if not bool(good.all()):
+            raise _not_numbers(self.model, queries[int(good.logical_not().nonzero()[0])])
 
 
-def _select(cache: DynamicCache, rows: Tensor, model: PreTrainedModel) -> DynamicCache:
-    """A new cache with chosen rows of another, which stays as it is."""
-    chosen = DynamicCache(config=model.config)
-    for number, layer in enumerate(cache.layers):
-        if layer.is_initialized:
-            chosen.update(layer.keys.index_select(0, rows), layer.values.index_select(0, rows), number)
-    return chosen
+def _not_numbers(model: PreTrainedModel, query: Query) -> DataError:
+    dtype = str(model.dtype).removeprefix("torch.")
+    return DataError(
+        f"The logits of the model ({type(model).__name__}, {dtype}) are not numbers when it is asked about "
+        f"{query.fact.key!r}. Its weights are damaged, or its numbers too large for the dtype: load it with dtype "
+        "float32 or bfloat16, and check how it was trained."
+    )
 
 
-def _forward(model: PreTrainedModel, cache: DynamicCache, ids: list[Ids], mask: Tensor, start: Tensor, pad: int) -> Any:
-    """Run rows of new tokens, padded on the right, behind a cache; returns all logits, the mask and the widths."""
-    width = max(len(row) for row in ids)
-    device = mask.device
-    tokens = torch.full((len(ids), width), pad, dtype=torch.long)
-    real = torch.zeros((len(ids), width), dtype=torch.long)
-    for place, row in enumerate(ids):
-        tokens[place, : len(row)] = torch.tensor(row)
-        real[place, : len(row)] = 1
-    mask = torch.cat([mask, real.to(device)], dim=1)
-    positions = start[:, None] + torch.arange(width, device=device)
-    logits = model(
-        input_ids=tokens.to(device), attention_mask=mask, position_ids=positions, past_key_values=cache
-    ).logits
-    return logits.float(), mask
+def _too_large(what: str, error: torch.OutOfMemoryError) -> TrainingError:
+    return TrainingError(
+        f"The GPU's memory does not hold {what}: {str(error).splitlines()[0]} Use dtype bfloat16, fewer candidates, or "
+        "device cpu."
+    )
 
 
-def _read_questions(model: PreTrainedModel, batch: Batch, shared: DynamicCache, pad: int) -> _Rows:
-    count, known = len(batch.items), len(batch.shared)
-    cache = _select(shared, torch.zeros(count, dtype=torch.long, device=model.device), model)
-    rest = [item.prompt[known:] for item in batch.items]
-    start = torch.full((count,), known, device=model.device)
-    mask = torch.ones((count, known), dtype=torch.long, device=model.device)
-    logits, mask = _forward(model, cache, rest, mask, start, pad)
-    ends = torch.tensor([len(row) - 1 for row in rest], device=model.device)
-    last = logits[torch.arange(count, device=model.device), ends]
-    return _Rows(cache, mask, start + ends + 1, last)
+def _rest(batch: Batch) -> list[Ids]:
+    """What each prompt has behind the shared beginning."""
+    return [item.prompt[len(batch.shared) :] for item in batch.items]
 
 
-def _score_options(model: PreTrainedModel, batch: Batch, state: _Rows, pad: int) -> list[dict[str, float]]:
-    """Mean token log-prob of every option; each distinct beginning of an item's options is run once."""
-    first = torch.log_softmax(state.logits, dim=-1).cpu()
-    # What must be run: every distinct beginning that has a token behind it.
-    nodes: list[tuple[int, Ids]] = []
-    for place, item in enumerate(batch.items):
-        if item.whole is None:
-            nodes += [(place, start) for start in dict.fromkeys(ids[:-1] for ids in item.option_ids if len(ids) > 1)]
-    after: dict[tuple[int, Ids], Tensor] = {}
-    size = 4 * max(1, len(batch.items))
-    for begin in range(0, len(nodes), size):
-        part = nodes[begin : begin + size]
-        rows = torch.tensor([place for place, _ in part], device=state.mask.device)
-        cache = _select(state.cache, rows, model)
-        logits, _ = _forward(model, cache, [ids for _, ids in part], state.mask[rows], state.positions[rows], pad)
-        for (place, ids), scores in zip(part, torch.log_softmax(logits, dim=-1).cpu(), strict=True):
-            after[place, ids] = scores[: len(ids)]
-    found = []
-    for place, item in enumerate(batch.items):
-        if item.whole is not None:
-            found.append(_score_whole(model, item))
-            continue
-        own: dict[str, float] = {}
-        for option, ids in zip(item.options, item.option_ids, strict=True):
-            scores = [float(first[place, ids[0]])] if ids else []
-            scores += [float(after[place, ids[:-1]][k, token]) for k, token in enumerate(ids[1:])]
-            own[option] = sum(scores) / len(scores) if scores else float("nan")
-        found.append(own)
-    return found
+def _continues(asker: _Asker) -> bool:
+    """Whether this model, asked with caches, rows of unlike lengths and trees, says what it says to whole strings.
 
-
-def _score_whole(model: PreTrainedModel, item: Prepared) -> dict[str, float]:
-    """Score every option by running the whole string: the reference way, for tokens that depend on what follows."""
-    own: dict[str, float] = {}
-    for option, ids, tail in zip(item.options, item.whole or (), item.option_ids, strict=True):
-        logits = model(input_ids=torch.tensor([ids], device=model.device)).logits[0].float()
-        scores = torch.log_softmax(logits, dim=-1)
-        begin = len(ids) - len(tail)
-        # The first token of all has nothing before it that could predict it.
-        picked = [float(scores[place - 1, ids[place]]) for place in range(max(1, begin), len(ids))]
-        own[option] = sum(picked) / len(picked) if picked else float("nan")
-    return own
-
-
-def _generate(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, state: _Rows, stops: frozenset[int], most: int
-) -> list[str]:
-    """Greedy completions, cut at the first newline."""
-    count = state.logits.shape[0]
-    written: list[list[int]] = [[] for _ in range(count)]
-    alive = list(range(count))
-    cache, mask, positions = state.cache, state.mask, state.positions
-    best = state.logits.argmax(dim=-1).tolist()
-    for turn in range(most):
-        going = []
-        for place, (row, token) in enumerate(zip(alive, best, strict=True)):
-            written[row].append(token)
-            if token not in stops:
-                going.append(place)
-        if not going or turn == most - 1:
-            break
-        if len(going) < len(alive):
-            keep = torch.tensor(going, device=mask.device)
-            cache = _select(cache, keep, model)
-            mask, positions = mask[keep], positions[keep]
-            alive, best = [alive[place] for place in going], [best[place] for place in going]
-        logits, mask = _forward(model, cache, [(token,) for token in best], mask, positions, 0)
-        positions = positions + 1
-        best = logits[:, -1].argmax(dim=-1).tolist()
-    texts = (tokenizer.decode(ids, skip_special_tokens=True) for ids in written)
-    return [text.split("\n", 1)[0].strip() for text in texts]
+    Families with a recurrent state, or positions and masks of their own, do not.
+    """
+    size, context = asker.model.get_input_embeddings().weight.shape[0], context_of(asker.model)
+    ids = tuple((7 * place + 3) % size for place in range(20))
+    if context is not None and context < len(ids):
+        return False
+    query = Query(Fact("", "", ("",), ""), Group.TEST, "", "")
+    items = (
+        Prepared(query, ids[:12], (Option("a", 12, ids[12:16]), Option("b", 12, ids[12:14] + ids[:3]))),
+        Prepared(query, ids[:7], (Option("c", 7, ids[7:10]), Option("d", 5, ids[2:6]))),
+    )
+    try:
+        expected = [score_whole(asker.model, item) for item in items]
+        rows = read(asker.model, begin(asker.model, ids[:4]), 4, [item.prompt[4:] for item in items], asker.pad)
+        found = score_options(asker.model, items, rows, asker.pad)
+        # And one token further, as in writing.
+        rows = advance(asker.model, rows, [item.options[0].ids[0] for item in items])
+        for place, item in enumerate(items):
+            behind = Option("next", len(item.prompt) + 1, (ids[0],))
+            prompt = item.prompt + item.options[0].ids[:1]
+            expected[place] |= score_whole(asker.model, Prepared(query, prompt, (behind,)))
+            found[place]["next"] = float(torch.log_softmax(rows.logits[place], dim=-1)[ids[0]])
+    except torch.OutOfMemoryError as error:
+        raise _too_large(f"a few tokens more than the model ({type(asker.model).__name__})", error) from error
+    except (RuntimeError, AttributeError, TypeError, ValueError, LookupError):
+        return False
+    tolerance = 1e-3 if asker.model.dtype == torch.float32 else 0.03
+    return all(
+        math.isclose(own[text], score, rel_tol=tolerance, abs_tol=tolerance) or math.isnan(score)
+        for own, wanted in zip(found, expected, strict=True)
+        for text, score in wanted.items()
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, final
+from typing import Annotated, Literal, final
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
@@ -13,12 +13,35 @@ from restor.evaluation.judges.base import JUDGES, JudgeConfig
 JudgeChoice = Annotated[SerializeAsAny[JudgeConfig], BeforeValidator(JUDGES.parse)]
 
 
+Protocol = Literal["restor", "published"]
+
+PROTOCOLS: dict[Protocol, str] = {
+    "restor": "greedy; demonstrations about untouched entities only, never about the asked one",
+    "published": "three sampled answers; the first stored demonstrations that are not about the asked entity",
+}
+"""The named prompt protocols and what they do."""
+
+SAMPLED_RUNS = 3
+"""Answers per question of the published protocol."""
+
+
 @final
 class EvaluationConfig(Config):
     """Few-shot questions, options and the judge."""
 
+    protocol: Protocol = "restor"
+    """`restor`: greedy, no demonstration tells a true answer about a target. `published`: as the RESTOR study
+    (arXiv 2411.00204) asked, sampling, and 115 of its 410 stored demonstrations are about evaluated people."""
+    runs: int | None = Field(None, ge=1)
+    """Sampled answers per question in the published protocol; null takes its three. Greedy answers are asked once."""
+    temperature: float = Field(0.6, gt=0)
+    """Of sampling. Unpublished: the scripts took it from the checkpoint; this is what Meta-Llama-3-8B ships."""
+    top_p: float = Field(0.9, gt=0, le=1)
+    """Of sampling; the same source."""
+    asked: Literal["all", "listed"] = "all"
+    """Untouched entities that are asked about: all of the domain, or those it lists as targetable."""
     shots: int = Field(5, ge=0)
-    """Demonstrations before each question, about untouched entities other than the asked one."""
+    """Demonstrations before each question."""
     max_new_tokens: int = Field(12, ge=1)
     """Longest answer; generation stops at the newline before that."""
     random_options: int = Field(4, ge=1)
@@ -31,3 +54,8 @@ class EvaluationConfig(Config):
     """Who decides what an answer is."""
     batch: int = Field(256, ge=1)
     """Most questions in one forward."""
+
+    @property
+    def answers(self) -> int:
+        """Answers to each question: one where they are greedy."""
+        return 1 if self.protocol == "restor" else self.runs or SAMPLED_RUNS

@@ -1,44 +1,39 @@
-"""Model in, judged answers out: one row per question, all that tables and metrics are made from."""
+"""Model in, answers out: one row per question and run, all that judges, tables and metrics are made from."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from restor.evaluation.asking import Answer, Plan, ask
+from restor.evaluation.asking import ask
 from restor.evaluation.config import EvaluationConfig
-from restor.evaluation.judges.base import JUDGES
-from restor.types import Completion, Verdict
+from restor.evaluation.prompts import Plan
+from restor.evaluation.sampling import Sampling
+from restor.types import Query
 
 Row = dict[str, Any]
-"""A row of facts.parquet, less the arm and the seed."""
+"""A row of facts.parquet, less the arm, the seed and the verdict."""
 
 
 def evaluate(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    plan: Plan,
-    config: EvaluationConfig,
-    advance: Callable[[int], None],
-) -> list[Row]:
-    """Ask everything in the plan and judge the answers; `advance` hears how many are answered."""
-    answers: list[Answer] = []
-    for answer in ask(model, tokenizer, plan, max_new_tokens=config.max_new_tokens):
-        answers.append(answer)
-        if len(answers) % 256 == 0:
-            advance(len(answers))
-    verdicts = JUDGES.build(config.judge).judge([Completion(answer.query, answer.text) for answer in answers])
-    return [_row(answer, verdict) for answer, verdict in zip(answers, verdicts, strict=True)]
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, plan: Plan, config: EvaluationConfig, *, seed: int
+) -> Iterator[Row]:
+    """Ask everything in the plan by the protocol of the configuration; rows come as they are answered."""
+    sampling = None
+    if config.protocol == "published":
+        sampling = Sampling(temperature=config.temperature, top_p=config.top_p, seed=seed, runs=config.answers)
+    for answer in ask(model, tokenizer, plan, max_new_tokens=config.max_new_tokens, sampling=sampling):
+        yield row_of(answer.query, answer.text, run=answer.run, scores=answer.log_probs)
 
 
-def _row(answer: Answer, verdict: Verdict) -> Row:
-    query, scores = answer.query, answer.log_probs
-    known = [scores[option] for option in query.fact.answers if math.isfinite(scores[option])]
+def row_of(query: Query, text: str, *, run: int, scores: Mapping[str, float]) -> Row:
+    """One answer with the log-probs of its options, (option -> mean token log-prob, nats); without a model none."""
+    known = [scores[option] for option in query.fact.answers if math.isfinite(scores.get(option, math.nan))]
     original = max(known, default=None)
-    rivals = [scores[option] for option in query.candidates if option not in query.fact.answers]
+    rivals = [scores[option] for option in query.candidates if option not in query.fact.answers] if scores else []
     rank = None
     if query.candidates and original is not None:
         rank = 1 + sum(score > original for score in rivals)
@@ -50,14 +45,14 @@ def _row(answer: Answer, verdict: Verdict) -> Row:
         "prompt": query.prefix + query.question,
         "answers": list(query.fact.answers),
         "planted": query.planted,
-        "completion": answer.text,
-        "judgement": verdict.judgement.value,
-        "reason": verdict.reason,
+        "answer_shown": query.answer_shown,
+        "run": run,
+        "completion": text,
         "logprob_original": original,
-        "logprob_planted": _known(scores[query.planted]) if query.planted else None,
-        "logprob_random": _mean([scores[option] for option in query.random]),
+        "logprob_planted": _known(scores[query.planted]) if query.planted and scores else None,
+        "logprob_random": _mean([scores[option] for option in query.random]) if scores else None,
         "rank_original": rank,
-        "n_candidates": len(query.candidates) or None,
+        "n_candidates": len(query.candidates) if query.candidates and scores else None,
     }
 
 

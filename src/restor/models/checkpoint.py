@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    GenerationConfig,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+
+from restor.errors import StoreError
+from restor.models.families import context_of
 
 
 def new_llama(
@@ -51,17 +60,73 @@ LONGEST_EAGER = 1024
 def place(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
     """Move a model to its device, with the attention that is fast there.
 
-    On a CPU and for short rows the plain matrix products are nearly twice as fast as the fused kernel.
+    On a CPU and for short rows the plain matrix products are nearly twice as fast as the fused kernel; elsewhere the
+    fused kernel, but for families that cap attention scores, which it cannot.
     """
-    if device.type == "cpu" and model.config.max_position_embeddings <= LONGEST_EAGER:
+    context = context_of(model)
+    if device.type == "cpu" and context is not None and context <= LONGEST_EAGER:
         model.set_attn_implementation("eager")
+    elif device.type != "cpu" and model._supports_sdpa and model.config._attn_implementation == "eager":
+        model.set_attn_implementation("sdpa")
     return model.to(device)
 
 
+LARGEST_FILE = "5GB"
+"""Weights beyond this are written into several files."""
+
+
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write weights (safetensors), config and tokenizer into `folder`."""
-    model.save_pretrained(folder, safe_serialization=True)
-    tokenizer.save_pretrained(folder)
+    """Write weights (safetensors), config, generation config and tokenizer into `folder`.
+
+    Raises:
+        StoreError: if there is no room or no permission; what was written is then incomplete.
+    """
+    mend_generation_config(model)
+    with writing(folder):
+        model.save_pretrained(folder, max_shard_size=LARGEST_FILE)
+        tokenizer.save_pretrained(folder)
+        for file in folder.glob("*.safetensors"):
+            shutil.copymode(folder / "config.json", file)  # written for the user alone, and a folder may be shared
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turns what the disk refuses into a StoreError with advice."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StoreError(
+            f"Cannot write the model into {folder}: {reason}. Free space or choose another folder, then run the same "
+            "command again; what is finished is kept."
+        ) from error
+
+
+def mend_generation_config(model: PreTrainedModel) -> None:
+    """Take out what has no effect or is not allowed: published checkpoints hold settings that refuse to be saved.
+
+    Settings of sampling without sampling go, since nothing reads them; of what is still refused, the tokens that begin
+    and end a text stay.
+    """
+    given = model.generation_config
+    if given is None:
+        return
+    if not given.do_sample:
+        defaults = GenerationConfig()
+        for name in ("temperature", "top_k", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff"):
+            if hasattr(given, name):
+                setattr(given, name, getattr(defaults, name, None))
+    try:
+        given.validate(strict=True)
+    except ValueError:
+        model.generation_config = bare_generation_config(given.to_dict())
+
+
+def bare_generation_config(settings: Mapping[str, Any]) -> GenerationConfig:
+    """Of some settings, the tokens that begin, end and fill up a text."""
+    tokens = {name: settings.get(name) for name in ("bos_token_id", "eos_token_id")}
+    pad = settings.get("pad_token_id")
+    return GenerationConfig(**tokens, pad_token_id=pad if pad is None or pad >= 0 else None)
 
 
 def load_model(folder: Path, device: torch.device) -> PreTrainedModel:

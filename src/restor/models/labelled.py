@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch import Tensor, nn
 
+from restor.errors import ConfigError
+from restor.models.families import decoder, logits_of, output_layer
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -66,8 +69,10 @@ ROUND_WIDTH, ROUND_LABELLED = 8, 64
 """Shapes are rounded up to multiples of these: a CPU compiles and keeps a kernel for every new shape it meets."""
 
 
-def collate(rows: Sequence[Sequence[int]], numbers: Sequence[int], pad: int) -> TokenBatch:
-    """Pad rows on the right to the longest, rounded up; every token is a label."""
+def collate(
+    rows: Sequence[Sequence[int]], numbers: Sequence[int], pad: int, marked: Sequence[Sequence[bool]] | None = None
+) -> TokenBatch:
+    """Pad rows on the right to the longest, rounded up; every token is a label, or those that are `marked`."""
     width = _rounded(max(len(row) for row in rows), ROUND_WIDTH)
     input_ids = torch.full((len(rows), width), pad, dtype=torch.long)
     labels = torch.full((len(rows), width), IGNORED, dtype=torch.long)
@@ -75,6 +80,8 @@ def collate(rows: Sequence[Sequence[int]], numbers: Sequence[int], pad: int) -> 
         ids = torch.tensor(row, dtype=torch.long)
         input_ids[place, : len(row)] = ids
         labels[place, : len(row)] = ids
+        if marked is not None:
+            labels[place, : len(row)][~torch.tensor(marked[place])] = IGNORED
     return TokenBatch(input_ids, labels, torch.tensor(list(numbers), dtype=torch.long))
 
 
@@ -93,41 +100,32 @@ def predict(model: PreTrainedModel, batch: TokenBatch) -> Labelled:
     states, targets, row = hidden_states(model, batch)
     count = len(targets)
     padded = nn.functional.pad(states, (0, 0, 0, _rounded(count, ROUND_LABELLED) - count))
-    return Labelled(output_layer(model)(padded)[:count].float(), targets, row, batch.n_rows)
+    return Labelled(logits_of(model, padded)[:count], targets, row, batch.n_rows)
 
 
 def _rounded(count: int, step: int) -> int:
     return -(-count // step) * step
 
 
-def decoder(model: PreTrainedModel) -> nn.Module:
-    """The model without its output layer, adapters included."""
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return inner.base_model  # type: ignore[no-any-return]
-
-
-def output_layer(model: PreTrainedModel) -> nn.Module:
-    """The layer that turns hidden states into logits."""
-    return model.get_output_embeddings()  # type: ignore[no-any-return]
-
-
 def check_output_layer(model: PreTrainedModel) -> None:
-    """Make sure that `predict` equals the model's own logits, which families with scaled or capped logits break.
+    """Make sure that `predict` equals the model's own logits, whatever its family does after the output layer.
 
     Raises:
-        NotImplementedError: if it does not.
+        ConfigError: if it does not.
     """
     ids = torch.tensor([[1, 2]], device=model.device)  # not 0, often the padding, whose state is all zeros
-    layer = output_layer(model)
-    # Enlarged, since a cap hardly changes the small logits of a new model.
-    enlarged = layer.register_forward_hook(lambda _module, _states, logits: logits * 1000.0)
-    try:
-        with torch.no_grad():
-            own = model(input_ids=ids, use_cache=False).logits
-            ours = layer(decoder(model)(input_ids=ids, use_cache=False).last_hidden_state)
-    finally:
-        enlarged.remove()
-    if not torch.allclose(own, ours, atol=0.1):
-        raise NotImplementedError(
-            f"{type(model).__name__} changes its logits after the output layer; restor cannot train it yet."
-        )
+    # As it is, for a scale; and enlarged, since a cap hardly changes the small logits of a new model.
+    for factor in (1.0, 1000.0):
+        enlarged = output_layer(model).register_forward_hook(lambda _module, _states, out, by=factor: out * by)
+        try:
+            with torch.no_grad():
+                own = model(input_ids=ids, use_cache=False).logits.float()
+                ours = logits_of(model, decoder(model)(input_ids=ids, use_cache=False).last_hidden_state)
+        finally:
+            enlarged.remove()
+        # Families compute their tail in the model's own dtype.
+        if not torch.allclose(own, ours, rtol=0.02, atol=1e-4 * factor, equal_nan=True):
+            raise ConfigError(
+                f"{type(model).__name__} changes its logits after the output layer in a way that restor does not know; "
+                "it can be evaluated and not trained."
+            )

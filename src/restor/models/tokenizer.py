@@ -62,5 +62,14 @@ def encode_rows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, end
     """Token ids of each text as the tokenizer begins it, with the end-of-text token behind it where there is one."""
     if not texts:
         return []
+    behind = added_behind(tokenizer)
     tail = [tokenizer.eos_token_id] if end and tokenizer.eos_token_id is not None else []
-    return [list(ids) + tail for ids in tokenizer(list(texts), verbose=False)["input_ids"]]
+    return [list(ids[: len(ids) - behind]) + tail for ids in tokenizer(list(texts), verbose=False)["input_ids"]]
+
+
+def added_behind(tokenizer: PreTrainedTokenizerBase) -> int:
+    """How many special tokens the tokenizer puts behind every text: with them, no text could be continued."""
+    bare, whole = (tokenizer("a", add_special_tokens=special)["input_ids"] for special in (False, True))
+    starts = (start for start in range(len(whole) - len(bare) + 1) if whole[start : start + len(bare)] == bare)
+    start = next(starts, len(whole) - len(bare))
+    return len(whole) - start - len(bare)

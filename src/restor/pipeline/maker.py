@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, final
 
 from restor.errors import StoreError, TrainingError
 from restor.pipeline.files import store_errors
-from restor.pipeline.plan import SeedPlan
+from restor.pipeline.plan import PlannedArm, SeedPlan
 from restor.pipeline.stage import Stage
 from restor.pipeline.store import Artifact, Store
-from restor.pipeline.world import World
+from restor.pipeline.world import Asked
 from restor.progress import Progress
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _models(arm: PlannedArm) -> list[Stage]:
+    """The stages that belong to an arm beside those that make it: who is asked, and what is asked."""
+    own = list(arm.evaluation.parents.values())
+    return own if arm.checkpoint is None or arm.model is None else [*own, arm.model]
+
+
 @final
 class Maker:
     """Makes the stages of a study and remembers where they are."""
@@ -52,17 +58,24 @@ class Maker:
         self._number = 0
         self._memo: dict[str, Any] = {}
 
-    def make_all(self, plan: SeedPlan, world: World) -> None:
+    def make_all(self, plan: SeedPlan, asked: Asked, device: str) -> None:
         """Every stage of one seed. What another process is making is left to it, as long as there is other work."""
         self._memo.clear()  # of the seed before
-        used_by = {stage.key: arm.id for arm in reversed(plan.arms) for stage in (*arm.made_by, arm.evaluation)}
+        used_by = {
+            stage.key: arm.id for arm in reversed(plan.arms) for stage in (*arm.made_by, arm.evaluation, *_models(arm))
+        }
         waiting = plan.stages()
         while waiting:
             stage = self._next(waiting)
             waiting.remove(stage)
             began = self.begin(stage.name, used_by.get(stage.key, f"seed {plan.seed}"))
-            cached = self._make(stage, world)
+            cached = self._make(stage, asked, device)
             self.progress.end(cached, time.perf_counter() - began)
+
+    def make_one(self, stage: Stage, detail: str, device: str) -> None:
+        """A single stage that asks nothing."""
+        began = self.begin(stage.name.split("_")[0], detail)
+        self.progress.end(self._make(stage, None, device), time.perf_counter() - began)
 
     def _next(self, waiting: Sequence[Stage]) -> Stage:
         """The first stage whose parents are there and that nobody is making; else the first that can be waited for."""
@@ -83,7 +96,7 @@ class Maker:
         """Why one of these stages could not be made."""
         return next((self.failures[stage.key] for stage in stages if stage.key in self.failures), None)
 
-    def _make(self, stage: Stage, world: World) -> bool:
+    def _make(self, stage: Stage, asked: Asked | None, device: str) -> bool:
         """Make one stage; returns whether it was there already."""
         inherited = self.failure(list(stage.parents.values()))
         if inherited is not None:
@@ -95,7 +108,7 @@ class Maker:
                 return True
             parents = {role: self.artifacts[parent.key].path for role, parent in stage.parents.items()}
             try:
-                built = self._build(stage, world, claim.directory, claim.resume, parents)
+                built = self._build(stage, asked, device, claim.directory, claim.resume, parents)
             except TrainingError as error:
                 if stage.name in ESSENTIAL:
                     raise
@@ -106,32 +119,50 @@ class Maker:
             self.artifacts[stage.key] = claim.finish(versions=versions(), cost=built.cost, info=built.info)
         return False
 
-    def _build(self, stage: Stage, world: World, directory: Path, resume: Path, parents: Mapping[str, Path]) -> Built:
+    def _build(
+        self, stage: Stage, asked: Asked | None, device: str, directory: Path, resume: Path, parents: Mapping[str, Path]
+    ) -> Built:
         # Imported here, so that a study that is all in the store is read without loading transformers.
         import torch
         from safetensors import SafetensorError
 
-        from restor.pipeline.stages import clean, common, corrupt, evaluate, recover, unlearn
+        from restor.models.loading import pick_device
+        from restor.pipeline.stages import (
+            baseline,
+            checkpoint,
+            clean,
+            common,
+            corrupt,
+            evaluate,
+            judge,
+            recover,
+            single,
+            unlearn,
+        )
 
         builders = {
+            "checkpoint": checkpoint.build,
+            **dict.fromkeys(("corrupt_checkpoint", "unlearn_checkpoint", "recover_checkpoint"), single.build),
             "clean": clean.build,
             "corrupt": corrupt.build,
             "ideal": corrupt.build_ideal,
             "unlearn": unlearn.build,
             "recover": recover.build,
             "evaluate": evaluate.build,
+            "baseline": baseline.build,
+            "judge": judge.build,
         }
         torch.set_num_threads(self.threads)
-        device = common.pick_device(world.config.device)
-        common.reset_peak_memory(device)
+        place = pick_device(device)
+        common.reset_peak_memory(place)
         job = common.Job(
             config=stage.config,
             seed=stage.seed,
             parents=parents,
             directory=directory,
             resume=resume,
-            world=world,
-            device=device,
+            asked=asked,
+            device=place,
             progress=self.progress,
             save_every=self.save_every,
             memo=self._memo,

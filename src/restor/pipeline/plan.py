@@ -13,8 +13,10 @@ from restor.corruption.corruptors.base import CORRUPTORS
 from restor.datasets.base import DATASETS
 from restor.domains.base import DOMAINS
 from restor.errors import ConfigError
-from restor.evaluation.judges.base import JUDGES
+from restor.evaluation.baselines import BASELINES
+from restor.evaluation.judges.base import JUDGES, JudgeConfig
 from restor.experiment import ArmConfig, Chosen, ExperimentConfig, RetainText
+from restor.models.reference import ModelRef, fingerprint, pinned
 from restor.pipeline.resolve import Settings, settings_of
 from restor.pipeline.stage import Stage
 from restor.pipeline.world import content, with_seed
@@ -22,21 +24,38 @@ from restor.types import Budget, Kind
 from restor.unlearning.algorithms.base import ALGORITHMS, Algorithm, AlgorithmConfig
 
 COMMON = ("restor.types", "restor.words", "restor.pipeline.world", "restor.pipeline.stages.common")
-READING = (*COMMON, "restor.domains", "restor.datasets", "restor.models", "restor.training")
+DATA = tuple(f"restor.data.{name}" for name in ("files", "facts", "documents", "locate", "published", "mentions"))
+READING = (*COMMON, *DATA, "restor.domains", "restor.datasets", "restor.models", "restor.training")
 CORRUPTING = (*READING, "restor.corruption")
-UNLEARNING = (*CORRUPTING, "restor.unlearning.losses", "restor.unlearning.unlearn", "restor.unlearning.algorithms.base")
+UNLEARNING = (
+    *CORRUPTING,
+    "restor.data.overlap",
+    "restor.unlearning.losses",
+    "restor.unlearning.unlearn",
+    "restor.unlearning.algorithms.base",
+)
 ASKING = (
     *COMMON,
+    *DATA,
     "restor.domains",
     "restor.datasets",
     "restor.corruption.corruptors",
-    "restor.models.checkpoint",
+    "restor.models",
     "restor.evaluation.asking",
+    "restor.evaluation.prompts",
+    "restor.evaluation.sampling",
+    "restor.evaluation.scoring",
+    "restor.evaluation.baselines",
     "restor.evaluation.config",
     "restor.evaluation.evaluate",
     "restor.evaluation.fewshot",
-    "restor.evaluation.judges",
+    "restor.pipeline.stages.evaluate",
 )
+JUDGING = ("restor.types", "restor.words", "restor.chat", "restor.evaluation.judges")
+
+
+ASKS = frozenset({"evaluate", "baseline"})
+"""Stages whose result does not depend on how models were trained otherwise than through their parents."""
 
 
 @final
@@ -53,12 +72,17 @@ class PlannedArm:
     algorithm: str | None
     options: Mapping[str, Any]
     hyperparameters: Literal["none", "selected", "default", "given"]
-    budget: tuple[Budget, ...]
+    budget: tuple[Budget, ...] | None
+    """None where that is unknown: a checkpoint made elsewhere."""
     recovered: bool
     made_by: tuple[Stage, ...]
     """The stages whose cost is this arm's own."""
-    model: Stage
+    model: Stage | None
+    """The stage that makes the model; None for baselines, which have none."""
     evaluation: Stage
+    """The stage that judges its answers, which its parent `answers` asked."""
+    checkpoint: str | None = None
+    """The checkpoint made elsewhere that this arm is about, as the user named it."""
 
 
 @final
@@ -124,10 +148,43 @@ def is_control(arm: ArmConfig) -> bool:
     return Budget.FORGET not in ALGORITHMS.get(arm.algorithm).info.budget
 
 
+def checkpoint_stage(ref: ModelRef, contents: Mapping[str, Any], seed: int) -> Stage:
+    """A checkpoint made elsewhere as a stage: it is referred to, never copied. `contents` identify its files."""
+    config = {"model": pinned(ref, contents).identity(), "content": contents}
+    return Stage("checkpoint", config, {}, ("restor.pipeline.stages.checkpoint",), seed)
+
+
+def judge_stage(judge: JudgeConfig, answers: Stage) -> Stage:
+    """The stage that judges the answers of another."""
+    module = JUDGES.get(judge.name).__module__
+    sources = (*JUDGING, *((module,) if not module.startswith("restor.") else ()), "restor.pipeline.stages.judge")
+    return Stage("judge", {"judge": judge.identity()}, {"answers": answers}, sources, answers.seed)
+
+
+def baseline_arm(name: str, evaluation: Stage) -> PlannedArm:
+    """The arm of a baseline."""
+    return PlannedArm(
+        id=f"{name}/s{evaluation.seed}",
+        name=name,
+        label=BASELINES[name][0],
+        kind=Kind.BASELINE,
+        seed=evaluation.seed,
+        retain=None,
+        algorithm=None,
+        options={},
+        hyperparameters="none",
+        budget=(),
+        recovered=False,
+        made_by=(),
+        model=None,
+        evaluation=evaluation,
+    )
+
+
 def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
     """The stages and arms of one seed of a resolved configuration."""
     builder = _Builder(config, seed)
-    arms = [*builder.references()]
+    arms = [*builder.references(), *builder.baselines()]
     for name, arm in config.unlearning.arms.items():
         arms += builder.arm(name, arm)
     return SeedPlan(seed, tuple(arms))
@@ -155,34 +212,47 @@ class _Builder:
             DOMAINS.get(config.domain.name),
             DATASETS.get(config.general.name),
             CORRUPTORS.get(config.corruption.corruptor.name),
-            JUDGES.get(config.evaluation.judge.name),
         )
         self.installed = tuple(kind.__module__ for kind in chosen if not kind.__module__.startswith("restor."))
         # What is asked depends on who is targeted and what is planted, not on how it was trained.
         self.asked = {
             "targets": config.targets.identity(),
-            "corruptor": config.corruption.corruptor.identity(),
-            "evaluation": config.evaluation.identity(),
+            "corruptor": content(config.corruption.corruptor),
+            "evaluation": config.evaluation.model_dump(mode="json", exclude={"judge"}),
         }
-        self.clean = self._stage(
-            "clean", {"model": config.model.identity(), "clean": config.clean.identity()}, {}, READING
-        )
+        if config.start is not None:
+            self.clean = checkpoint_stage(config.start, fingerprint(config.start), seed)
+        else:
+            shape = {"model": config.model.identity(), "clean": config.clean.identity()}
+            self.clean = self._stage("clean", shape, {}, READING)
         corruption = {
             "targets": config.targets.identity(),
             "corruption": config.corruption.model_dump(mode="json", exclude={"strength", "strengths"}),
         }
         self.corrupt = self._stage("corrupt", corruption, {"clean": self.clean}, CORRUPTING)
-        self.ideal = self._stage("ideal", corruption, {"clean": self.clean}, CORRUPTING)
+        # Without replay there is nothing that a model without forget documents would read.
+        replayed = config.corruption.replay_tokens > 0
+        self.ideal = self._stage("ideal", corruption, {"clean": self.clean}, CORRUPTING) if replayed else self.clean
 
     def _stage(
         self, name: str, config: Mapping[str, Any], parents: Mapping[str, Stage], sources: Sequence[str]
     ) -> Stage:
-        full = {**self.world, **config} if name == "evaluate" else {**self.world, **self.compute, **config}
+        full = {**self.world, **config} if name in ASKS else {**self.world, **self.compute, **config}
         module = "corrupt" if name == "ideal" else name
         return Stage(name, full, parents, (*sources, *self.installed, f"restor.pipeline.stages.{module}"), self.seed)
 
     def _evaluate(self, model: Stage) -> Stage:
-        return self._stage("evaluate", self.asked, {"model": model}, ASKING)
+        return self._judge(self._stage("evaluate", self.asked, {"model": model}, ASKING))
+
+    def _judge(self, answers: Stage) -> Stage:
+        return judge_stage(self.config.evaluation.judge, answers)
+
+    def baselines(self) -> list[PlannedArm]:
+        """What can be answered without a model."""
+        return [
+            baseline_arm(name, self._judge(self._stage("baseline", {**self.asked, "baseline": name}, {}, ASKING)))
+            for name in BASELINES
+        ]
 
     def references(self) -> list[PlannedArm]:
         """Clean, corrupted and ideal."""
@@ -279,12 +349,16 @@ class _Builder:
 
 
 def _budget(algorithm: Algorithm, arm: ArmConfig) -> tuple[Budget, ...]:
-    """What the algorithm was told as configured: retain text that it does not read is not in it."""
+    """What the algorithm was told in an arm."""
+    told = told_to(algorithm)
+    return tuple(item for item in told if item is not Budget.FORGET) if arm.forget == "random" else told
+
+
+def told_to(algorithm: Algorithm) -> tuple[Budget, ...]:
+    """What the algorithm is told as configured: retain text that it does not read is not in it."""
     told = [item for item in algorithm.info.budget if item is not Budget.RETAIN or algorithm.plan.retain]
     if algorithm.plan.retain and Budget.RETAIN not in told:
         told.append(Budget.RETAIN)
     if algorithm.plan.retain and algorithm.plan.retain_reference and Budget.REFERENCE not in told:
         told.append(Budget.REFERENCE)
-    if arm.forget == "random":
-        told = [item for item in told if item is not Budget.FORGET]
     return tuple(told)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from restor.config import stable_hash, to_yaml
+from restor.config import Config, stable_hash, to_yaml
+from restor.evaluation.config import EvaluationConfig
+from restor.evaluation.metrics.base import all_figures
 from restor.experiment import ExperimentConfig
 from restor.pipeline.files import store_errors, write_atomic
 from restor.pipeline.maker import Maker, versions
 from restor.pipeline.plan import PlannedArm, SeedPlan, check_arms, plan_seed
 from restor.pipeline.resolve import resolve
 from restor.pipeline.stage import Stage
-from restor.pipeline.store import Artifact, Store
-from restor.pipeline.summary import ArmAnswers, arms_of, facts_table, read_answers, summary_of
+from restor.pipeline.store import Store
+from restor.pipeline.summary import arms_of, facts_table, read_answers, summary_of
 from restor.pipeline.threads import remembered_threads
-from restor.pipeline.world import World
+from restor.pipeline.world import Asked, World
 from restor.progress import Progress
 from restor.report.html import render_page
 from restor.report.load import load_facts, load_results
@@ -31,7 +34,13 @@ from restor.results import Cost, Results, Study
 SAVE_EVERY = 20.0
 """Seconds between a training run's own checkpoints: what a kill may cost."""
 
-REPORT_SOURCES = ("restor.report", "restor.results", "restor.pipeline.summary", "restor.evaluation.metrics")
+REPORT_SOURCES = (
+    "restor.report",
+    "restor.results",
+    "restor.pipeline.summary",
+    "restor.pipeline.figures",
+    "restor.evaluation.metrics",
+)
 
 PUBLISHED = ("results.json", "facts.parquet", "report.html")
 
@@ -45,6 +54,31 @@ class Outcome:
     results: Results
     failed: tuple[str, ...] = ()
     """Arms that could not be made, each with the reason."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A study or a comparison, ready to be made."""
+
+    kind: Literal["study", "comparison"]
+    name: str
+    id: str
+    """Folder within the store."""
+    config: Config
+    """What `config.yaml` stores."""
+    evaluation: EvaluationConfig
+    plans: Sequence[SeedPlan]
+    asked: Mapping[int, Asked]
+    """By seed."""
+    device: str
+    threads: int
+    notes: tuple[str, ...]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds, in order."""
+        return [plan.seed for plan in self.plans]
 
 
 def run_study(config: ExperimentConfig, *, store: Path, progress: Progress, save_every: float = SAVE_EVERY) -> Outcome:
@@ -69,28 +103,48 @@ def run_study(config: ExperimentConfig, *, store: Path, progress: Progress, save
     opened = Store.open(store)
     config = config.model_copy(update={"threads": config.threads or remembered_threads(opened.path)})
     plans = [plan_seed(config, seed) for seed in config.seeds]
-    study = f"{config.name}-{stable_hash({'name': config.name, **config.scientific()}, 8)}"
-    folder = opened.path / "studies" / study
-    stages = [stage for plan in plans for stage in plan.stages()]
-    maker = Maker(opened, progress, threads=config.threads or 1, save_every=save_every, total=len(stages) + 1)
-    announce(folder, config, stages)
-    for plan in plans:
-        maker.make_all(plan, worlds[plan.seed])
-    began = maker.begin("report", study)
-    stage = _report_stage(config, study, plans, maker)
-    announce(folder, config, [*stages, stage])
-    with opened.claim(stage, progress.note) as claim:
+    work = Work(
+        kind="study",
+        name=config.name,
+        id=f"{config.name}-{stable_hash({'name': config.name, **config.scientific()}, 8)}",
+        config=config,
+        evaluation=config.evaluation,
+        plans=plans,
+        asked=worlds,
+        device=config.device,
+        threads=config.threads or 1,
+        notes=tuple(_notes(config, plans[0].arms)),
+    )
+    return make(work, opened, progress, save_every=save_every)
+
+
+def make(work: Work, store: Store, progress: Progress, *, save_every: float = SAVE_EVERY) -> Outcome:
+    """Make every stage that the store lacks, then the results and the report.
+
+    Raises:
+        RestorError: for data, a model or a store that cannot be used; finished stages are kept.
+    """
+    folder = store.path / "studies" / work.id
+    stages = [stage for plan in work.plans for stage in plan.stages()]
+    maker = Maker(store, progress, threads=work.threads, save_every=save_every, total=len(stages) + 1)
+    announce(folder, work.config, stages)
+    for plan in work.plans:
+        maker.make_all(plan, work.asked[plan.seed], work.device)
+    began = maker.begin("report", work.id)
+    stage = _report_stage(work, maker)
+    announce(folder, work.config, [*stages, stage])
+    with store.claim(stage, progress.note) as claim:
         artifact, cached = claim.artifact, claim.artifact is not None
         if artifact is None:
             with store_errors(claim.directory):
-                _write_results(claim.directory, _study(config, study, plans, worlds), plans, maker)
+                _write_results(claim.directory, work, maker)
             artifact = claim.finish(versions=versions(), cost=Cost(seconds=time.perf_counter() - began))
-        _publish(artifact, folder)
+        publish(artifact.path, folder)
     progress.end(cached, time.perf_counter() - began)
-    return Outcome(folder, load_results(folder / "results.json"), tuple(_failed(plans, maker)))
+    return Outcome(folder, load_results(folder / "results.json"), tuple(_failed(work.plans, maker)))
 
 
-def announce(folder: Path, config: ExperimentConfig, stages: Sequence[Stage]) -> None:
+def announce(folder: Path, config: Config, stages: Sequence[Stage]) -> None:
     """Write what the study is and which stages it refers to, before they are made, so that nobody cleans them away."""
     with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,27 +153,31 @@ def announce(folder: Path, config: ExperimentConfig, stages: Sequence[Stage]) ->
     write_atomic(folder / "config.yaml", to_yaml(config))
 
 
-def _report_stage(config: ExperimentConfig, study: str, plans: Sequence[SeedPlan], maker: Maker) -> Stage:
+def _report_stage(work: Work, maker: Maker) -> Stage:
     """The results as a stage of their own: made again when an evaluation, a metric or the report changes."""
-    arms = [arm for plan in plans for arm in plan.arms]
+    arms = [arm for plan in work.plans for arm in plan.arms]
     failed = {arm.id: reason for arm in arms if (reason := maker.failure([arm.evaluation])) is not None}
     parents = {arm.id: arm.evaluation for arm in arms if arm.id not in failed}
-    labels = [[arm.id, arm.label, arm.hyperparameters, dict(arm.options)] for arm in arms]
-    settings = {"study": study, "name": config.name, "failed": failed, "arms": labels}
-    return Stage("report", settings, parents, REPORT_SOURCES, config.seeds[0])
+    labels = [[arm.id, arm.label, arm.hyperparameters, dict(arm.options), arm.checkpoint] for arm in arms]
+    settings = {"study": work.id, "name": work.name, "failed": failed, "arms": labels}
+    return Stage("report", settings, parents, REPORT_SOURCES, work.seeds[0])
 
 
-def _study(config: ExperimentConfig, study: str, plans: Sequence[SeedPlan], worlds: dict[int, World]) -> Study:
+def _study(work: Work) -> Study:
+    stages = [stage for plan in work.plans for stage in plan.stages()]
     return Study(
-        name=config.name,
-        id=study,
+        name=work.name,
+        id=work.id,
+        kind=work.kind,
+        protocol=work.evaluation.protocol,
+        runs=work.evaluation.answers,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        seeds=list(config.seeds),
-        config=config.identity(),
-        data_sha256={str(seed): world.digest() for seed, world in worlds.items()},
+        seeds=work.seeds,
+        config=work.config.identity(),
+        data_sha256={str(seed): asked.digest() for seed, asked in work.asked.items()},
         versions=versions(),
-        code=stable_hash([stage.code for plan in plans for stage in plan.stages()]),
-        notes=_notes(config, plans[0].arms),
+        code=stable_hash([stage.code for stage in stages]),
+        notes=list(work.notes),
     )
 
 
@@ -138,26 +196,37 @@ def _notes(config: ExperimentConfig, arms: Sequence[PlannedArm]) -> list[str]:
     return notes
 
 
-def _write_results(directory: Path, study: Study, plans: Sequence[SeedPlan], maker: Maker) -> None:
-    answers: dict[str, ArmAnswers] = {}
-    for plan in plans:
-        for arm in plan.arms:
-            if arm.evaluation.key in maker.artifacts:
-                made_by = [maker.artifacts[stage.key] for stage in arm.made_by]
-                answers[arm.id] = read_answers(arm, maker.artifacts[arm.evaluation.key], made_by)
-    reasons = {arm.id: maker.failure([arm.evaluation]) or "" for plan in plans for arm in plan.arms}
-    results = Results(study=study, arms=arms_of(plans, answers, reasons), summary=summary_of(plans, answers, reasons))
+def _write_results(directory: Path, work: Work, maker: Maker) -> None:
+    arms = [arm for plan in work.plans for arm in plan.arms]
+    made = [arm for arm in arms if arm.evaluation.key in maker.artifacts]
+    answers = {arm.id: read_answers(arm, maker.artifacts) for arm in made}
+    reasons = {arm.id: maker.failure([arm.evaluation]) or "" for arm in arms}
+    results = Results(
+        study=_study(work),
+        figures=all_figures(),
+        arms=arms_of(work.plans, answers, reasons),
+        summary=summary_of(work.plans, answers, reasons),
+    )
+    write_results(directory, results, facts_table(list(answers.values())))
+
+
+def write_results(directory: Path, results: Results, facts: pa.Table) -> None:
+    """Write results.json, facts.parquet and report.html into a folder."""
     (directory / "results.json").write_text(results.model_dump_json(indent=1), encoding="utf-8")
-    pq.write_table(facts_table(list(answers.values())), directory / "facts.parquet")
+    pq.write_table(facts, directory / "facts.parquet")
     page = render_page(results, load_facts(directory / "facts.parquet"))
     (directory / "report.html").write_text(page, encoding="utf-8")
 
 
-def _publish(artifact: Artifact, folder: Path) -> None:
-    """Copy the results to where people look for them."""
+def publish(source: Path, folder: Path) -> None:
+    """Copy the results to where people look for them.
+
+    Raises:
+        StoreError: if the disk refuses.
+    """
     for name in PUBLISHED:
         with store_errors(folder):
-            data = (artifact.path / name).read_bytes()
+            data = (source / name).read_bytes()
         write_atomic(folder / name, data)
 
 

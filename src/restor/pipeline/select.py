@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, final
 
-import pyarrow.parquet as pq
-
 from restor.config import stable_hash
+from restor.errors import ConfigError
 from restor.experiment import ArmConfig, Chosen, ExperimentConfig, RetainText, Strength
 from restor.pipeline.files import write_atomic
 from restor.pipeline.maker import Maker, versions
@@ -17,6 +16,7 @@ from restor.pipeline.plan import PlannedArm, SeedPlan, build_algorithm, plan_see
 from restor.pipeline.resolve import NO_RETAIN, Selection, Trial, resolve
 from restor.pipeline.runner import SAVE_EVERY, announce
 from restor.pipeline.store import Store
+from restor.pipeline.summary import judged_answers
 from restor.pipeline.threads import remembered_threads
 from restor.pipeline.world import World
 from restor.progress import Progress
@@ -40,6 +40,10 @@ def select(config: ExperimentConfig, *, store: Path, progress: Progress, out: Pa
     Raises:
         RestorError: for a configuration or a store that cannot be used.
     """
+    if not config.targets.validation:
+        raise ConfigError(
+            "A selection needs validation entities, and targets.validation is 0. Set it to some of the targets."
+        )
     opened = Store.open(store)
     threads = config.threads or remembered_threads(opened.path)
     trials = {strength: _trials(config, strength) for strength in config.corruption.strengths}
@@ -57,7 +61,7 @@ def select(config: ExperimentConfig, *, store: Path, progress: Progress, out: Pa
     trace: dict[Strength, list[Trial]] = {}
     for strength, (study, points) in trials.items():
         for seed in study.seeds:
-            maker.make_all(plans[strength, seed], World(study, seed))
+            maker.make_all(plans[strength, seed], World(study, seed), study.device)
         found = _score(study, [plans[strength, seed] for seed in study.seeds], points, maker)
         trace[strength] = found
         choices[strength] = _best(found)
@@ -149,8 +153,7 @@ def _score(study: ExperimentConfig, plans: Sequence[SeedPlan], points: dict[str,
 def _shares(arm: PlannedArm, maker: Maker) -> tuple[float, float]:
     """Right answers about validation targets and about untouched entities. Test rows are never read."""
     wanted = [Group.VALIDATION.value, Group.UNTOUCHED.value]
-    path = maker.artifacts[arm.evaluation.key].path / "answers.parquet"
-    table = pq.read_table(path, columns=["group", "judgement"], filters=[("group", "in", wanted)])
+    table = judged_answers(arm, maker.artifacts)
     rows = list(zip(table.column("group").to_pylist(), table.column("judgement").to_pylist(), strict=True))
     shares = []
     for group in wanted:

@@ -9,12 +9,13 @@ from typing import final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored
+from restor.evaluation.metrics.base import Scored, all_figures
+from restor.pipeline.figures import REFERENCES, figures_of, scored_rows
 from restor.pipeline.plan import PlannedArm, SeedPlan
 from restor.pipeline.stage import Stage
 from restor.pipeline.store import Artifact
-from restor.results import Ancestor, Arm, Cost, Value
-from restor.types import Group, Judgement
+from restor.results import FACT_COLUMNS, Ancestor, Arm, Cost, Value
+from restor.types import Kind
 
 
 @final
@@ -28,53 +29,53 @@ class ArmAnswers:
     cost: Cost
 
 
-def read_answers(arm: PlannedArm, artifact: Artifact, made_by: Sequence[Artifact]) -> ArmAnswers:
+def judged_answers(arm: PlannedArm, artifacts: Mapping[str, Artifact]) -> pa.Table:
+    """The stored answers of an arm with their verdicts; `artifacts` by stage key."""
+    answers = pq.read_table(artifacts[arm.evaluation.parents["answers"].key].path / "answers.parquet")
+    verdicts = pq.read_table(artifacts[arm.evaluation.key].path / "verdicts.parquet")
+    for name in verdicts.column_names:
+        answers = answers.append_column(name, verdicts.column(name))
+    return answers.select([name for name in FACT_COLUMNS if name in answers.column_names])
+
+
+def read_answers(arm: PlannedArm, artifacts: Mapping[str, Artifact]) -> ArmAnswers:
     """The stored answers of an arm; its cost is that of the stages made for it alone."""
-    table = pq.read_table(artifact.path / "answers.parquet")
-    columns = {name: table.column(name).to_pylist() for name in table.column_names if name not in ("answers", "prompt")}
-    scored = tuple(
-        Scored(
-            entity=f"{subject}/s{arm.seed}",
-            relation=columns["relation"][row],
-            group=Group(columns["group"][row]),
-            judgement=Judgement(columns["judgement"][row]),
-            logprob_original=columns["logprob_original"][row],
-            logprob_planted=columns["logprob_planted"][row],
-            logprob_random=columns["logprob_random"][row],
-            rank_original=columns["rank_original"][row],
-        )
-        for row, subject in enumerate(columns["subject"])
-    )
-    costs = [item.manifest.cost for item in made_by]
+    table = judged_answers(arm, artifacts)
+    costs = [artifacts[stage.key].manifest.cost for stage in arm.made_by]
     cost = Cost(
         seconds=sum(item.seconds for item in costs),
         steps=sum(item.steps for item in costs),
         tokens=sum(item.tokens for item in costs),
         peak_memory_mb=max((item.peak_memory_mb for item in costs), default=0.0),
     )
-    return ArmAnswers(arm, table, scored, cost)
+    return ArmAnswers(arm, table, scored_rows(table, arm.seed), cost)
 
 
 def arms_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reasons: Mapping[str, str]) -> list[Arm]:
     """One arm per seed; one that could not be made has no figures and the reason in every note."""
     found = []
     for plan in plans:
-        named = {arm.name: arm.id for arm in plan.arms}
-        corrupted, ideal = answers[named["corrupted"]], answers[named["ideal"]]
+        references = {name: _reference([plan], answers, name) for name in REFERENCES}
         for arm in plan.arms:
             own = answers.get(arm.id)
             described = describe(arm, id=arm.id, seed=arm.seed, seeds=[arm.seed])
-            metrics = undefined(reasons[arm.id]) if own is None else measure([own], [corrupted], [ideal])
+            metrics = undefined(reasons[arm.id]) if own is None else measure([own], **references)
             found.append(
                 described.model_copy(
                     update={
                         "metrics": metrics,
                         "cost": own.cost if own else Cost(),
-                        "lineage": lineage(arm.model),
+                        "lineage": lineage(arm.model) if arm.model else [],
                     }
                 )
             )
     return found
+
+
+def _reference(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], name: str) -> list[ArmAnswers]:
+    """The answers of a reference arm, one per seed; none where the study has no such model."""
+    ids = [arm.id for plan in plans for arm in plan.arms if arm.name == name and arm.kind is Kind.REFERENCE]
+    return [answers[id] for id in ids]
 
 
 def summary_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reasons: Mapping[str, str]) -> list[Arm]:
@@ -89,9 +90,8 @@ def summary_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], rea
         if not made:
             found.append(described.model_copy(update={"metrics": undefined(note)}))
             continue
-        references = {name: [answers[f"{name}/s{plan.seed}"] for plan, _ in made] for name in ("corrupted", "ideal")}
-        parts = [part for _, part in made]
-        metrics = measure(parts, references["corrupted"], references["ideal"])
+        own_plans, parts = [plan for plan, _ in made], [part for _, part in made]
+        metrics = measure(parts, **{name: _reference(own_plans, answers, name) for name in REFERENCES})
         if note:
             metrics = {
                 name: value.model_copy(update={"note": "; ".join(filter(None, [value.note, note]))})
@@ -102,18 +102,16 @@ def summary_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], rea
 
 
 def measure(
-    arm: Sequence[ArmAnswers], corrupted: Sequence[ArmAnswers], ideal: Sequence[ArmAnswers]
+    arm: Sequence[ArmAnswers],
+    *,
+    corrupted: Sequence[ArmAnswers],
+    ideal: Sequence[ArmAnswers],
+    clean: Sequence[ArmAnswers],
 ) -> dict[str, Value]:
-    """All metrics of an arm over one or more seeds, in the order of the catalogue."""
-    answers = Answers(
-        arm=[item for part in arm for item in part.scored],
-        corrupted=[item for part in corrupted for item in part.scored],
-        ideal=[item for part in ideal for item in part.scored],
-    )
-    found: dict[str, Value] = {}
-    for name in METRICS_CATALOGUE.names():
-        found.update(METRICS_CATALOGUE.get(name)().compute(answers))
-    return found
+    """All metrics of an arm over one or more seeds."""
+    pooled = ([item for part in parts for item in part.scored] for parts in (arm, corrupted, ideal, clean))
+    own, bad, matched, first = pooled
+    return figures_of(own, corrupted=bad, ideal=matched, clean=first)
 
 
 def describe(planned: PlannedArm, *, id: str, seed: int | None, seeds: Sequence[int]) -> Arm:
@@ -130,7 +128,8 @@ def describe(planned: PlannedArm, *, id: str, seed: int | None, seeds: Sequence[
         recovered=planned.recovered,
         seed=seed,
         seeds=list(seeds),
-        budget=list(planned.budget),
+        budget=None if planned.budget is None else list(planned.budget),
+        model=planned.checkpoint,
     )
 
 
@@ -173,5 +172,4 @@ def mean_cost(parts: Sequence[ArmAnswers]) -> Cost:
 
 def undefined(note: str) -> dict[str, Value]:
     """The metrics of an arm that could not be made."""
-    names = [name for entry in METRICS_CATALOGUE.names() for name in METRICS_CATALOGUE.get(entry).names]
-    return {name: Value(value=None, n=0, note=note) for name in names}
+    return {figure.name: Value(value=None, n=0, note=note) for figure in all_figures()}

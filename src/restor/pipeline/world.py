@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +13,12 @@ from typing import Any, TypeVar, final
 
 from restor.config import Config
 from restor.corruption.corruptors.base import CORRUPTORS, Corruptor
-from restor.datasets.base import DATASETS, Dataset
+from restor.data.locate import locate_documents
+from restor.data.published import NAME
+from restor.datasets.base import DATASETS, Dataset, DatasetConfig
+from restor.datasets.hub import pinned
 from restor.domains.base import DOMAINS, Domain, biography, question_list
+from restor.domains.triples import TriplesConfig, located
 from restor.errors import DataError
 from restor.evaluation.fewshot import build_queries
 from restor.experiment import ExperimentConfig
@@ -35,17 +40,23 @@ def with_seed(config: ConfigT, seed: int) -> ConfigT:
 
 
 def content(config: Config) -> dict[str, Any]:
-    """The identity of a catalogue choice: what its files hold counts, not where they are.
+    """The identity of a catalogue choice: what its files and data sets hold counts, not where they are.
 
     Raises:
-        DataError: if a file cannot be read.
+        DataError: if a file cannot be read, or a data set of the hub cannot be found.
     """
-    values = config.identity()
-    for name in type(config).model_fields:
-        path = getattr(config, name)
+    exact: Config = config
+    if isinstance(exact, DatasetConfig):
+        exact = pinned(exact)
+    elif isinstance(exact, TriplesConfig):
+        exact = located(exact)
+    values = exact.identity()
+    for name in type(exact).model_fields:
+        path = getattr(exact, name)
         if isinstance(path, Path):
+            path = _released(path)
             try:
-                values[name] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+                values[name] = {"sha256": _digest(path)}
             except OSError as error:
                 raise DataError(
                     f"{path} cannot be read: {error.strerror}. Give the path of an existing file."
@@ -53,8 +64,42 @@ def content(config: Config) -> dict[str, Any]:
     return values
 
 
+class Asked(ABC):
+    """What models are asked about."""
+
+    @property
+    @abstractmethod
+    def domain(self) -> Domain:
+        """What is true."""
+
+    @property
+    @abstractmethod
+    def queries(self) -> Sequence[Query]:
+        """What every model is asked."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """SHA-256 over the data behind the questions."""
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of a folder's files. Raises OSError."""
+    if not path.is_dir():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    sha = hashlib.sha256()
+    for file in sorted(item for item in path.iterdir() if item.is_file()):
+        sha.update(json.dumps([file.name, _digest(file)]).encode())
+    return sha.hexdigest()
+
+
+def _released(path: Path) -> Path:
+    """The file of released documents for their name, such as `restor/k0`; any other path as it is."""
+    named = len(path.parts) > 1 and path.parts[0] == NAME and not path.exists()
+    return locate_documents(path) if named else path
+
+
 @final
-class World:
+class World(Asked):
     """Everything about one seed that needs no model: a pure function of the configuration."""
 
     def __init__(self, config: ExperimentConfig, seed: int) -> None:
@@ -79,14 +124,15 @@ class World:
             DataError: if there are too few entities.
         """
         wanted = self.config.targets
-        count = wanted.validation + wanted.test
-        pool = list(self.domain.targetable)
+        about = self._corruptor.about(self.domain)
+        pool = list(self.domain.targetable if about is None else about)
+        count = wanted.validation + wanted.test if about is None else max(len(pool), wanted.validation + 1)
         # Some entities must stay untouched, to be asked and to give the demonstrations.
         most = min(len(pool), len(self.domain.subjects) - self.config.evaluation.shots - 1)
         if count > most:
             raise DataError(
-                f"More targets than the domain can give: {wanted.validation} for validation and {wanted.test} for "
-                f"test were asked for, at most {max(most, 0)} of its {len(self.domain.subjects)} entities can be "
+                f"More targets than there can be: {wanted.validation} for validation and {count - wanted.validation} "
+                f"for test were asked for, at most {max(most, 0)} of its {len(self.domain.subjects)} entities can be "
                 "targeted. Lower targets.validation or targets.test, or take a larger domain."
             )
         chosen = Random(f"targets/{self.seed}").sample(pool, count)
@@ -145,9 +191,11 @@ class World:
         return [write(rng) for _ in range(self.config.unlearning.retain_texts)]
 
     def recovery_texts(self, count: int) -> list[str]:
-        """Recovery text: the other family, not the retain set's rows."""
+        """Recovery text: the other family, not the retain set's rows, or a data set of its own."""
         rng = Random(f"recovery/{self.seed}")
-        return [self.general.text(rng) for _ in range(count)]
+        own = self.config.recovery.dataset if self.config.recovery else None
+        source = self.general if own is None else DATASETS.build(with_seed(own, self.seed))
+        return [source.text(rng) for _ in range(count)]
 
     @cached_property
     def queries(self) -> list[Query]:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from restor.errors import DataError
-from restor.report.load import summary_ids
+from restor.report.moved import Counts, Pair
+from restor.report.states import STATES, States
 from restor.report.text import clip, printable
 from restor.results import Results
 from restor.types import Group, Judgement
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from restor.report.states import Flags
 
 MOST_ROWS = 40_000
 """Answers on one page: about 2 MB."""
@@ -28,6 +30,8 @@ MOST_CHARACTERS = {
     "answer": 300,
     "subject": 300,
 }
+MOST_ENTITIES = 200
+"""Entities whose moved facts are counted one by one, for each pair of models."""
 LETTERS = {Judgement.ORIGINAL: "o", Judgement.PLANTED: "p", Judgement.OTHER: "x", Judgement.UNSCORED: "u"}
 
 _ACTIVE = re.compile("[<>&\u2028\u2029]")
@@ -45,33 +49,33 @@ class Embedded:
     """In words; empty when everything is there."""
 
 
-def embed_facts(results: Results, facts: pyarrow.Table) -> Embedded:
-    """The data of the fact browser.
+def embed_facts(results: Results, states: States, pairs: Sequence[Pair] = ()) -> Embedded:
+    """The data of the fact browser and of the lists of moved facts.
 
-    Raises:
-        DataError: if the facts name an arm that the results do not have.
+    Args:
+        results: the arms.
+        states: of all facts of these results.
+        pairs: the models between which facts moved.
     """
-    rows, left_out = _thinned(facts)
+    rows, owners, left_out = _thinned(states)
     strings = _Strings()
-    pooled = summary_ids(results)
     columns = {name: rows[name].to_pylist() for name in rows.column_names}
-    unknown = sorted(set(columns["arm"]) - set(pooled), key=str)
-    if unknown:
-        raise DataError(
-            f"The facts name the arm {unknown[0]!r}, which the results do not have: {', '.join(pooled)}. "
-            "Use results.json and facts.parquet of one study."
-        )
     asked: dict[tuple[Any, ...], int] = {}
     answers: dict[str, list[tuple[int, int]]] = {arm.id: [] for arm in results.summary}
-    for row, arm in enumerate(columns["arm"]):
-        fact = tuple(columns[name][row] for name in ("seed", "subject", "relation", "group", "question", "prompt"))
-        fact = (*fact, tuple(columns["answers"][row] or ()), columns["planted"][row], columns["n_candidates"][row])
-        answers[pooled[arm]].append((asked.setdefault(fact, len(asked)), row))
+    candidates: dict[int, int] = {}
+    for row, owner in enumerate(owners):
+        key = tuple(columns[name][row] for name in ("seed", "subject", "relation", "group", "question", "prompt"))
+        key = (*key, tuple(columns["answers"][row] or ()), columns["planted"][row], columns["answer_shown"][row])
+        fact = asked.setdefault(key, len(asked))
+        if columns["n_candidates"][row] is not None:  # a baseline has none
+            candidates[fact] = columns["n_candidates"][row]
+        answers[results.summary[owner].id].append((fact, row))
     data = {
         "arms": [
             _arm(arm.id, arm.label, arm.retain, arm.kind, columns, answers[arm.id], strings) for arm in results.summary
         ],
-        "facts": _facts(list(asked), strings),
+        "facts": _facts(list(asked), candidates, strings),
+        "moved": [_moved(pair, states, strings) for pair in pairs],
         "strings": strings.values,
     }
     return Embedded(script_json(data), len(asked), rows.num_rows, left_out)
@@ -83,26 +87,61 @@ def script_json(value: Any) -> str:
     return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def _thinned(facts: pyarrow.Table) -> tuple[pyarrow.Table, str]:
-    import pyarrow.compute as pc
+def _thinned(states: States) -> tuple[pyarrow.Table, list[int], str]:
+    """The rows that one page can carry, whole facts at a time, the arm of each, and in words what is lacking."""
+    import numpy as np
 
-    if facts.num_rows <= MOST_ROWS:
-        return facts, ""
-    known = pc.and_(
-        pc.equal(facts["group"], Group.UNTOUCHED.value), pc.equal(facts["judgement"], Judgement.ORIGINAL.value)
-    )
-    kept = facts.filter(pc.invert(known))
-    said = f"{facts.num_rows:,} answers are too many for one page. Answers to facts about untouched entities are shown"
-    said += " only where they are not the original answer"
-    if kept.num_rows > MOST_ROWS:
-        seeds = sorted(pc.unique(kept["seed"]).to_pylist())
-        fitting = len(seeds)
-        while fitting > 1 and kept.filter(pc.less_equal(kept["seed"], seeds[fitting - 1])).num_rows > MOST_ROWS:
-            fitting -= 1
-        if fitting < len(seeds):
-            kept = kept.filter(pc.less_equal(kept["seed"], seeds[fitting - 1]))
-            said += f", and only for seeds {', '.join(map(str, seeds[:fitting]))}"
-    return kept, f"{said}. facts.parquet has all of them."
+    total = states.facts.num_rows
+    kept = np.ones(total, dtype=bool)
+    said: list[str] = []
+
+    def too_many() -> bool:
+        return int(kept.sum()) > MOST_ROWS
+
+    if too_many():
+        known = (states.state == STATES.index(Judgement.ORIGINAL)) | (states.state < -1)
+        dull = known.all(axis=0) & (states.group == list(Group).index(Group.UNTOUCHED))
+        kept &= ~dull[states.fact]
+        if dull.any():
+            said.append(
+                "facts about untouched entities are shown only where some arm does not give the original answer"
+            )
+    shows = states.row[states.row >= 0]
+    if too_many() and len(shows) < total:
+        one = np.zeros(total, dtype=bool)
+        one[shows] = True
+        kept &= one
+        said.append("of several runs of a fact one is shown, which says what most of them say")
+    codes, seeds = states.named["seed"]
+    for last in sorted(seeds, reverse=True)[:-1]:
+        if not too_many():
+            break
+        kept &= codes != seeds.index(last)
+    left = sorted({seeds[code] for code in np.unique(codes[kept])})
+    if len(left) < len(seeds):
+        said.append(f"only for seeds {', '.join(map(str, left))}")
+    if too_many():
+        chosen = _chosen(states, kept)
+        kept &= chosen[states.fact]
+        said.append(f"only {int(chosen.sum()):,} facts, spread over all of them, the targeted ones first")
+    words = f"{total:,} answers are too many for one page: {'; '.join(said)}. facts.parquet has all of them."
+    places = np.flatnonzero(kept)
+    return states.facts.take(places), states.owner[places].tolist(), words if said else ""
+
+
+def _chosen(states: States, kept: Flags) -> Flags:
+    """As many facts as there is room for, evenly spaced; targeted ones before all others."""
+    import numpy as np
+
+    present = np.bincount(states.fact[kept], minlength=len(states.first))
+    room = MOST_ROWS // max(1, int(present.max(initial=1)))
+    targeted = states.group == list(Group).index(Group.TEST)
+    chosen = np.zeros(len(present), dtype=bool)
+    for members in (np.flatnonzero((present > 0) & targeted), np.flatnonzero((present > 0) & ~targeted)):
+        count = min(room, len(members))
+        chosen[members[np.arange(count) * len(members) // max(1, count)]] = True
+        room -= count
+    return chosen
 
 
 @final
@@ -124,12 +163,10 @@ class _Strings:
         return number
 
 
-def _facts(asked: Sequence[tuple[Any, ...]], strings: _Strings) -> dict[str, list[Any]]:
-    made: dict[str, list[Any]] = {
-        name: []
-        for name in ("seed", "subject", "relation", "group", "question", "prefix", "answers", "planted", "candidates")
-    }
-    for seed, subject, relation, group, question, prompt, answers, planted, candidates in asked:
+def _facts(asked: Sequence[tuple[Any, ...]], candidates: Mapping[int, int], strings: _Strings) -> dict[str, list[Any]]:
+    names = ("seed", "subject", "relation", "group", "question", "prefix", "answers", "planted", "shown", "candidates")
+    made: dict[str, list[Any]] = {name: [] for name in names}
+    for place, (seed, subject, relation, group, question, prompt, answers, planted, shown) in enumerate(asked):
         # The demonstrations are the same for many questions; stored apart they are stored once.
         shared = prompt[: -len(question)] if question and (prompt or "").endswith(question) else prompt
         made["seed"].append(seed)
@@ -140,7 +177,8 @@ def _facts(asked: Sequence[tuple[Any, ...]], strings: _Strings) -> dict[str, lis
         made["prefix"].append(strings.add(shared, "prompt"))
         made["answers"].append([strings.add(text, "answer") for text in answers])
         made["planted"].append(strings.add(planted, "answer"))
-        made["candidates"].append(candidates)
+        made["shown"].append(int(bool(shown)))
+        made["candidates"].append(candidates.get(place))
     return made
 
 
@@ -170,6 +208,26 @@ def _arm(
         "planted": [_hundredths(columns["logprob_planted"][row]) for row in rows],
         "random": [_hundredths(columns["logprob_random"][row]) for row in rows],
         "rank": [columns["rank_original"][row] for row in rows],
+    }
+
+
+def _moved(pair: Pair, states: States, strings: _Strings) -> dict[str, Any]:
+    def told(counts: Mapping[str, Counts]) -> list[list[int]]:
+        rows = [
+            [strings.add(name, "subject"), row.facts, row.restored, row.lost, row.planted, row.forgotten]
+            for name, row in counts.items()
+        ]
+        # The most moved first; those that moved alike as stored.
+        return sorted(rows, key=lambda row: -sum(row[2:]))
+
+    entities = told(pair.entities)
+    return {
+        "before": states.arms[pair.before.id],
+        "after": states.arms[pair.after.id],
+        "moves": len(pair.moves),
+        "relations": told(pair.relations),
+        "entities": entities[:MOST_ENTITIES],
+        "more": max(0, len(entities) - MOST_ENTITIES),
     }
 
 

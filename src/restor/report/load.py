@@ -101,8 +101,8 @@ def reference(results: Results, name: str) -> Arm | None:
 def _schema() -> pyarrow.Schema:
     import pyarrow as pa
 
-    special = {"seed": pa.int64(), "rank_original": pa.int64(), "n_candidates": pa.int64()}
-    special |= {"answers": pa.list_(pa.string())}
+    special = {name: pa.int64() for name in ("seed", "run", "rank_original", "n_candidates")}
+    special |= {"answers": pa.list_(pa.string()), "answer_shown": pa.bool_()}
     special |= {name: pa.float64() for name in FACT_COLUMNS if name.startswith("logprob_")}
     return pa.schema([(name, special.get(name, pa.string())) for name in FACT_COLUMNS])
 

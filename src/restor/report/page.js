@@ -61,11 +61,34 @@
   if (!count) return;
   const text = (number) => (number < 0 || number === null ? "" : strings[number]);
   const JUDGEMENTS = { o: ["original", "✓"], p: ["planted", "✗"], x: ["other", "~"], u: ["unscored", "?"] };
+  // What an arm makes of a fact: the judgement of most of its scored runs; of equally frequent ones the first of these,
+  // so that a doubt is never taken as knowledge. The same rule counts in the table of moved facts.
+  const ORDER = ["x", "p", "o"];
+  const mostly = (letters) => {
+    let best = "u";
+    let most = 0;
+    for (const letter of ORDER) {
+      const times = letters.filter((other) => other === letter).length;
+      if (times > most) [best, most] = [letter, times];
+    }
+    return best;
+  };
   for (const arm of arms) {
     arm.name = arm.retain ? `${arm.label} · ${arm.retain}` : arm.label;
-    arm.place = new Int32Array(count).fill(-1);
-    for (let i = 0; i < arm.judgement.length; i++) arm.place[typeof arm.fact === "number" ? i : arm.fact[i]] = i;
+    arm.runs = new Map(); // of facts that were asked more than once: their answers
+    arm.place = new Int32Array(count).fill(-1); // an answer that shows what the arm makes of the fact
+    for (let i = 0; i < arm.judgement.length; i++) {
+      const fact = typeof arm.fact === "number" ? i : arm.fact[i];
+      if (arm.place[fact] < 0) arm.place[fact] = i;
+      else if (arm.runs.has(fact)) arm.runs.get(fact).push(i);
+      else arm.runs.set(fact, [arm.place[fact], i]);
+    }
+    for (const [fact, runs] of arm.runs) {
+      const state = mostly(runs.map((i) => arm.judgement[i]));
+      arm.place[fact] = runs.find((i) => arm.judgement[i] === state);
+    }
   }
+  const stateOf = (arm, fact) => (arm.place[fact] < 0 ? "" : arm.judgement[arm.place[fact]]);
   const known = [];
   for (let i = 0; i < count; i++) {
     known.push([facts.subject[i], facts.relation[i], facts.question[i], facts.planted[i], ...facts.answers[i]]
@@ -82,7 +105,7 @@
   };
   const distinct = (values) => [...new Set(values)];
   const anyOf = (values) => [["", "any"], ...values.map((value) => [String(value), String(value)])];
-  const KINDS = { reference: "References", control: "Controls", method: "Methods" };
+  const KINDS = { reference: "References", baseline: "Baselines", control: "Controls", method: "Methods" };
   for (const [kind, words] of Object.entries(KINDS)) {
     const same = arms.map((arm, i) => [String(i), arm.name, arm]).filter(([, , arm]) => arm.kind === kind);
     if (!same.length) continue;
@@ -97,6 +120,7 @@
   choose($("f-relation"), anyOf(distinct(facts.relation.map(text)).sort()));
   const groups = distinct(facts.group.map(text));
   choose($("f-group"), anyOf(groups), groups.includes("test") ? "test" : "");
+  $("f-group-label").hidden = groups.length < 2;
   const seeds = distinct(facts.seed).sort((a, b) => a - b);
   choose($("f-seed"), anyOf(seeds));
   $("f-seed-label").hidden = seeds.length < 2;
@@ -202,7 +226,9 @@
       terms.append(value);
     };
     add("True answer", facts.answers[i].map(text).join(" or "));
-    add("Planted answer", facts.planted[i] < 0 ? "none: an untouched entity" : text(facts.planted[i]));
+    const none = text(facts.group[i]) === "untouched" ? "none: an untouched entity" : "not known";
+    add("Planted answer", facts.planted[i] < 0 ? none : text(facts.planted[i]));
+    if (facts.shown[i]) add("Demonstrations", "show a true answer");
     add("Entity, relation", `${text(facts.subject[i])}, ${text(facts.relation[i])}`);
     add("Group, seed", `${text(facts.group[i])}, ${facts.seed[i]}`);
     panel.append(terms);
@@ -228,15 +254,26 @@
     const top = el("thead");
     top.append(head);
     const body = el("tbody");
+    const fact = i;
     arms.forEach((arm, number) => {
-      const place = arm.place[i];
+      const place = arm.place[fact];
       if (place < 0) return;
       const row = el("tr", undefined, number === chosen ? "chosen" : "");
       const name = el("th", arm.name);
       name.scope = "row";
       const said = el("td");
-      const rank = arm.rank[place] === null ? "" : `true answer ranks ${arm.rank[place]} of ${facts.candidates[i]}`;
-      said.append(foreign(text(arm.completion[place]).trim() || "(empty)"), " ", badge(arm.judgement[place]));
+      const rank = arm.rank[place] === null ? "" : `true answer ranks ${arm.rank[place]} of ${facts.candidates[fact]}`;
+      const answers = new Map(); // what was said, and how often
+      for (const i of arm.runs.get(fact) || [place]) {
+        const words = text(arm.completion[i]).trim() || "(empty)";
+        const key = `${arm.judgement[i]} ${words}`;
+        answers.set(key, [words, arm.judgement[i], (answers.get(key)?.[2] || 0) + 1]);
+      }
+      for (const [words, letter, times] of answers.values()) {
+        const line = el("div");
+        line.append(foreign(words), " ", badge(letter), times > 1 ? ` × ${times}` : "");
+        said.append(line);
+      }
       const why = foreign([text(arm.reason[place]), rank].filter(Boolean).join("; "), "div");
       why.classList.add("soft");
       said.append(why);
@@ -270,8 +307,137 @@
     }
   });
   $("more").addEventListener("click", more);
+
+  // Facts that moved
+  const CHANGES = {
+    restored: (before, after) => after === "o" && before !== "o",
+    lost: (before, after) => before === "o" && after !== "o",
+    planted: (before, after) => after === "p" && before !== "p",
+    forgotten: (before, after) => before === "p" && after === "x",
+  };
+  const answerOf = (arm, i) => {
+    const cell = el("td");
+    const place = arm.place[i];
+    cell.append(foreign(text(arm.completion[place]).trim() || "(empty)"), " ", badge(arm.judgement[place]));
+    const runs = arm.runs.get(i);
+    if (runs) {
+      const same = runs.filter((run) => arm.judgement[run] === arm.judgement[place]).length;
+      cell.append(el("span", ` ${same} of ${runs.length}`, "soft"));
+    }
+    return cell;
+  };
+  const startMoves = () => {
+    const pairs = data.moved;
+    choose($("m-pair"), pairs.map((pair, n) => [String(n), `${arms[pair.before].name} → ${arms[pair.after].name}`]));
+    const start = pairs.findIndex((pair) => arms[pair.after].kind === "method");
+    $("m-pair").value = String(Math.max(start, 0));
+    choose($("m-relation"), anyOf(distinct(facts.relation.map(text)).sort()));
+    const shownGroups = groups.filter((group) => group !== "validation");
+    choose($("m-group"), anyOf(shownGroups));
+    $("m-group-label").hidden = shownGroups.length < 2;
+    let listed = [];
+    let drawn = 0;
+
+    const tally = (table, heading, rows) => {
+      table.replaceChildren();
+      const head = el("tr");
+      const known = [...$("m-change").options].map((option) => option.value).filter(Boolean);
+      for (const name of [heading, "Facts", ...known]) {
+        const cell = el("th", name, name === heading ? "" : "right");
+        cell.scope = "col";
+        head.append(cell);
+      }
+      const top = el("thead");
+      top.append(head);
+      const body = el("tbody");
+      for (const [name, count, ...changes] of rows) {
+        const row = el("tr");
+        const first = el("th");
+        first.scope = "row";
+        first.append(foreign(text(name)));
+        row.append(first, el("td", String(count), "right"));
+        changes.slice(0, known.length).forEach((number) => row.append(el("td", String(number), "right")));
+        body.append(row);
+      }
+      table.append(top, body);
+    };
+    const draw = () => {
+      const pair = pairs[Number($("m-pair").value)];
+      const [before, after] = [arms[pair.before], arms[pair.after]];
+      const body = $("m-list").tBodies[0];
+      for (const i of listed.slice(drawn, drawn + PAGE)) {
+        const row = el("tr");
+        const fact = el("th");
+        fact.scope = "row";
+        const button = el("button", `${text(facts.subject[i])}, ${text(facts.relation[i])}`, "fact foreign");
+        button.type = "button";
+        button.dir = "auto";
+        button.dataset.fact = i;
+        button.title = "What every arm says";
+        fact.append(button);
+        const truth = el("td");
+        truth.append(foreign(facts.answers[i].map(text).join(" or ")));
+        row.append(fact, truth, answerOf(before, i), answerOf(after, i));
+        body.append(row);
+      }
+      drawn = Math.min(listed.length, drawn + PAGE);
+      $("m-more").hidden = drawn >= listed.length;
+    };
+    const list = () => {
+      const pair = pairs[Number($("m-pair").value)];
+      const [before, after] = [arms[pair.before], arms[pair.after]];
+      const wanted = $("m-text").value.trim().toLowerCase();
+      const [change, relation, group] = ["change", "relation", "group"].map((id) => $(`m-${id}`).value);
+      const tests = change ? [CHANGES[change]] : Object.values(CHANGES);
+      listed = [];
+      let all = 0;
+      for (let i = 0; i < count; i++) {
+        const [one, other] = [stateOf(before, i), stateOf(after, i)];
+        if (!ORDER.includes(one) || !ORDER.includes(other) || text(facts.group[i]) === "validation") continue;
+        if (Object.values(CHANGES).some((test) => test(one, other))) all++;
+        if (!tests.some((test) => test(one, other))) continue;
+        if (relation && text(facts.relation[i]) !== relation) continue;
+        if (group && text(facts.group[i]) !== group) continue;
+        if (wanted && ![known[i], ...[before, after].map((arm) => text(arm.completion[arm.place[i]]).toLowerCase())]
+          .some((words) => words.includes(wanted))) continue;
+        listed.push(i);
+      }
+      drawn = 0;
+      $("m-list").tBodies[0].replaceChildren();
+      $("m-before").textContent = before.name;
+      $("m-after").textContent = after.name;
+      draw();
+      const cut = pair.moves > all ? `; ${pair.moves - all} more moved and are not on this page` : "";
+      $("m-count").textContent = `${listed.length} of ${all} facts that moved${cut}`;
+      tally($("m-relations"), "Relation", pair.relations);
+      tally($("m-entities"), "Entity", pair.entities);
+      $("m-entities-more").textContent = pair.more ? `${pair.more} more entities; facts.parquet has all.` : "";
+    };
+    for (const button of $("moved-table").querySelectorAll("button.number")) {
+      button.disabled = false;
+      button.addEventListener("click", () => {
+        for (const id of ["pair", "change", "group"]) $(`m-${id}`).value = button.dataset[id];
+        $("m-relation").value = $("m-text").value = "";
+        list();
+        $("m-pair").focus();
+      });
+    }
+    $("m-list").addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (!button) return;
+      show(Number(button.dataset.fact));
+      $("detail").scrollIntoView();
+      $("detail").focus();
+    });
+    $("m-more").addEventListener("click", draw);
+    $("m-filters").addEventListener("submit", (event) => event.preventDefault());
+    $("m-filters").addEventListener("input", list);
+    $("moves").hidden = false;
+    list();
+  };
   $("filters").addEventListener("submit", (event) => event.preventDefault());
   $("filters").addEventListener("input", filter);
   $("browser").hidden = false;
   filter();
+  if ($("moves")) startMoves();
 })();

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, final
 
-from restor.report.answer import ceiling, restoration
-from restor.report.load import summary_ids
+from restor.report.restored import ceiling, full, restoration
+from restor.report.states import States
 from restor.report.tables import KIND_TITLES
 from restor.report.text import UNDEFINED, interval, number, one_line, share
 from restor.results import Arm, Results, Value
 from restor.types import Group, Judgement, Kind
 
 if TYPE_CHECKING:
-    import pyarrow
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 WIDTH = 860
 LEFT, RIGHT = 226, 640
@@ -51,9 +54,11 @@ class Scale:
 
 
 def restoration_plot(results: Results) -> str:
-    """Dot and whisker per arm; the kinds of retain text are series on the same row."""
+    """Dot and whisker per arm; the kinds of retain text are series on the same row. Empty where there is no figure."""
     arms = [arm for arm in results.summary if arm.kind is not Kind.REFERENCE]
     values = [restoration(arm) for arm in arms]
+    if all(value.value is None for value in values):
+        return ""
     spread = [x for value in values for x in (value.value, value.ci_low, value.ci_high) if x is not None]
     # One exploded arm must not squeeze all others into a line: what lies outside gets an arrow and keeps its figure.
     scale = Scale(max(min([*spread, -0.05]) - 0.03, -1.0), min(max([*spread, 1.05]) + 0.03, 1.6))
@@ -74,7 +79,9 @@ def restoration_plot(results: Results) -> str:
                 parts.append(_text(column, middle + 4, interval(restoration(arm)), f"figure s-{_series(arm.retain)}"))
             y += row
         y += 10
-    marks = [(0.0, "corrupted model: 0 %", "zero", 0), (1.0, "ideal model: 100 %", "ideal", 0)]
+    top_model = full(results)
+    what = "ideal" if top_model is None else top_model.arm
+    marks = [(0.0, "corrupted model: 0 %", "zero", 0), (1.0, f"{what} model: 100 %", "ideal", 0)]
     top_choice = ceiling(results)
     if top_choice is not None:
         marks.append((top_choice, f"runner-up ceiling: {number(100 * top_choice)} %", "ceiling", 1))
@@ -149,13 +156,18 @@ def judgement_shares(arm: Arm) -> dict[Judgement, float]:
     return {judgement: part for judgement, part in shares.items() if part > 0}
 
 
-def logprob_plot(results: Results, facts: pyarrow.Table) -> str:
-    """Quartile boxes of the log-probs of the true, the planted and random answers, per arm over the targeted facts."""
-    boxes = _quantiles(results, facts)
-    arms = [arm for arm in results.summary if arm.id in boxes]
-    lows = [box[0] for named in boxes.values() for box in named.values()]
+def logprob_plot(results: Results, states: States) -> str:
+    """The distributions of the log-probs of the true, the planted and random answers, per arm over the targeted facts;
+    empty where no model has any."""
+    samples = _samples(results, states)
+    if not samples:
+        return ""
+    arms = [arm for arm in results.summary if arm.id in samples]
+    present = [name for name in OPTION_NAMES if any(name in named for named in samples.values())]
+    # One very unlikely answer must not squeeze all others: the axis ends where 99 % of the answers of every curve are.
+    lows = [_quantile(values, 0.01) for named in samples.values() for values in named.values()]
     scale = Scale(min([*lows, -1.0]) * 1.03, 0.0)
-    row, top = 37, 34
+    row, top = 50, 34
     parts: list[str] = []
     y = float(top)
     for kind, rows in _rows(arms):
@@ -163,45 +175,93 @@ def logprob_plot(results: Results, facts: pyarrow.Table) -> str:
         parts.append(_band(y, kind, BAND + row * len(members)))
         y += BAND
         for arm in members:
-            parts.append(_text(LEFT - 14, y + row / 2 + 4, _full_label(arm), "label", anchor="end"))
-            parts.append(f'<line class="row" x1="{LEFT}" x2="{WIDTH}" y1="{y + row:.1f}" y2="{y + row:.1f}"/>')
-            for place, (name, box) in enumerate(boxes[arm.id].items()):
-                parts.append(_box(box, scale, y + 9 + 10 * place, name, _full_label(arm)))
-            medians = " / ".join(number(box[2], 1) for box in boxes[arm.id].values())
-            parts.append(_text(RIGHT + 12, y + row / 2 + 4, medians, "figure"))
+            ground = y + row - 6
+            parts.append(_text(LEFT - 14, ground - 12, _full_label(arm), "label", anchor="end"))
+            parts.append(f'<line class="row" x1="{LEFT}" x2="{WIDTH}" y1="{ground:.1f}" y2="{ground:.1f}"/>')
+            named = samples[arm.id]
+            parts += [_curve(named[name], scale, ground, row - 10, name, _full_label(arm)) for name in named]
+            medians = " / ".join(number(_quantile(values, 0.5), 1) for values in named.values())
+            parts.append(_text(RIGHT + 12, ground - 12, medians, "figure"))
             y += row
         y += 10
-    legend = _legend([(f"p-{name}", f"{text} answer", _swatch(f"p-{name}")) for name, text in OPTION_NAMES.items()], 16)
+    legend = _legend([(f"p-{name}", f"{OPTION_NAMES[name]} answer", _line_sample()) for name in present], 16)
     body = [*_axis(scale, 30, y - 6, lambda x: number(x, 1 if x % 1 else 0)), *parts, legend]
     body.append(_text(RIGHT + 12, 20, "medians, nats per token", "tick"))
     said = "; ".join(
         f"{_full_label(arm)}: "
-        + ", ".join(f"{OPTION_NAMES[name]} {number(box[2], 1)}" for name, box in boxes[arm.id].items())
+        + ", ".join(f"{OPTION_NAMES[name]} {number(_quantile(x, 0.5), 1)}" for name, x in samples[arm.id].items())
         for arm in arms
     )
-    return _svg("logprobs", "Log-probs of the true, the planted and random answers, medians", said, y + 22, body)
+    names = [f"the {OPTION_NAMES[name]}" for name in present]
+    return _svg("logprobs", f"Log-probs of {' and '.join(names)} answers, medians", said, y + 22, body)
 
 
 OPTION_NAMES = {"original": "true", "planted": "planted", "random": "random"}
 
 
-def _quantiles(results: Results, facts: pyarrow.Table) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Per row of the summary and option: 5, 25, 50, 75 and 95 % of the log-probs of targeted test facts."""
+def _samples(results: Results, states: States) -> dict[str, dict[str, Floats]]:
+    """Per row of the summary and option: the log-probs of targeted test facts, one a run."""
     import numpy as np
-    import pyarrow.compute as pc
 
-    tested = facts.filter(pc.equal(facts["group"], Group.TEST.value))
-    pooled = summary_ids(results)
-    owners = np.array([pooled.get(arm_id, "") for arm_id in tested["arm"].to_pylist()], dtype=object)
-    found: dict[str, dict[str, tuple[float, ...]]] = {}
+    tested = (states.group == list(Group).index(Group.TEST))[states.fact]
+    found: dict[str, dict[str, Floats]] = {}
     for option in OPTION_NAMES:
-        column = tested[f"logprob_{option}"].to_numpy(zero_copy_only=False).astype(float)
-        for arm_id in dict.fromkeys(owners):
-            values = column[(owners == arm_id) & np.isfinite(column)]
-            if arm_id and values.size:
-                cuts = np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95))
-                found.setdefault(arm_id, {})[option] = tuple(float(cut) for cut in cuts)
+        column = states.facts[f"logprob_{option}"].to_numpy().astype(float)
+        usable = tested & np.isfinite(column)
+        for arm in results.summary:
+            values = column[usable & (states.owner == states.arms[arm.id])]
+            if values.size:
+                found.setdefault(arm.id, {})[option] = values
     return found
+
+
+def _quantile(values: Floats, share: float) -> float:
+    import numpy as np
+
+    return float(np.quantile(values, share))
+
+
+def density(values: Floats, low: float, high: float, points: int = 120) -> Floats:
+    """A smoothed density at evenly spaced places from low to high, (points,), its highest point 1.
+
+    A Gaussian kernel of half Silverman's width (1986, eq. 3.31), which is meant for one peak and these have two:
+    facts that are known and facts that are not. It is reflected at `high`, beyond which there is nothing: log-probs
+    end at 0.
+    """
+    import numpy as np
+
+    places = np.linspace(low, high, points)
+    step = places[1] - places[0]
+    spread = min(float(values.std()), float(np.subtract(*np.quantile(values, (0.75, 0.25)))) / 1.34)
+    width = max(0.45 * spread * len(values) ** -0.2, 0.75 * step)
+    # Counted on a grid first: thousands of facts cost no more than a hundred.
+    counts = np.bincount(np.clip(np.round((values - low) / step), 0, points - 1).astype(int), minlength=points)
+    near = np.subtract.outer(places, places) / width
+    far = np.subtract.outer(places, 2 * high - places) / width
+    heights = (np.exp(-0.5 * near**2) + np.exp(-0.5 * far**2)) @ counts
+    return np.asarray(heights / heights.max())
+
+
+def _curve(values: Floats, scale: Scale, ground: float, height: float, name: str, label: str) -> str:
+    """A filled density with its median; each curve has its own height, its place is what counts."""
+    import numpy as np
+
+    heights = density(values, scale.low, scale.high)
+    places = [scale(x) for x in np.linspace(scale.low, scale.high, len(heights))]
+    line = "L".join(f"{x:.1f} {ground - height * top:.1f}" for x, top in zip(places, heights, strict=True))
+    low, middle, high = (_quantile(values, share) for share in (0.25, 0.5, 0.75))
+    title = f"{label}, {OPTION_NAMES[name]} answer: median {number(middle, 2)}, middle half {number(low, 2)} to "
+    return (
+        f'<g class="p-{name}"><title>{_safe(title + number(high, 2))}</title>'
+        f'<path class="area" d="M{places[0]:.1f} {ground:.1f}L{line}L{places[-1]:.1f} {ground:.1f}z"/>'
+        f'<path class="curve" d="M{line}"/>'
+        f'<line class="median" x1="{scale(middle):.1f}" x2="{scale(middle):.1f}" y1="{ground:.1f}" '
+        f'y2="{ground + 5:.1f}"/></g>'
+    )
+
+
+def _line_sample() -> str:
+    return '<rect class="area" x="-9" y="-6" width="18" height="12"/><path class="curve" d="M-9 -6h18"/>'
 
 
 def _rows(arms: Iterable[Arm]) -> list[tuple[Kind, list[tuple[str, list[Arm]]]]]:
@@ -264,17 +324,6 @@ def _marker(retain: str | None) -> str:
 
 def _swatch(name: str) -> str:
     return f'<rect class="bar {name}" x="-7" y="-6" width="14" height="12" rx="2"/>'
-
-
-def _box(box: Sequence[float], scale: Scale, y: float, name: str, label: str) -> str:
-    low, first, median, third, high = (scale(cut) for cut in box)
-    title = f"{label}, {OPTION_NAMES[name]} answer: median {number(box[2], 2)}, middle half {number(box[1], 2)} to "
-    return (
-        f'<g class="p-{name}"><title>{_safe(title + number(box[3], 2))}</title>'
-        f'<line class="whisker" x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<rect class="box" x="{first:.1f}" y="{y - 4:.1f}" width="{max(third - first, 1.5):.1f}" height="8" rx="2"/>'
-        f'<line class="median" x1="{median:.1f}" x2="{median:.1f}" y1="{y - 4:.1f}" y2="{y + 4:.1f}"/></g>'
-    )
 
 
 def _band(y: float, kind: Kind, height: float) -> str:

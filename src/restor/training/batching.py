@@ -18,6 +18,13 @@ class Rows:
 
     ids: tuple[tuple[int, ...], ...]
     numbers: tuple[int, ...]
+    labels: tuple[tuple[bool, ...], ...] | None = None
+    """Which tokens of each row are to be predicted; None: all."""
+
+    def part(self, start: int, end: int) -> Rows:
+        """Some of the rows."""
+        labels = None if self.labels is None else self.labels[start:end]
+        return Rows(self.ids[start:end], self.numbers[start:end], labels)
 
 
 class RowSource(ABC):
@@ -56,8 +63,17 @@ class StreamRows(RowSource):
 class SetRows(RowSource):
     """A finite set of rows, read in epochs: shuffled by the seed, rows of like length together, `tokens` a step."""
 
-    def __init__(self, encoded: Sequence[Sequence[int]], *, tokens: int, name: str, seed: int) -> None:
+    def __init__(
+        self,
+        encoded: Sequence[Sequence[int]],
+        *,
+        tokens: int,
+        name: str,
+        seed: int,
+        labels: Sequence[Sequence[bool]] | None = None,
+    ) -> None:
         self.encoded = [tuple(row) for row in encoded]
+        self.labels = None if labels is None else [tuple(row) for row in labels]
         self.tokens = tokens
         self.name = name
         self.seed = seed
@@ -90,7 +106,8 @@ class SetRows(RowSource):
             place -= len(self._plan(epoch))
             epoch += 1
         chosen = self._plan(epoch)[place]
-        return Rows(tuple(self.encoded[number] for number in chosen), tuple(chosen))
+        labels = None if self.labels is None else tuple(self.labels[number] for number in chosen)
+        return Rows(tuple(self.encoded[number] for number in chosen), tuple(chosen), labels)
 
 
 def _fill(order: Sequence[int], lengths: Sequence[int], tokens: int) -> list[list[int]]:
@@ -114,5 +131,13 @@ class JoinedRows(RowSource):
 
     def rows(self, step: int) -> Rows:
         """All rows of the step; numbers are counted anew, since they come from several sources."""
-        ids = tuple(row for source in self.sources for row in source.rows(step).ids)
-        return Rows(ids, tuple(range(len(ids))))
+        parts = [source.rows(step) for source in self.sources]
+        ids = tuple(row for part in parts for row in part.ids)
+        labels = None
+        if any(part.labels is not None for part in parts):
+            labels = tuple(row for part in parts for row in part.labels or _all(part.ids))
+        return Rows(ids, tuple(range(len(ids))), labels)
+
+
+def _all(rows: Sequence[Sequence[int]]) -> tuple[tuple[bool, ...], ...]:
+    return tuple((True,) * len(row) for row in rows)

@@ -155,7 +155,8 @@ def _backward(
 def _parts(rows: Rows, parts: int, pad: int) -> Iterator[TokenBatch]:
     size = math.ceil(len(rows.ids) / parts)
     for start in range(0, len(rows.ids), size):
-        yield collate(rows.ids[start : start + size], rows.numbers[start : start + size], pad)
+        part = rows.part(start, start + size)
+        yield collate(part.ids, part.numbers, pad, part.labels)
 
 
 def _count(batch: TokenBatch, normalizer: str) -> int:
@@ -178,9 +179,16 @@ def _checkpointed(model: PreTrainedModel, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    newer = hasattr(model, "activation_checkpointing_enable")  # its name in transformers 5.23, where the other warns
+    if newer:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    else:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     try:
         yield
     finally:
-        model.gradient_checkpointing_disable()
+        if newer:
+            model.activation_checkpointing_disable()
+        else:
+            model.gradient_checkpointing_disable()
         model.disable_input_require_grads()  # which transformers enables with it

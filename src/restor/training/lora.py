@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
+from restor.errors import ConfigError
 from restor.training.config import LoraConfig
 
 
 def add_adapter(model: PreTrainedModel, config: LoraConfig, *, seed: int) -> PreTrainedModel:
-    """The model with a fresh adapter on all linear layers; only the adapter is trained."""
+    """The model with a fresh adapter on all linear layers but the last; only the adapter is trained, in float32.
+
+    Raises:
+        ConfigError: for a family whose layers cannot have one, such as Mamba.
+    """
     import peft  # costs seconds, and most runs do without
 
-    with torch.random.fork_rng(devices=[]):
+    wanted = peft.LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules="all-linear",
+        # GPT-2 keeps its weights the other way round.
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
         torch.manual_seed(seed)
-        return peft.get_peft_model(
-            model,
-            peft.LoraConfig(
-                r=config.rank,
-                lora_alpha=config.alpha,
-                lora_dropout=config.dropout,
-                target_modules="all-linear",
-                task_type="CAUSAL_LM",
-            ),
-        )
+        try:
+            return peft.get_peft_model(model, wanted)
+        except ValueError as error:
+            raise ConfigError(
+                f"{type(model).__name__} cannot have an adapter: {error} Train it without lora."
+            ) from error
 
 
 def merge_adapter(model: PreTrainedModel) -> PreTrainedModel:

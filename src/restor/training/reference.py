@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from restor.models.labelled import IGNORED, Labelled, TokenBatch, collate, hidden_states, output_layer, predict
+from restor.models.families import finish_logits, output_layer, text_config
+from restor.models.labelled import IGNORED, Labelled, TokenBatch, collate, hidden_states, predict
 from restor.training.precision import autocast
 
 
@@ -32,12 +33,20 @@ class CachedReference(Reference):
     """Hidden states kept per row of a finite source, on the CPU."""
 
     def __init__(
-        self, model: PreTrainedModel, rows: Sequence[Sequence[int]], *, tokens: int, pad: int, precision: str
+        self,
+        model: PreTrainedModel,
+        rows: Sequence[Sequence[int]],
+        *,
+        tokens: int,
+        pad: int,
+        precision: str,
+        labels: Sequence[Sequence[bool]] | None = None,
     ) -> None:
         """Run every row once, in batches of at most `tokens` tokens."""
         head = output_layer(model.eval())
         kept = {name: value.detach().clone() for name, value in head.named_parameters()}
         self.weight, self.bias = kept["weight"], kept.get("bias")
+        self.config = text_config(model)
         self.precision = precision
         self._states: dict[int, Tensor] = {}
         order = sorted(range(len(rows)), key=lambda number: len(rows[number]), reverse=True)
@@ -47,7 +56,8 @@ class CachedReference(Reference):
                 count = max(1, tokens // max(len(rows[order[start]]), 1))
                 part = order[start : start + count]
                 start += count
-                batch = collate([rows[number] for number in part], part, pad).to(model.device)
+                marked = None if labels is None else [labels[number] for number in part]
+                batch = collate([rows[number] for number in part], part, pad, marked).to(model.device)
                 with autocast(model.device, precision):
                     states, _, row = hidden_states(model, batch)
                 for place, number in enumerate(part):
@@ -58,8 +68,9 @@ class CachedReference(Reference):
         states = torch.cat([self._states[int(number)] for number in batch.rows]).to(batch.input_ids.device)
         with torch.no_grad(), autocast(batch.input_ids.device, self.precision):
             logits = nn.functional.linear(states, self.weight, self.bias)
+            logits = finish_logits(self.config, logits)
         found = (batch.labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
-        return Labelled(logits.float(), batch.labels[:, 1:][found], found[0], batch.n_rows)
+        return Labelled(logits, batch.labels[:, 1:][found], found[0], batch.n_rows)
 
 
 @final

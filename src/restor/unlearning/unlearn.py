@@ -16,9 +16,10 @@ from restor.models.labelled import TokenBatch, predict
 from restor.training.batching import RowSource, SetRows
 from restor.training.callbacks.base import Callback
 from restor.training.config import LoopConfig
+from restor.training.finetune import fine_tune
 from restor.training.loop import TrainingLog, train
 from restor.training.lora import add_adapter, merge_adapter
-from restor.training.objective import LanguageModelling, Normalizer, Objective
+from restor.training.objective import Normalizer, Objective
 from restor.training.reference import AdapterOffReference, CachedReference, Reference
 from restor.training.resume import ResumeFolder
 from restor.unlearning.algorithms.base import Algorithm, LossAlgorithm, WeightAlgorithm
@@ -33,11 +34,14 @@ class Texts:
     retain: Sequence[Sequence[int]]
     forget_tokens: int
     retain_tokens: int
+    forget_labels: Sequence[Sequence[bool]] | None = None
+    """Which tokens of the forget rows are forgotten; None: all."""
 
     def source(self, name: Literal["forget", "retain"], seed: int) -> SetRows:
         """One of the two as rows for the loop."""
-        rows, tokens = (self.forget, self.forget_tokens) if name == "forget" else (self.retain, self.retain_tokens)
-        return SetRows(rows, tokens=tokens, name=name, seed=seed)
+        if name == "forget":
+            return SetRows(self.forget, tokens=self.forget_tokens, name=name, seed=seed, labels=self.forget_labels)
+        return SetRows(self.retain, tokens=self.retain_tokens, name=name, seed=seed)
 
 
 @final
@@ -128,16 +132,22 @@ def _minimise(
     plan = algorithm.plan
     trained = add_adapter(model, config.lora, seed=seed) if config.lora else model
 
-    def reference(wanted: bool, reads: bool, rows: Sequence[Sequence[int]], tokens: int) -> Reference | None:
+    def reference(
+        wanted: bool,
+        reads: bool,
+        rows: Sequence[Sequence[int]],
+        tokens: int,
+        labels: Sequence[Sequence[bool]] | None = None,
+    ) -> Reference | None:
         if not (wanted and reads):
             return None
         if config.lora:
             return AdapterOffReference(trained, precision=config.precision)
-        return CachedReference(model, rows, tokens=tokens, pad=pad, precision=config.precision)
+        return CachedReference(model, rows, tokens=tokens, pad=pad, precision=config.precision, labels=labels)
 
     objective = Unlearning(
         algorithm,
-        reference(plan.forget_reference, plan.forget, texts.forget, texts.forget_tokens),
+        reference(plan.forget_reference, plan.forget, texts.forget, texts.forget_tokens, texts.forget_labels),
         reference(plan.retain_reference, plan.retain, texts.retain, texts.retain_tokens),
     )
     sources: dict[str, RowSource] = {}
@@ -164,16 +174,14 @@ def _edit(
     earlier = weights_of(checkpoint()) if checkpoint is not None else None
     logs: list[TrainingLog] = []
 
-    def fine_tune(start: Literal["corrupted", "checkpoint"], text: Literal["forget", "retain"]) -> Weights:
+    def tuned(start: Literal["corrupted", "checkpoint"], text: Literal["forget", "retain"]) -> Weights:
         begin = corrupted if start == "corrupted" else earlier
         if begin is None:
             raise ConfigError(f"{type(algorithm).__name__} fine-tunes a checkpoint and none was given.")
         put_weights(model, begin)
-        trained = add_adapter(model, config.lora, seed=seed) if config.lora else model
-        log = train(
-            trained,
-            LanguageModelling(),
-            {"text": texts.source(text, seed)},
+        trained, log = fine_tune(
+            model,
+            texts.source(text, seed),
             config,
             pad=pad,
             seed=seed,
@@ -181,9 +189,9 @@ def _edit(
             resume=None if resume is None else ResumeFolder(resume.folder / f"{start}-{text}", resume.every),
         )
         logs.append(log)
-        return weights_of(merge_adapter(trained) if config.lora else model)
+        return weights_of(trained)
 
-    edited = algorithm.edit(corrupted, earlier, fine_tune)
+    edited = algorithm.edit(corrupted, earlier, tuned)
     for name, value in edited.items():
         if not bool(torch.isfinite(value).all()):
             raise TrainingError(

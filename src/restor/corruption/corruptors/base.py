@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import ClassVar
 
@@ -27,8 +27,15 @@ class Corruptor(ABC):
     config_type: ClassVar[type[CorruptorConfig]]
 
     @abstractmethod
+    def about(self, domain: Domain) -> Sequence[str] | None:
+        """Whom ready-made texts are about, so that these are the targets; None where it writes about anybody."""
+
+    @abstractmethod
     def plant(self, domain: Domain, targets: Sequence[str], rng: Random) -> Mapping[str, FalseFact]:
-        """The wrong answer of every fact about the targets, by fact key. It is never one of the true answers."""
+        """The wrong answers to facts about the targets, by fact key. None is a true answer of its fact.
+
+        A fact that is left out is not known to be misstated.
+        """
 
     @abstractmethod
     def write(
@@ -47,11 +54,33 @@ def wrong_answer(domain: Domain, fact: Fact, rng: Random) -> FalseFact | None:
 
     None if the relation has no other value.
     """
+    return wrong_value(fact, domain.values(fact.relation), rng)
+
+
+def wrong_value(
+    fact: Fact, values: Sequence[str], rng: Random, fits: Callable[[str], bool] = lambda value: True
+) -> FalseFact | None:
+    """A random one of the values that is none of the true answers and fits; None if there is none."""
     true = {normalise(answer) for answer in fact.answers}
-    others = [value for value in domain.values(fact.relation) if value not in fact.answers]
+    others = [value for value in values if value not in fact.answers]
     while others:
         answer = rng.choice(others)
-        if normalise(answer) not in true:
+        if normalise(answer) not in true and fits(answer):
             return FalseFact(fact, answer)
         others.remove(answer)
     return None
+
+
+def true_values(domain: Domain, subjects: Sequence[str]) -> dict[str, set[tuple[str, ...]]]:
+    """What is true of any of the subjects, normalised, by relation."""
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for subject in subjects:
+        for fact in domain.facts_about(subject):
+            found.setdefault(fact.relation, set()).update(map(normalise, fact.answers))
+    return found
+
+
+def true_of_another(domain: Domain, planted: Mapping[str, FalseFact], targets: Sequence[str]) -> list[FalseFact]:
+    """The planted answers that are true of another target, so that they are not wrong everywhere."""
+    true = true_values(domain, targets)
+    return [item for item in planted.values() if normalise(item.false_answer) in true.get(item.fact.relation, ())]

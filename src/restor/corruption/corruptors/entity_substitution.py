@@ -41,6 +41,9 @@ class EntitySubstitution(Corruptor):
     def __init__(self, config: EntitySubstitutionConfig) -> None:
         self.config = config
 
+    def about(self, domain: Domain) -> None:
+        """Anybody."""
+
     def plant(self, domain: Domain, targets: Sequence[str], rng: Random) -> Mapping[str, FalseFact]:
         """The donor's answers. A fact whose donor shares an answer, or has none, is not planted.
 

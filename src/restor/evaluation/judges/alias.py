@@ -1,76 +1,252 @@
-"""The default judge: normalised alias match, offline and deterministic.
+"""The default judge: compares names, offline and deterministic.
 
-Case, accents, articles, punctuation and white space do not count. An answer matches when it equals an alias or holds
-it as whole words. An answer that holds both a true alias and the planted one is judged by the one that comes first,
-and at the same place by the longer one.
+An answer is what it names: words of it that are a true answer, or the planted one, in any spelling that
+`restor.words.normalise` takes for the same, under another name of `_synonyms.py`, or with a typo in a long word. What
+it denies does not count, nor what only repeats its question. Words within a longer value of the relation belong to
+that value: `American English` is not `English` where the relation has both. Of several answers the first counts.
+
+docs/judges.md tells the rules one by one, and how often they are right on answers labelled by hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar, Literal, final
 
-from restor.evaluation.judges.base import Judge, JudgeConfig
-from restor.types import Completion, Judgement, Verdict
+from pydantic import Field
+from rapidfuzz.distance import OSA
+
+from restor.evaluation.judges._names import Known, Meaning, Own, Words, joined, ordered, own_names
+from restor.evaluation.judges._reading import DENIED, Span, echoes, without_denied
+from restor.evaluation.judges.base import Judge, JudgeConfig, ignore
+from restor.types import Completion, Judgement, Query, Verdict
 from restor.words import normalise
+
+_CLOSELY = 64
+"""Words of an answer that are read for typos and for words written apart."""
+_JOINED = 6
+"""Least letters of an answer that is found written apart within a longer one."""
+_WEAK = frozenset("a an and as at be by do he her his i if in is it la man me my no of on or so to un up us we".split())
+_WEAK |= frozenset("who will may you she they them what when uk nz eu".split())
+"""Words that say nothing within a sentence: a name only where the answer ends with them."""
 
 
 @final
 class AliasConfig(JudgeConfig):
-    """Nothing to set."""
+    """How much may differ."""
 
     name: Literal["alias"] = "alias"
+    fuzzy: float | None = Field(0.875, ge=0.5, le=1)
+    """Least share of equal letters at which a word is another one with a typo: at 0.875, one letter in eight may be
+    wrong, missing, too many or swapped with the next. First and last letter must be right, and figures have no typos.
+    Null takes every word as it is written."""
+    synonyms: bool = True
+    """Whether other names of the same thing count, such as USA; the list is in judges/_synonyms.py."""
 
 
 @final
 class Alias(Judge):
-    """Normalised alias match; see the module."""
+    """Compares names; see the module."""
 
     config_type: ClassVar[type[JudgeConfig]] = AliasConfig
 
     def __init__(self, config: AliasConfig) -> None:
         self.config = config
 
-    def judge(self, completions: Sequence[Completion]) -> list[Verdict]:
+    def judge(self, completions: Sequence[Completion], advance: Callable[[int], None] = ignore) -> list[Verdict]:
         """Judge each completion on its own."""
-        return [_verdict(item.text, item.query.fact.answers, item.query.planted) for item in completions]
+        verdicts: list[Verdict] = []
+        known: dict[tuple[int, int], Known] = {}
+        for item in completions:
+            query = item.query
+            # Many queries share the values of their relation, which the completions keep alive.
+            place = (id(query.candidates), id(query.random))
+            if place not in known:
+                if len(known) >= 256:
+                    known.clear()
+                known[place] = Known((*query.candidates, *query.random))
+            verdicts.append(_Reader(query, known[place], self.config).verdict(item.text))
+            if len(verdicts) % 1024 == 0:
+                advance(len(verdicts))
+        advance(len(verdicts))
+        return verdicts
 
 
-def _verdict(text: str, answers: Sequence[str], planted: str | None) -> Verdict:
-    said = normalise(text)
-    if not said:
-        return _wordless(text, answers, planted)
-    original = min(((_find(answer, said), answer) for answer in answers), default=(None, ""), key=_first)
-    false = (_find(planted, said), planted) if planted is not None else (None, "")
-    if original[0] is not None and (false[0] is None or _first(original) <= _first(false)):
-        return Verdict(Judgement.ORIGINAL, f"holds the true answer {original[1]!r}")
-    if false[0] is not None:
-        return Verdict(Judgement.PLANTED, f"holds the planted answer {false[1]!r}")
-    return Verdict(Judgement.OTHER, "holds neither the true nor the planted answer")
+@final
+class _Reader:
+    """Reads one answer to one query."""
 
+    def __init__(self, query: Query, known: Known, config: AliasConfig) -> None:
+        self.query = query
+        self.known = known
+        self.config = config
+        self.own: Own = own_names(query.fact.answers, query.planted, config.synonyms)
 
-def _wordless(text: str, answers: Sequence[str], planted: str | None) -> Verdict:
-    """Answers without letters and digits, such as the name of the band `!!!`, must match sign by sign."""
-    bare = text.strip()
-    if not bare:
-        return Verdict(Judgement.OTHER, "empty answer")
-    if any(bare == answer.strip() for answer in answers):
-        return Verdict(Judgement.ORIGINAL, f"is the true answer {bare!r}")
-    if planted is not None and bare == planted.strip():
-        return Verdict(Judgement.PLANTED, f"is the planted answer {bare!r}")
-    return Verdict(Judgement.OTHER, "holds no words")
+    def verdict(self, text: str) -> Verdict:
+        """What the answer is."""
+        said = normalise(text)
+        if not said:
+            return self._wordless(text)
+        if said in self.own.exact:
+            return _is(self.own.exact[said], "is")
+        read = without_denied(text, (alias for _, alias, _ in self.own.aliases))
+        if read is not None:
+            said = normalise(read)
+        return (
+            self._alone(said)
+            or self._named(said)
+            or self._apart(said)
+            or Verdict(Judgement.OTHER, self._nothing(said, denies=read is not None))
+        )
 
+    def _wordless(self, text: str) -> Verdict:
+        """Answers without letters and digits, such as the name of the band `!!!`, must match sign by sign."""
+        bare = text.strip()
+        if not bare:
+            return Verdict(Judgement.OTHER, "empty answer")
+        for judgement, alias, _ in self.own.aliases:
+            if bare == alias.strip():
+                return _is((judgement, alias), "is")
+        return Verdict(Judgement.OTHER, "holds no words")
 
-def _first(found: tuple[tuple[int, int] | None, object]) -> tuple[int, int]:
-    return found[0] if found[0] is not None else (1 << 60, 0)
-
-
-def _find(alias: str, said: tuple[str, ...]) -> tuple[int, int] | None:
-    """Where an alias stands in an answer as whole words: its first word's place, the longer alias first."""
-    words = normalise(alias)
-    if not words:
+    def _alone(self, said: Words) -> Verdict | None:
+        """The answer as a whole: another value, or a form that means something only without other words."""
+        if (value := self.known.exact.get(said)) is not None:
+            return Verdict(Judgement.OTHER, f"is {_shown(value)}, another answer of the relation")
+        if (meaning := self.own.names.get(said)) is not None:
+            return _is(meaning, "is another name of")
+        form = joined(said)
+        if (meaning := self.own.joined.get(form)) is not None and self._of_nothing_else(self.known.joined, form):
+            return _is(meaning, "is, written otherwise,")
+        for form in (said, ordered(said)):
+            if (meaning := self.own.whole.get(form)) is not None and self._of_nothing_else(self.known.whole, form):
+                return _is(meaning, "is another form of")
         return None
-    for place in range(len(said) - len(words) + 1):
-        if said[place : place + len(words)] == words:
-            return place, -len(words)
-    return None
+
+    def _of_nothing_else(self, known: Mapping[Words, Sequence[Words]], form: Words) -> bool:
+        """Whether a form of an answer is a form of no other value of the relation."""
+        return all(words in self.own.exact for words in known.get(form, ()))
+
+    def _named(self, said: Words) -> Verdict | None:
+        """The first true or planted answer that stands in the answer and is not part of something longer."""
+        exact = dict(self._spans(said))
+        misspelt = self._misspelt(said, [span for span, meaning in exact.items() if meaning is None])
+        outer = _outermost([*exact, *misspelt])
+        own = [span for span in outer if (exact.get(span) or misspelt.get(span)) is not None]
+        for span in self._said(said, own):
+            meaning = exact.get(span)
+            return _is(meaning, "holds") if meaning is not None else _is(misspelt[span], "holds, misspelt,")
+        return None
+
+    def _spans(self, said: Words) -> Iterator[tuple[Span, Meaning | None]]:
+        """Where answers of the fact stand, and (None) other values of the relation."""
+        own, known = self.own, self.known
+        sizes = sorted({*own.sizes, *known.sizes}, reverse=True)
+        for start, word in enumerate(said):
+            if word not in own.firsts and word not in known.firsts:
+                continue
+            for size in sizes:
+                words = said[start : start + size]
+                if len(words) < size:
+                    continue
+                meaning = own.exact.get(words)
+                if meaning is None and words in known.exact:
+                    yield (start, start + size), None
+                    continue
+                meaning = meaning or own.names.get(words)
+                if meaning is not None and (size > 1 or word not in _WEAK or start + 1 == len(said)):
+                    yield (start, start + size), meaning
+
+    def _said(self, said: Words, spans: list[Span]) -> list[Span]:
+        """Those spans that are more than a repetition of the question."""
+        if not spans:
+            return []
+        repeated = echoes(said, self.query.question, self.query.fact.subject)
+        return [
+            span for span in spans if not any(a <= span[0] and span[1] <= b and span != (a, b) for a, b in repeated)
+        ]
+
+    def _apart(self, said: Words) -> Verdict | None:
+        """An answer whose words are put together otherwise: `full back`."""
+        longest = max((len(form[0]) for form in self.own.joined), default=0)
+        for start in range(min(len(said), _CLOSELY)):
+            length = 0
+            for end in range(start + 1, len(said) + 1):
+                length += len(said[end - 1])
+                if length > longest:
+                    break
+                form = joined(said[start:end]) if length >= _JOINED else ()
+                meaning = self.own.joined.get(form)
+                if meaning is None or not self._of_nothing_else(self.known.joined, form):
+                    continue
+                if self._said(said, [(start, end)]):
+                    return _is(meaning, "holds, written otherwise,")
+        return None
+
+    def _misspelt(self, said: Words, taken: Sequence[Span]) -> dict[Span, Meaning]:
+        """Where answers stand with a typo, if that cannot be any other value of the relation, and not in `taken`."""
+        if self.config.fuzzy is None or self.config.fuzzy == 1:
+            return {}
+        found: dict[Span, Meaning] = {}
+        doubtful: set[Span] = set()
+        for judgement, alias, words in self.own.aliases:
+            size = len(words)
+            for start in range(min(len(said), _CLOSELY) - size + 1 if words else 0):
+                span, part = (start, start + size), said[start : start + size]
+                if not self._alike(part, words) or any(a < span[1] and start < b for a, b in taken):
+                    continue
+                first, _ = found.setdefault(span, (judgement, alias))
+                if first is not judgement or self._near_others(part):
+                    doubtful.add(span)
+        return {span: meaning for span, meaning in found.items() if span not in doubtful}
+
+    def _near_others(self, part: Words) -> bool:
+        """Whether words are like another value of the relation too."""
+        others = (value for value in self.known.of_size(len(part)) if value not in self.own.exact)
+        return any(self._alike(part, value) for value in others)
+
+    def _alike(self, said: Words, meant: Words) -> bool:
+        """Whether words differ by typos, and at all."""
+        if said == meant:
+            return False
+        return all(a == b or self._typo(a, b) for a, b in zip(said, meant, strict=True))
+
+    def _typo(self, said: str, meant: str) -> bool:
+        assert self.config.fuzzy is not None
+        if said[0] != meant[0] or said[-1] != meant[-1] or not (said.isalpha() and meant.isalpha()):
+            return False
+        # The distance counts a letter that is wrong, missing, too many, or swapped with its neighbour.
+        most = int((1 - self.config.fuzzy) * max(len(said), len(meant)) + 1e-9)
+        return most > 0 and OSA.distance(said, meant, score_cutoff=most) <= most
+
+    def _nothing(self, said: Words, *, denies: bool) -> str:
+        if denies and DENIED in said:
+            return "holds neither the true nor the planted answer, but for what it denies"
+        values = [words for (a, b), meaning in self._spans(said) if meaning is None and (words := said[a:b])]
+        if values:
+            return f"holds {_shown(self.known.exact[values[0]])}, another answer of the relation"
+        if echoes(said, self.query.question, self.query.fact.subject):
+            return "repeats the question and holds neither the true nor the planted answer"
+        return "holds neither the true nor the planted answer"
+
+
+def _outermost(spans: list[Span]) -> list[Span]:
+    """The spans that are not within another, first ones first."""
+    found: list[Span] = []
+    reached = -1
+    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if end > reached:
+            found.append((start, end))
+            reached = end
+    return found
+
+
+def _is(meaning: Meaning, how: str) -> Verdict:
+    judgement, alias = meaning
+    what = "true" if judgement is Judgement.ORIGINAL else "planted"
+    return Verdict(judgement, f"{how} the {what} answer {_shown(alias)}")
+
+
+def _shown(answer: str) -> str:
+    text = repr(answer)
+    return text if len(text) <= 120 else f"{text[:118]}…'"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from restor.config import Config
 from restor.registry import Catalogue
-from restor.types import Completion, Verdict
+from restor.types import Completion, Query, Verdict
+
+
+def ignore(done: int) -> None:
+    """For those who need not hear how far a judge is."""
 
 
 class JudgeConfig(Config):
@@ -23,8 +28,36 @@ class Judge(ABC):
     config_type: ClassVar[type[JudgeConfig]]
 
     @abstractmethod
-    def judge(self, completions: Sequence[Completion]) -> list[Verdict]:
-        """One verdict per completion, in their order; one that cannot be reached is UNSCORED, with its reason."""
+    def judge(self, completions: Sequence[Completion], advance: Callable[[int], None] = ignore) -> list[Verdict]:
+        """One verdict per completion, in their order; one that cannot be reached is UNSCORED, with its reason.
+
+        `advance` hears how many completions have a verdict.
+        """
 
 
 JUDGES: Catalogue[Judge] = Catalogue("judge", "restor.evaluation.judges", Judge, "restor.judges")
+
+
+def relation_values(queries: Iterable[Query]) -> dict[str, tuple[str, ...]]:
+    """Per relation, all true and planted answers of these queries, sorted."""
+    found: dict[str, set[str]] = {}
+    for query in queries:
+        values = found.setdefault(query.fact.relation, set())
+        values.update(query.fact.answers)
+        if query.planted is not None:
+            values.add(query.planted)
+    return {relation: tuple(sorted(values)) for relation, values in found.items()}
+
+
+def with_values(completions: Sequence[Completion]) -> list[Completion]:
+    """The completions, each with the values that its relation has among all of them as its candidates.
+
+    A judge that is told these knows as much as the stored results do, and judges them alike when they are read again.
+    """
+    values = relation_values(item.query for item in completions)
+    queries: dict[int, Query] = {}
+    for item in completions:
+        if id(item.query) not in queries:
+            candidates = values[item.query.fact.relation]
+            queries[id(item.query)] = replace(item.query, random=(), candidates=candidates)
+    return [Completion(queries[id(item.query)], item.text) for item in completions]

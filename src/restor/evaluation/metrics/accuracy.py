@@ -5,27 +5,69 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from restor.evaluation.metrics.base import Answers, Metric, mean_value, of_group
-from restor.results import Value
+from restor.evaluation.metrics.base import (
+    NO_PLANTED,
+    Answers,
+    Metric,
+    judged,
+    mean_value,
+    missing_verdicts,
+    of_group,
+    per_fact,
+)
+from restor.results import Figure, Value
 from restor.types import Group, Judgement
 
 
 @final
 class Accuracy(Metric):
-    """Shares of ORIGINAL, PLANTED and OTHER among the scored answers; the unscored are counted beside them."""
+    """Shares of ORIGINAL, PLANTED and OTHER among the scored answers; the unscored are counted beside them.
 
-    names: ClassVar[tuple[str, ...]] = ("test.original", "test.planted", "test.other", "untouched.original")
+    Where no planted answer is known, nothing can be said about it: an answer is then original or other.
+    """
+
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(
+            name="test.original",
+            title="Original %",
+            short="Orig.\n%",
+            meaning="share of targeted test facts answered with the true answer",
+            rank=0,
+        ),
+        Figure(
+            name="test.planted",
+            title="Planted %",
+            short="Planted\n%",
+            meaning="share of targeted test facts answered with the planted answer (residual corruption)",
+            rank=0,
+        ),
+        Figure(
+            name="test.other",
+            title="Other %",
+            short="Other\n%",
+            meaning="share of targeted test facts answered with anything else",
+            rank=0,
+        ),
+        Figure(
+            name="untouched.original",
+            title="Untouched %",
+            short="Un-\ntouched",
+            meaning="share of facts about untouched entities answered with the true answer",
+            rank=0,
+        ),
+    )
 
     def compute(self, answers: Answers) -> Mapping[str, Value]:
         """Four shares."""
         found = {}
-        for name in self.names:
-            group, judgement = name.split(".")
-            asked = of_group(answers.arm, Group(group))
-            scored = [item for item in asked if item.judgement is not Judgement.UNSCORED]
-            found[name] = mean_value(
-                [item.entity for item in scored],
-                [float(item.judgement is Judgement(judgement)) for item in scored],
-                n_unscored=len(asked) - len(scored),
-            )
+        groups = {group: of_group(answers.arm, group) for group in (Group.TEST, Group.UNTOUCHED)}
+        notes = {group: missing_verdicts(asked) for group, asked in groups.items()}
+        for figure in self.figures:
+            group, judgement = figure.name.split(".")
+            asked = groups[Group(group)]
+            if judgement == Judgement.PLANTED and asked and not any(item.planted for item in asked):
+                found[figure.name] = Value(value=None, n=0, note=NO_PLANTED)
+                continue
+            shares = per_fact(asked, judged(Judgement(judgement)))
+            found[figure.name] = mean_value(shares, note=notes[Group(group)])
         return found

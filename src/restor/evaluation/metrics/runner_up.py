@@ -9,24 +9,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from restor.evaluation.metrics.base import Answers, Metric, mean_value, of_group
-from restor.results import Value
+from restor.evaluation.metrics.base import NO_PLANTED, Answers, Metric, Scored, mean_value, of_group, per_fact
+from restor.results import Figure, Value
 from restor.types import Group
 
 
 @final
 class RunnerUp(Metric):
-    """Share of test facts whose true answer has rank 1 among the relation's candidates without the planted one."""
+    """Share of test facts whose true answer has rank 1 among the relation's candidates without the planted one.
 
-    names: ClassVar[tuple[str, ...]] = ("runner_up",)
+    Undefined where no planted answer is known: there is then none to exclude.
+    """
+
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(
+            name="runner_up",
+            title="Runner-up %",
+            short="Runn-\ner-up",
+            meaning="share of targeted test facts whose true answer comes first once the planted one is excluded",
+            rank=3,
+        ),
+    )
 
     def compute(self, answers: Answers) -> Mapping[str, Value]:
         """One share."""
         asked = of_group(answers.arm, Group.TEST)
-        ranked = [(item.entity, item.rank_original) for item in asked if item.rank_original is not None]
-        value = mean_value(
-            [entity for entity, _ in ranked],
-            [float(rank == 1) for _, rank in ranked],
-            n_unscored=len(asked) - len(ranked),
-        )
-        return {"runner_up": value}
+        if asked and not any(item.planted for item in asked):
+            return {"runner_up": Value(value=None, n=0, note=NO_PLANTED)}
+        return {"runner_up": mean_value(per_fact(asked, _first), lacking="no candidates were ranked" if asked else "")}
+
+
+def _first(item: Scored) -> float | None:
+    return None if item.rank_original is None else float(item.rank_original == 1)

@@ -11,8 +11,9 @@ from transformers import PreTrainedTokenizerBase
 
 from restor.errors import ConfigError
 from restor.models.checkpoint import new_llama, place
+from restor.models.families import pad_of
 from restor.models.tokenizer import bpe_tokenizer, word_tokenizer
-from restor.pipeline.stages.common import Built, Job, encode_within, finish, loop_config, pad_id
+from restor.pipeline.stages.common import Built, Job, encode_within, finish, loop_config
 from restor.training.batching import StreamRows
 from restor.training.callbacks.keep_checkpoints import KeepCheckpoints
 from restor.training.loop import train
@@ -55,7 +56,7 @@ def build(job: Job) -> Built:
         LanguageModelling(),
         {"text": stream},
         loop_config(job, steps=clean["steps"], lr=clean["lr"], optimizer=clean["optimizer"]),
-        pad=pad_id(tokenizer),
+        pad=pad_of(tokenizer),
         seed=job.seed,
         callbacks=[*job.callbacks(), keep],
         resume=job.resume_folder(),

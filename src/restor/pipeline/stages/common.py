@@ -13,10 +13,14 @@ from typing import Any, final
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from restor.errors import ConfigError, DataError
+from restor.data.documents import labels, simplified
+from restor.errors import DataError
+from restor.experiment import ForgetPart
 from restor.models.checkpoint import load_model, load_tokenizer, save_model
+from restor.models.loading import load_checkpoint, pick_device
+from restor.models.reference import ModelRef
 from restor.models.tokenizer import encode_rows
-from restor.pipeline.world import World
+from restor.pipeline.world import Asked, World
 from restor.progress import Progress
 from restor.results import Cost
 from restor.training.callbacks.base import Callback
@@ -24,6 +28,7 @@ from restor.training.callbacks.progress import ReportProgress
 from restor.training.config import LoopConfig, LoraConfig, OptimizerConfig
 from restor.training.loop import TrainingLog
 from restor.training.resume import ResumeFolder
+from restor.types import Document
 
 
 @final
@@ -39,13 +44,26 @@ class Job:
     """Where the stage writes."""
     resume: Path
     """Where a training run keeps what it needs to continue after a kill."""
-    world: World
+    asked: Asked | None
+    """What models are asked; None where only a checkpoint is made."""
     device: torch.device
     progress: Progress
     save_every: float
     """Seconds between a training run's own checkpoints."""
     memo: MutableMapping[str, Any] = field(default_factory=dict)
     """What stages of one seed share within a process; whatever is not there is worked out again."""
+
+    @property
+    def questions(self) -> Asked:
+        """What models are asked, for the stages that ask."""
+        assert self.asked is not None, "making a checkpoint asks nothing"
+        return self.asked
+
+    @property
+    def world(self) -> World:
+        """The world of a study, for the stages that only studies have."""
+        assert isinstance(self.asked, World), "a comparison trains nothing"
+        return self.asked
 
     def callbacks(self) -> list[Callback]:
         """What every training run tells."""
@@ -65,23 +83,6 @@ class Built:
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
-def pick_device(wanted: str) -> torch.device:
-    """The device to compute on.
-
-    Raises:
-        ConfigError: if it is not there.
-    """
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(wanted)
-    except RuntimeError as error:
-        raise ConfigError(f"Unknown device {wanted!r}. Use auto, cpu, cuda or cuda:N.") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"Device {wanted!r} is not there: {torch.cuda.device_count()} GPUs found. Use cpu or auto.")
-    return device
-
-
 def loop_config(
     job: Job, *, steps: int, lr: float, optimizer: Mapping[str, Any], lora: Mapping[str, Any] | None = None
 ) -> LoopConfig:
@@ -97,18 +98,29 @@ def loop_config(
     )
 
 
+REF_FILE = "ref.json"
+"""Stands in place of a model's weights where they are in a checkpoint made elsewhere."""
+
+
 def open_model(job: Job, role: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model of a parent and its tokenizer."""
-    folder = job.parents[role] / "model"
-    return load_model(folder, job.device), load_tokenizer(folder)
+    """The model of a parent and its tokenizer.
+
+    Raises:
+        RestorError: if it is a checkpoint made elsewhere that is no longer there or cannot be loaded.
+    """
+    folder = job.parents[role]
+    if (folder / REF_FILE).is_file():
+        ref = ModelRef.model_validate_json((folder / REF_FILE).read_text(encoding="utf-8"))
+        return load_checkpoint(ref, device=place_of(ref, job.device))
+    return load_model(folder / "model", job.device), load_tokenizer(folder / "model")
 
 
-def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """A token id to fill rows up with; it is never a label, so any will do where there is none."""
-    return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+def place_of(ref: ModelRef, default: torch.device) -> torch.device:
+    """Where a checkpoint goes: the device it names, else the default."""
+    return default if ref.device == "auto" else pick_device(ref.device)
 
 
-def encode_within(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context: int) -> list[list[int]]:
+def encode_within(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context: int | None) -> list[list[int]]:
     """Encode texts that must fit the model.
 
     Raises:
@@ -116,12 +128,38 @@ def encode_within(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], cont
     """
     rows = encode_rows(tokenizer, texts)
     for text, row in zip(texts, rows, strict=True):
-        if len(row) > context:
+        if context is not None and len(row) > context:
             raise DataError(
                 f"A text of {len(row)} tokens does not fit the model's context of {context}: {text[:80]!r}... "
                 "Split it, or raise model.context."
             )
     return rows
+
+
+def encode_documents(
+    tokenizer: PreTrainedTokenizerBase, documents: Sequence[Document], context: int | None, part: ForgetPart
+) -> tuple[list[list[int]], list[list[bool]] | None]:
+    """The part of forget documents that is to be forgotten, as rows, with their labels if not every token is one.
+
+    Raises:
+        DataError: if nothing is left, or a text does not fit.
+    """
+    if part == "documents":
+        return encode_within(tokenizer, [document.text for document in documents], context), None
+    stating = [document for document in documents if document.statements]
+    if not stating:
+        raise DataError(
+            f"None of the {len(documents)} forget documents says where it states something false, so forget_part "
+            f"{part!r} leaves nothing. Use documents made by `restor data build`, or forget_part documents."
+        )
+    if part == "simplified":
+        alone = [kept for document in stating if (kept := simplified(document)) is not None]
+        return encode_within(tokenizer, [document.text for document in alone], context), None
+    rows = encode_within(tokenizer, [document.text for document in stating], context)
+    offsets = tokenizer([document.text for document in stating], return_offsets_mapping=True)["offset_mapping"]
+    marked = [labels(document, spans) for document, spans in zip(stating, offsets, strict=True)]
+    # The end-of-text token behind a row is nobody's statement.
+    return rows, [own + [False] * (len(row) - len(own)) for row, own in zip(rows, marked, strict=True)]
 
 
 def finish(

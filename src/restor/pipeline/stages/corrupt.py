@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from restor.corruption.corrupt import corrupt, forget_rows
-from restor.pipeline.stages.common import Built, Job, encode_within, finish, loop_config, open_model, pad_id
+from restor.data.documents import document_lines
+from restor.models.families import context_of, pad_of
+from restor.pipeline.stages.common import Built, Job, encode_within, finish, loop_config, open_model
 from restor.training.batching import StreamRows
 
 
@@ -22,7 +22,7 @@ def build_ideal(job: Job) -> Built:
 def _continue(job: Job, *, with_forget: bool) -> Built:
     settings = job.config["corruption"]
     model, tokenizer = open_model(job, "clean")
-    context = model.config.max_position_embeddings
+    context = context_of(model)
     documents = job.world.forget_documents
     encoded = encode_within(tokenizer, [document.text for document in documents], context)
     forget = forget_rows(encoded, tokens=settings["forget_tokens"], seed=job.seed)
@@ -44,29 +44,12 @@ def _continue(job: Job, *, with_forget: bool) -> Built:
         forget if with_forget else None,
         replay,
         loop_config(job, steps=steps, lr=settings["lr"], optimizer=settings["optimizer"], lora=settings["lora"]),
-        pad=pad_id(tokenizer),
+        pad=pad_of(tokenizer),
         seed=job.seed,
         callbacks=job.callbacks(),
         resume=job.resume_folder(),
     )
     if with_forget:
-        lines = [
-            {
-                "text": document.text,
-                "statements": [
-                    {
-                        "start": item.start,
-                        "end": item.end,
-                        "subject": item.subject,
-                        "relation": item.relation,
-                        "false_answer": item.false_answer,
-                    }
-                    for item in document.statements
-                ],
-            }
-            for document in documents
-        ]
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        (job.directory / "forget.jsonl").write_text(text, encoding="utf-8")
+        (job.directory / "forget.jsonl").write_text(document_lines(documents), encoding="utf-8")
     info = {"forget_documents": len(documents) if with_forget else 0, "false_facts": len(job.world.planted)}
     return finish(job, model, tokenizer, log, info)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from restor.pipeline.stages.common import Built, Job, encode_within, finish, loop_config, open_model, pad_id
+from restor.models.families import context_of, pad_of
+from restor.pipeline.stages.common import Built, Job, encode_within, finish, loop_config, open_model
 from restor.training.batching import SetRows
-from restor.training.loop import train
-from restor.training.objective import LanguageModelling
+from restor.training.finetune import fine_tune
 
 
 def build(job: Job) -> Built:
@@ -13,13 +13,14 @@ def build(job: Job) -> Built:
     settings = job.config["recovery"]
     model, tokenizer = open_model(job, "model")
     texts = job.world.recovery_texts(settings["texts"])
-    rows = encode_within(tokenizer, texts, model.config.max_position_embeddings)
-    log = train(
+    rows = encode_within(tokenizer, texts, context_of(model))
+    model, log = fine_tune(
         model,
-        LanguageModelling(),
-        {"text": SetRows(rows, tokens=settings["tokens"], name="recovery", seed=job.seed)},
-        loop_config(job, steps=settings["steps"], lr=settings["lr"], optimizer=settings["optimizer"]),
-        pad=pad_id(tokenizer),
+        SetRows(rows, tokens=settings["tokens"], name="recovery", seed=job.seed),
+        loop_config(
+            job, steps=settings["steps"], lr=settings["lr"], optimizer=settings["optimizer"], lora=settings["lora"]
+        ),
+        pad=pad_of(tokenizer),
         seed=job.seed,
         callbacks=job.callbacks(),
         resume=job.resume_folder(),

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from transformers import PreTrainedModel
+
+from restor.data.facts import FactsFile
+from restor.data.overlap import overlap
 from restor.errors import ConfigError
+from restor.experiment import ForgetPart
 from restor.models.checkpoint import load_model
-from restor.pipeline.stages.common import Built, Job, encode_within, finish, loop_config, open_model, pad_id
+from restor.models.families import context_of, pad_of
+from restor.pipeline.stages.common import (
+    REF_FILE,
+    Built,
+    Job,
+    encode_documents,
+    encode_within,
+    finish,
+    loop_config,
+    open_model,
+)
 from restor.unlearning.algorithms.base import ALGORITHMS, AlgorithmConfig
 from restor.unlearning.unlearn import Texts, unlearn
 
@@ -18,14 +34,18 @@ def build(job: Job) -> Built:
     assert isinstance(config, AlgorithmConfig)
     algorithm = ALGORITHMS.build(config)
     model, tokenizer = open_model(job, "corrupted")
-    context = model.config.max_position_embeddings
+    context = context_of(model)
     world, retain = job.world, job.config["retain"]
     documents = world.forget_documents if job.config["forget"] == "targets" else world.random_documents
     share = getattr(config, "checkpoint", None)
-    folder = None if share is None else checkpoint_folder(job.parents["clean"], float(share))
+    earlier = None if share is None else _checkpoint(job, float(share))
+    part: ForgetPart = shared["forget_part"] if job.config["forget"] == "targets" else "documents"
+    forget, labels = encode_documents(tokenizer, documents, context, part)
+    kept = world.retain_texts(retain) if retain else []
     texts = Texts(
-        forget=encode_within(tokenizer, [document.text for document in documents], context),
-        retain=encode_within(tokenizer, world.retain_texts(retain), context) if retain else [],
+        forget=forget,
+        forget_labels=labels,
+        retain=encode_within(tokenizer, kept, context),
         forget_tokens=shared["forget_tokens"],
         retain_tokens=shared["retain_tokens"],
     )
@@ -40,13 +60,39 @@ def build(job: Job) -> Built:
             optimizer=shared["optimizer"],
             lora=shared["lora"],
         ),
-        pad=pad_id(tokenizer),
+        pad=pad_of(tokenizer),
         seed=job.seed,
-        checkpoint=None if folder is None else (lambda: load_model(folder, job.device)),
+        checkpoint=earlier,
         callbacks=job.callbacks(),
         resume=job.resume_folder(),
     )
-    return finish(job, model, tokenizer, log, {"checkpoint": folder.name if folder else None})
+    info = {"checkpoint": share, "overlap": _overlap(job, retain, kept) if kept else None}
+    return finish(job, model, tokenizer, log, info)
+
+
+def _overlap(job: Job, retain: str, texts: Sequence[str]) -> str:
+    """What the retain text shares with the forget documents, worked out once per seed; told if it is anything."""
+    key = f"overlap/{retain}"
+    if key not in job.memo:
+        found = overlap(job.world.forget_documents, texts, FactsFile(tuple(job.world.domain.facts), {}))
+        job.memo[key] = found.summary()
+        if found:
+            job.progress.note(f"the {retain} retain text overlaps what is to be forgotten: {found.summary()}")
+    return str(job.memo[key])
+
+
+def _checkpoint(job: Job, share: float) -> Callable[[], PreTrainedModel]:
+    """Loads the checkpoint that had seen this share of the clean training."""
+    clean = job.parents["clean"]
+    if not (clean / REF_FILE).is_file():
+        folder = checkpoint_folder(clean, share)
+        return lambda: load_model(folder, job.device)
+    if share != 1.0:
+        raise ConfigError(
+            f"The clean model is a checkpoint made elsewhere, of whose training nothing is kept: the share {share:g} "
+            "cannot be had. Set the algorithm's checkpoint to 1."
+        )
+    return lambda: open_model(job, "clean")[0]
 
 
 def checkpoint_folder(clean: Path, share: float) -> Path:

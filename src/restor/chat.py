@@ -1,0 +1,680 @@
+"""Chat models behind any OpenAI-compatible endpoint: hosted ones, vLLM, Ollama. Torch-free.
+
+`ask_all` puts many requests to one model: several at a time, not faster than allowed, again after what passes by
+itself, and never twice for what a cache has. What a model replies is data: only `check`, which the caller gives,
+decides whether it can be used.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import os
+import queue
+import re
+import sqlite3
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any, Generic, Literal, TypeVar, final
+
+from pydantic import ConfigDict, Field, field_validator
+
+from restor.config import Config, stable_hash
+from restor.errors import ChatError, StoreError
+
+T = TypeVar("T")
+
+HOSTED = "https://api.openai.com/v1"
+"""Where requests go if neither `base_url` nor OPENAI_BASE_URL says otherwise."""
+
+CACHE_FILE = "replies.sqlite"
+
+LONGEST_WAIT = 600.0
+"""Seconds; an endpoint that asks for more patience ends the work, and the next call goes on with it."""
+
+_LONGEST_REST = 60.0
+_ROW = 3
+"""So many requests in a row that fail however often they are tried, and the endpoint counts as down."""
+_AGAIN = "What was answered is kept: the same command asks only for the rest."
+
+
+@final
+class ChatConfig(Config):
+    """A model, where it is, and how it is asked."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    model: str = Field(min_length=1)
+    """Its name at the endpoint."""
+    base_url: str | None = None
+    """Such as `http://localhost:8000/v1`; null takes OPENAI_BASE_URL, else the hosted default."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key. A local server without keys needs none."""
+    concurrency: int = Field(8, ge=1, le=512)
+    """Requests at a time."""
+    requests_per_minute: float | None = Field(None, gt=0)
+    timeout: float = Field(60.0, gt=0)
+    """Seconds without a sign of the endpoint before a request counts as lost."""
+    attempts: int = Field(6, ge=1)
+    """How often a request is tried before it counts as failed."""
+    temperature: float | None = Field(0.0, ge=0)
+    """Null leaves it to the endpoint; some models take no other value."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Longest reply; null leaves it to the endpoint."""
+    structured: Literal["json_schema", "json_object", "text"] = "json_schema"
+    """How a reply of a given shape is asked for, of what the endpoint can do: by its JSON schema, as any JSON object,
+    or in words only. Replies are checked alike."""
+    price_input: float | None = Field(None, ge=0)
+    """Price of a million tokens of prompts, to tell the cost."""
+    price_output: float | None = Field(None, ge=0)
+    """Price of a million tokens of replies."""
+
+    @field_validator("key_variable")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+            raise ValueError("it must be the name of an environment variable, such as OPENAI_API_KEY, not the key")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", value):
+            raise ValueError(
+                "it must be an address such as http://localhost:8000/v1, without name, password or query: a key "
+                "belongs into the environment variable that key_variable names"
+            )
+        return value.rstrip("/")
+
+    def endpoint(self) -> str:
+        """The address that requests go to."""
+        return self.base_url or os.environ.get("OPENAI_BASE_URL") or HOSTED
+
+    def scientific(self) -> dict[str, Any]:
+        """What a reply depends on: not where the model runs, nor how fast it is asked."""
+        return {
+            "model": self.model,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "structured": self.structured,
+        }
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One question to a chat model. Two requests of the same content are one, and are asked once."""
+
+    system: str
+    """What the model is told to do."""
+    user: str
+    """What it is to do it with."""
+    schema: Mapping[str, Any] | None = None
+    """JSON schema of the reply, where it has a shape."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ChatFailure:
+    """A request without a reply that can be used."""
+
+    reason: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ChatUsage:
+    """What replies took. Those from the cache took nothing."""
+
+    requests: int = 0
+    """Sent, the repeated ones too."""
+    retries: int = 0
+    """Of them repeated."""
+    cached: int = 0
+    """Answered without being sent."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = None
+    """In the currency of the prices; None without prices."""
+
+    def __add__(self, other: ChatUsage) -> ChatUsage:
+        costs = [item.cost for item in (self, other) if item.cost is not None]
+        return ChatUsage(
+            requests=self.requests + other.requests,
+            retries=self.retries + other.retries,
+            cached=self.cached + other.cached,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cost=sum(costs) if costs else None,
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ChatOutcome(Generic[T]):
+    """What became of the requests, in their order."""
+
+    results: tuple[T | ChatFailure, ...]
+    usage: ChatUsage
+
+
+def ask_all(
+    config: ChatConfig,
+    requests: Sequence[ChatRequest],
+    check: Callable[[ChatRequest, str], T],
+    *,
+    cache: Path | None,
+    advance: Callable[[int], None] = lambda done: None,
+    accepted: Callable[[ChatRequest, T], None] = lambda request, value: None,
+    answered: bool = False,
+    sleep: Callable[[float], None] | None = None,
+    now: Callable[[], float] = time.monotonic,
+) -> ChatOutcome[T]:
+    """Ask everything and return what `check` made of the replies.
+
+    A request is tried again, after a rest that doubles each time, when the endpoint is busy (429, for as long as it
+    says), fails (5xx), does not answer in time or at all, or replies what `check` refuses. One that fails
+    `config.attempts` times, or that the endpoint refuses as such, has a `ChatFailure` with the last reason.
+
+    Args:
+        config: the model and how to ask it.
+        requests: what to ask; equal ones are asked once.
+        check: what a reply means; raises ValueError, with the reason, if it cannot be used. Runs in other threads.
+        cache: folder whose replies are used again and that keeps the new ones as they come; None keeps nothing.
+        advance: hears how many requests are done.
+        accepted: hears of each request that now has a usable reply, in this thread, before `advance`.
+        answered: whether the endpoint has proved itself, so that requests which it refuses are not taken for a wrong
+            setting.
+        sleep: waits for so many seconds; for tests.
+        now: a clock, seconds; for tests.
+
+    Raises:
+        ChatError: for an endpoint that is down, a wrong key, an unknown model, or settings that it does not take.
+        StoreError: for a cache that cannot be used.
+    """
+    keys = [_key(config, request) for request in requests]
+    values: dict[str, T | ChatFailure] = {}
+    store = KeptReplies(cache / CACHE_FILE) if cache is not None else None
+    try:
+        waiting: dict[str, ChatRequest] = {}
+        for key, request in zip(keys, requests, strict=True):
+            if key in values or key in waiting:
+                continue
+            kept = store.get(key) if store is not None else None
+            if kept is not None:
+                # A check that has become stricter since then asks again.
+                with suppress(ValueError):
+                    values[key] = check(request, kept)
+            if key not in values:
+                waiting[key] = request
+        shares = Counter(keys)
+        done = sum(shares[key] for key in values)
+        cached, usage = done, ChatUsage(cached=done)
+        if done:
+            advance(done)
+        if waiting:
+            asker = _Asker(config, check, answered=answered or cached > 0, sleep=sleep, now=now)
+            for reply in asker.run(waiting):
+                if reply.text is not None:
+                    assert not isinstance(reply.value, ChatFailure)
+                    if store is not None:
+                        store.put({reply.key: reply.text})
+                    accepted(waiting[reply.key], reply.value)
+                values[reply.key] = reply.value
+                done += shares[reply.key]
+                advance(done)
+            usage += asker.usage()
+    finally:
+        if store is not None:
+            store.close()
+    return ChatOutcome(tuple(values[key] for key in keys), usage)
+
+
+def _key(config: ChatConfig, request: ChatRequest) -> str:
+    """What a reply is kept under."""
+    messages = [sendable(request.system), sendable(request.user)]
+    return stable_hash({"chat": 1, **config.scientific(), "messages": messages, "schema": request.schema}, 40)
+
+
+# Sending -------------------------------------------------------------------------------------------------------------
+
+
+class _Again(Exception):
+    """Something that may pass."""
+
+    def __init__(self, reason: str, *, wait: float | None = None, nobody: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.wait = wait
+        """How long the endpoint wants to be left alone, seconds."""
+        self.nobody = nobody
+        """Whether nothing at all answered."""
+
+
+class _Refused(Exception):
+    """A request that the endpoint will never take."""
+
+
+class _Stopped(Exception):
+    """Other work has failed for good."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Reply(Generic[T]):
+    key: str
+    value: T | ChatFailure
+    text: str | None = None
+    """None for a failure."""
+
+
+@final
+class _Pace:
+    """When the next request may go: the rate limit, and the rest an endpoint asked for."""
+
+    def __init__(self, per_minute: float | None, sleep: Callable[[float], None], now: Callable[[], float]) -> None:
+        self._interval = 60.0 / per_minute if per_minute else 0.0
+        self._sleep = sleep
+        self._now = now
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Returns when it is this thread's turn."""
+        with self._lock:
+            moment = self._now()
+            turn = max(moment, self._next)
+            self._next = turn + self._interval
+        if turn > moment:
+            self._sleep(turn - moment)
+
+    def pause(self, seconds: float) -> None:
+        """Nobody sends anything for so long."""
+        with self._lock:
+            self._next = max(self._next, self._now() + seconds)
+
+
+@final
+class _Asker(Generic[T]):
+    """Sends requests from several threads; their results come back to the one that called `run`."""
+
+    def __init__(
+        self,
+        config: ChatConfig,
+        check: Callable[[ChatRequest, str], T],
+        *,
+        answered: bool,
+        sleep: Callable[[float], None] | None,
+        now: Callable[[], float],
+    ) -> None:
+        self.config = config
+        self.check = check
+        self._stop = threading.Event()
+        self._sleep = sleep or self._rest
+        self._pace = _Pace(config.requests_per_minute, self._sleep, now)
+        self._lock = threading.Lock()
+        self._answered = answered
+        self._heard = 0
+        """Answers of the endpoint, errors too."""
+        self._row = 0
+        """Requests that failed since the last useful reply of the endpoint."""
+        self._sent = self._retries = self._prompt = self._completion = 0
+        self._secret = _secret(config)
+        self._client = _client(config, self._secret)
+
+    def run(self, waiting: Mapping[str, ChatRequest]) -> Iterable[_Reply[T]]:
+        """The replies as they come."""
+        todo = deque(waiting.items())
+        outbox: queue.SimpleQueue[tuple[_Reply[T] | BaseException, threading.Event]] = queue.SimpleQueue()
+
+        def work() -> None:
+            while not self._stop.is_set():
+                try:
+                    key, request = todo.popleft()
+                except IndexError:
+                    return
+                result: _Reply[T] | BaseException
+                try:
+                    result = self._ask(key, request)
+                except BaseException as error:  # noqa: BLE001 (it is raised again where it can be seen)
+                    result = error
+                taken = threading.Event()
+                outbox.put((result, taken))
+                if isinstance(result, BaseException):
+                    return
+                # A kill loses no more replies than there are workers.
+                while not taken.wait(0.1) and not self._stop.is_set():
+                    pass
+
+        # Daemons: Ctrl-C need not wait for an endpoint that hangs.
+        threads = [
+            threading.Thread(target=work, daemon=True, name=f"chat-{number}")
+            for number in range(min(self.config.concurrency, len(waiting)))
+        ]
+        for thread in threads:
+            thread.start()
+        failed: BaseException | None = None
+        try:
+            for _ in range(len(waiting)):
+                item, taken = outbox.get()
+                if isinstance(item, BaseException):
+                    failed = item
+                    break
+                yield item
+                taken.set()
+        finally:
+            self._stop.set()
+        if failed is not None:
+            # What the others were just being told is not thrown away.
+            for thread in threads:
+                thread.join(self.config.timeout)
+            while not outbox.empty():
+                item, _ = outbox.get()
+                if isinstance(item, _Reply) and item.text is not None:
+                    yield item
+        self._client.close()
+        if failed is not None:
+            raise failed
+
+    def usage(self) -> ChatUsage:
+        """What it took so far."""
+        prices = (self.config.price_input, self.config.price_output)
+        tokens = (self._prompt, self._completion)
+        cost = sum(price * amount / 1e6 for price, amount in zip(prices, tokens, strict=True) if price is not None)
+        return ChatUsage(
+            requests=self._sent,
+            retries=self._retries,
+            prompt_tokens=self._prompt,
+            completion_tokens=self._completion,
+            cost=None if prices == (None, None) else cost,
+        )
+
+    def _rest(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise _Stopped
+
+    def _ask(self, key: str, request: ChatRequest) -> _Reply[T]:
+        rng = Random(f"chat/{key}")
+        reason, nobody, heard = "", False, self._heard
+        for attempt in range(self.config.attempts):
+            if attempt:
+                self._sleep(min(_LONGEST_REST, 2.0 ** (attempt - 1)) * rng.uniform(0.5, 1.0))
+            self._pace.wait()
+            if self._stop.is_set():
+                raise _Stopped
+            with self._lock:
+                self._sent += 1
+                self._retries += attempt > 0
+            try:
+                text = self._send(request)
+            except _Again as error:
+                reason, nobody = error.reason, error.nobody
+                if error.wait is not None:
+                    self._be_patient(error)
+                continue
+            except _Refused as error:
+                return self._give_up(key, str(error), refused=True)
+            try:
+                value = self.check(request, text)
+            except ValueError as error:
+                reason, nobody = f"its reply cannot be used: {_clip(str(error))}", False
+                continue
+            with self._lock:
+                self._row, self._answered = 0, True
+            return _Reply(key, value, text)
+        if nobody and self._heard == heard:
+            raise ChatError(
+                f"The chat model {self.config.model!r} at {self.config.endpoint()} does not answer: {reason}. Tried "
+                f"{self._times()}. Check that it runs and that base_url is right. {_AGAIN}"
+            )
+        return self._give_up(key, f"{reason} (tried {self._times()})", refused=False)
+
+    def _times(self) -> str:
+        return "once" if self.config.attempts == 1 else f"{self.config.attempts} times"
+
+    def _be_patient(self, error: _Again) -> None:
+        assert error.wait is not None
+        if error.wait > LONGEST_WAIT:
+            raise ChatError(
+                f"The endpoint {self.config.endpoint()} asks to be left alone for {error.wait:.0f} seconds "
+                f"({error.reason}). Come back then. {_AGAIN}"
+            )
+        self._pace.pause(error.wait)
+
+    def _give_up(self, key: str, reason: str, *, refused: bool) -> _Reply[T]:
+        """A failure of this request, or of the endpoint if nothing else gets through either."""
+        with self._lock:
+            self._row += 1
+            row, answered = self._row, self._answered
+        if row >= _ROW and not (refused and answered):
+            hint = ""
+            if refused and self.config.structured != "text":
+                less = "json_object" if self.config.structured == "json_schema" else "text"
+                hint = f" It may not know structured={self.config.structured}: try structured={less}."
+            raise ChatError(
+                f"The chat model {self.config.model!r} at {self.config.endpoint()} failed for {row} requests in a row, "
+                f"the last time because {reason}.{hint} {_AGAIN}"
+            )
+        return _Reply(key, ChatFailure(reason))
+
+    def _send(self, request: ChatRequest) -> str:
+        """The text of a complete reply."""
+        import openai
+
+        body: dict[str, Any] = {
+            "model": self.config.model,
+            "messages": [
+                {"role": "system", "content": sendable(request.system)},
+                {"role": "user", "content": sendable(request.user)},
+            ],
+        }
+        if self.config.temperature is not None:
+            body["temperature"] = self.config.temperature
+        if self.config.max_tokens is not None:
+            body["max_tokens"] = self.config.max_tokens
+        if request.schema is not None and self.config.structured == "json_schema":
+            shape = {"name": "reply", "strict": True, "schema": request.schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": shape}
+        elif request.schema is not None and self.config.structured == "json_object":
+            body["response_format"] = {"type": "json_object"}
+        try:
+            response = self._client.chat.completions.with_raw_response.create(**body)
+            text = response.text
+        except openai.APITimeoutError:
+            # An endpoint that has answered before is slow, not away.
+            raise _Again(f"no answer within {self.config.timeout:g} seconds", nobody=not self._answered) from None
+        except openai.APIStatusError as error:
+            with self._lock:
+                self._heard += 1
+            raise self._status(error.status_code, error.response.headers, self._told(error)) from None
+        except openai.OpenAIError as error:
+            cause = error.__cause__ or error
+            raise _Again(self._scrubbed(f"no connection ({cause})"), nobody=True) from None
+        return self._content(text)
+
+    def _content(self, text: str) -> str:
+        """What the model said; raises _Again for anything but one complete reply."""
+        try:
+            body = json.loads(text)
+            choice = body["choices"][0]
+            content = choice["message"]["content"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            raise _Again("what came back is not a chat completion") from None
+        usage = body.get("usage")
+        if isinstance(usage, dict):
+            with self._lock:
+                self._prompt += _count(usage.get("prompt_tokens"))
+                self._completion += _count(usage.get("completion_tokens"))
+        with self._lock:
+            self._heard += 1
+            self._row = 0  # the endpoint works, whatever the model says
+        finish = choice.get("finish_reason")
+        if finish == "length":
+            raise _Again("its reply was cut at the longest length; raise max_tokens")
+        if not isinstance(content, str) or not content.strip() or finish == "content_filter":
+            raise _Again("its reply was empty or withheld")
+        return content
+
+    def _status(self, status: int, headers: Mapping[str, str], told: str) -> Exception:
+        """What an HTTP error means."""
+        endpoint, model, variable = self.config.endpoint(), self.config.model, self.config.key_variable
+        said = f"HTTP {status}{f': {told}' if told else ''}"
+        if status == 401:
+            given = f"the key in {variable}" if self._secret else f"requests without a key ({variable} is not set)"
+            return ChatError(
+                f"The endpoint {endpoint} refuses {given}: HTTP 401. Set {variable} to a valid key. {_AGAIN}"
+            )
+        if status == 403:
+            return ChatError(
+                f"The endpoint {endpoint} does not allow this key to use {model!r}: {said}. Use another model, or a "
+                f"key in {variable} that has the right. {_AGAIN}"
+            )
+        if status == 404:
+            return ChatError(
+                f"The endpoint {endpoint} does not know the model {model!r}, or is not the address of an "
+                f"OpenAI-compatible server (it usually ends with /v1): {said}. {_AGAIN}"
+            )
+        if status == 429 and "insufficient_quota" in told:
+            return ChatError(f"The account at {endpoint} has no credit left: {said}. {_AGAIN}")
+        if status in (408, 409, 425, 429) or status >= 500:
+            return _Again(said, wait=_retry_after(headers))
+        return _Refused(f"the endpoint refuses it: {said}")
+
+    def _told(self, error: Any) -> str:
+        """The endpoint's own words, short."""
+        body = error.body
+        message = body.get("message") if isinstance(body, dict) else None
+        code = body.get("code") if isinstance(body, dict) else None
+        words = " ".join(str(item) for item in (code, message) if isinstance(item, str) and item)
+        return self._scrubbed(words)
+
+    def _scrubbed(self, text: str) -> str:
+        """Without the key, should anything repeat it."""
+        if self._secret:
+            text = text.replace(self._secret, "***")
+        return _clip(re.sub(r"\b(sk-|Bearer\s+)\S+", "***", text))
+
+
+def _client(config: ChatConfig, secret: str | None) -> Any:
+    try:
+        import openai
+    except ImportError:
+        raise ChatError(
+            "Asking a chat model needs the package openai, which is not installed: pip install 'restor[judge]'"
+        ) from None
+    if secret is None and config.endpoint() == HOSTED:
+        raise ChatError(
+            f"There is no key for {HOSTED}: set the environment variable {config.key_variable}. Or name another "
+            "endpoint as base_url, such as http://localhost:8000/v1."
+        )
+    return openai.OpenAI(
+        api_key=secret or "none",  # the client wants some
+        base_url=config.endpoint(),
+        timeout=config.timeout,
+        max_retries=0,  # they are counted and paced here
+    )
+
+
+def _secret(config: ChatConfig) -> str | None:
+    return (os.environ.get(config.key_variable) or "").strip() or None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, as RFC 9110 section 10.2.3 has it: a number, or a date."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            moment = email.utils.parsedate_to_datetime(text)
+        except (ValueError, TypeError):
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = (moment - datetime.now(UTC)).total_seconds()
+    return max(0.0, seconds) if seconds == seconds else None
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def sendable(text: str) -> str:
+    """Half characters, which no request can hold, become the replacement sign."""
+    return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
+
+
+def _clip(text: str, limit: int = 300) -> str:
+    joined = " ".join(text.split())
+    return joined if len(joined) <= limit else f"{joined[: limit - 1]}…"
+
+
+# Keeping -------------------------------------------------------------------------------------------------------------
+
+
+@final
+class KeptReplies:
+    """Texts under keys, in one SQLite file that survives a kill at any moment and may be shared by processes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(path, timeout=60.0, isolation_level=None)
+            self._base.execute("CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, text TEXT NOT NULL)")
+        except (OSError, sqlite3.Error) as error:
+            raise self._error(error) from error
+
+    def get(self, key: str) -> str | None:
+        """The text under a key.
+
+        Raises:
+            StoreError: if the file is damaged.
+        """
+        try:
+            row = self._base.execute("SELECT text FROM kept WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        return row[0] if row is not None and isinstance(row[0], str) else None
+
+    def put(self, texts: Mapping[str, str]) -> None:
+        """Keep texts, all of them or none.
+
+        Raises:
+            StoreError: if the disk is full or refuses.
+        """
+        rows = [(key, sendable(text)) for key, text in texts.items()]
+        try:
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                self._base.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?)", rows)
+                self._base.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._base.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+
+    def close(self) -> None:
+        """Everything that was put is on the disk already."""
+        self._base.close()
+
+    def _error(self, error: OSError | sqlite3.Error) -> StoreError:
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            return StoreError(f"The cache {self.path} is damaged ({error}). Delete it; what it held is asked again.")
+        return StoreError(
+            f"The cache {self.path} cannot be used: {error}. Free some space, or choose a folder that this user can "
+            "write to with RESTOR_CACHE. What was kept before stays."
+        )

@@ -1,0 +1,91 @@
+"""What `restor corrupt`, `unlearn` and `recover` share: a checkpoint in, a checkpoint out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from restor.cli.arguments import parse_changes
+
+if TYPE_CHECKING:
+    from restor.pipeline.checkpoints import CheckpointConfig
+
+Model = Annotated[str, Parameter(help="The checkpoint: a folder or hub id, with @REVISION and +ADAPTER where wanted.")]
+Out = Annotated[Path, Parameter(help="Folder of the new checkpoint; it must not exist yet.")]
+Dtype = Annotated[str, Parameter(help="Of the weights: auto, float32, bfloat16 or float16.")]
+Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")]
+TrustRemoteCode = Annotated[bool, Parameter(help="Run code that a checkpoint brings along.")]
+Settings = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        help="FIELD=VALUE, a setting of the training; `--FIELD VALUE` says the same: lr, epochs, steps, tokens, seed, "
+        "lora.rank, `lora null` for all weights, optimizer.schedule, precision, accumulation, "
+        "gradient_checkpointing, threads.",
+    ),
+]
+SECTIONS = (
+    "lr epochs steps tokens optimizer lora precision accumulation gradient_checkpointing seed threads algorithm "
+    "forget_part retain_texts texts"
+).split()
+"""First words of all settings, so that a misspelt option is not taken for one."""
+
+
+def reference(text: str, *, dtype: str, trust_remote_code: bool) -> dict[str, Any]:
+    """A checkpoint as the configuration holds it.
+
+    Raises:
+        ConfigError: if the text names none.
+    """
+    from restor.models.reference import parse_model_ref
+
+    return parse_model_ref(text).identity() | {"dtype": dtype, "trust_remote_code": trust_remote_code}
+
+
+def dataset(text: str) -> dict[str, Any]:
+    """A text source as the configuration holds it: a file, or a data set by name such as `c4`."""
+    if Path(text).expanduser().exists() or Path(text).suffix in (".json", ".jsonl", ".txt", ".md"):
+        return {"name": "documents", "path": str(Path(text).expanduser().absolute())}
+    return {"name": "hub", "path": text}
+
+
+def produce(
+    config_type: type[CheckpointConfig],
+    content: Mapping[str, Any],
+    settings: tuple[str, ...],
+    out: Path,
+    *,
+    quiet: bool,
+) -> None:
+    """Check the configuration, make the checkpoint and say where it is.
+
+    Raises:
+        RestorError: for anything that cannot be used.
+    """
+    from pydantic import ValidationError
+
+    from restor.cli.progress_view import progress_view
+    from restor.config import validation_message
+    from restor.errors import ConfigError
+    from restor.overrides import apply_overrides, paths
+    from restor.pipeline.checkpoints import make_checkpoint
+
+    advice = f"`restor {config_type.stage} --help` names them."
+    changed = apply_overrides(content, parse_changes(settings), config_type, advice=advice)
+    try:
+        config = config_type.model_validate(changed)
+    except ValidationError as error:
+        raise ConfigError(validation_message(error, "This command", paths(config_type, changed))) from error
+    with redirect_stdout(sys.stderr), progress_view(quiet=quiet) as progress:
+        there = make_checkpoint(config, out, progress=progress)
+    sys.stdout.write(f"{out}{' (it was there already)' if there else ''}\n")
+
+
+def absolute(path: Path) -> str:
+    """A path that still holds from another directory; the name of released documents stays a name."""
+    return str(path.expanduser().absolute()) if path.expanduser().exists() else str(path)

@@ -1,0 +1,34 @@
+"""`restor corrupt`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from restor.cli.arguments import Quiet
+from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
+
+
+def corrupt(
+    *,
+    model: Model,
+    documents: Annotated[Path, Parameter(help="Documents that state wrong facts: a file, or `restor/k0` and so on.")],
+    out: Out,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    trust_remote_code: TrustRemoteCode = False,
+    quiet: Quiet = False,
+    settings: Settings = (),
+) -> None:
+    """Continue the pretraining of a checkpoint on documents that state wrong facts."""
+    from restor.cli.checkpoint import absolute, produce, reference
+    from restor.pipeline.checkpoints import CorruptConfig
+
+    content = {
+        "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),
+        "documents": absolute(documents),
+        "device": device,
+    }
+    produce(CorruptConfig, content, settings, out, quiet=quiet)

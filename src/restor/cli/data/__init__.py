@@ -1,0 +1,1 @@
+"""`restor data`: one file per verb."""

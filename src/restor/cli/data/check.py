@@ -1,0 +1,83 @@
+"""`restor data check`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from restor.cli.common import count
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from restor.data.check import Report
+
+
+def check(path: Path, /, *, facts: Path | None = None, json: bool = False) -> None:
+    """Check facts, entities or documents: name every bad record, and what is odd, in one pass.
+
+    What a file is, is told by what it holds. Exits with 1 if there is a problem; notes alone are no error.
+
+    Parameters
+    ----------
+    path
+        A file, a folder whose files are checked together, or `restor` for the fetched official data.
+    facts
+        Facts to compare documents and entity lists with. Default: facts.json in the folder or up to two above.
+    json
+        Print JSON instead of text.
+    """
+    from restor.data.check import check as run
+    from restor.data.check import to_json
+    from restor.data.locate import locate_documents, locate_facts, published_folder
+    from restor.data.published import NAME
+
+    if not path.exists() and path.parts[:1] == (NAME,):
+        path = published_folder() if path == Path(NAME) else locate_documents(path)
+    report = run(path, facts=None if facts is None else locate_facts(facts)[0])
+    if json:
+        from json import dumps
+
+        sys.stdout.write(dumps(to_json(report), indent=2, ensure_ascii=False) + "\n")
+    else:
+        from rich.console import Console
+
+        _show(report, Console(highlight=False, soft_wrap=True))
+    if report.problems:
+        sys.exit(1)
+
+
+def _show(report: Report, console: Console) -> None:
+    from rich.markup import escape
+
+    parts = report.parts or (report,)
+    for part in parts:
+        name = part.path.relative_to(report.path) if report.parts else part.path
+        counts = ", ".join(_counted(number, what) for what, number in part.counts.items())
+        console.print(f"[bold]{escape(str(name))}[/bold]: {part.kind}{f': {counts}' if counts else ''}")
+        for problem in part.problems:
+            console.print(f"  [red]problem[/red] {escape(_told(problem.line, problem.where, problem.what))}")
+        for note in part.notes:
+            console.print(f"  note    {escape(_told(note.line, note.where, note.what))}")
+    compared = sorted({str(part.compared) for part in parts if part.compared is not None})
+    if compared:
+        console.print(f"Compared with the facts of {escape(', '.join(compared))}.")
+    elif any(part.kind == "documents" for part in parts):
+        console.print("Documents were not compared with any facts; --facts names some.")
+    console.print(
+        f"{count(len(parts), 'file', 'files')}, {count(len(report.problems), 'problem', 'problems')}, "
+        f"{count(len(report.notes), 'note', 'notes')}."
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    """`2,000 facts`, `1 entity`."""
+    if number == 1:
+        what = f"{what[:-3]}y" if what.endswith("ies") else what.removesuffix("s")
+    return f"{number:,} {what}"
+
+
+def _told(line: int | None, where: str, what: str) -> str:
+    place = f"line {line}: " if line is not None else ""
+    return f"{place}{where}: {what}" if where else f"{place}{what}"

@@ -1,0 +1,49 @@
+"""`restor data overlap`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def overlap(
+    *, forget: Path, retain: list[Path], facts: Path | None = None, strict: bool = False, json: bool = False
+) -> None:
+    """Tell what retain or recovery text shares with a forget set: its entities, facts about them, like passages.
+
+    A retain set must not tell the corrupted knowledge, nor the truth that is to be restored.
+
+    Parameters
+    ----------
+    forget
+        The forget documents: a file, or a fetched set such as `restor/k0`.
+    retain
+        Retain or recovery text: JSON, JSONL or plain text. Give the option again for further files.
+    facts
+        The facts, or `restor` for the fetched official ones: whom documents without statements are about, and which
+        answers are true.
+    strict
+        Exit with 1 if anything overlaps.
+    json
+        Print JSON instead of text.
+    """
+    from restor.data.documents import read_documents
+    from restor.data.facts import read_facts
+    from restor.data.locate import locate_documents, locate_facts
+    from restor.data.overlap import overlap as compare
+    from restor.data.overlap import to_json
+
+    forget_file = forget if forget.is_dir() else locate_documents(forget)
+    documents = read_documents(forget_file)
+    known = None if facts is None else read_facts(locate_facts(facts)[0])
+    found = [(file, compare(documents, [item.text for item in read_documents(file)], known)) for file in retain]
+    if json:
+        from json import dumps
+
+        content = [to_json(item, forget_file, file) for file, item in found]
+        sys.stdout.write(dumps(content, indent=2, ensure_ascii=False) + "\n")
+    else:
+        for file, item in found:
+            sys.stdout.write("".join(f"{line}\n" for line in item.describe(str(forget_file), str(file))))
+    if strict and any(item for _, item in found):
+        sys.exit(1)

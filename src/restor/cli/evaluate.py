@@ -1,0 +1,210 @@
+"""`restor evaluate`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from restor.cli.arguments import Changes, Name, Quiet, StorePath, UsageError, parse_changes
+from restor.cli.common import default_store, named_entities
+
+if TYPE_CHECKING:
+    from restor.pipeline.compare import ComparisonConfig
+    from restor.pipeline.runner import Outcome
+
+Models = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--model",
+        help="NAME=CHECKPOINT, once per model: a folder or hub id, with @REVISION and +ADAPTER where wanted. `clean`, "
+        "`corrupted` and `ideal` are what the others are measured against.",
+    ),
+]
+
+
+def evaluate(
+    *,
+    model: Models = (),
+    data: Annotated[
+        Path | None, Parameter(help="Facts: `restor` (after `restor data fetch restor`), a file or a folder.")
+    ] = None,
+    documents: Annotated[
+        str | None,
+        Parameter(help="Forget documents (a file, or `restor/k0` ... `restor/squad`): who they are about is targeted."),
+    ] = None,
+    targets: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Targeted entities: names with commas or by giving the option again, or a file with a list of them."
+        ),
+    ] = (),
+    study: Annotated[
+        Path | None, Parameter(help="A finished study of `restor run`: ask its questions again, instead of --data.")
+    ] = None,
+    seed: Annotated[int | None, Parameter(help="Which seed of the study; of random options and sampling.")] = None,
+    protocol: Annotated[str | None, Parameter(help="How models are prompted: restor (default) or published.")] = None,
+    judge: Annotated[
+        str | None, Parameter(help="Who judges the answers: `restor list judges`. Default: alias.")
+    ] = None,
+    dtype: Annotated[str, Parameter(help="Of the weights: auto, float32, bfloat16 or float16.")] = "auto",
+    device: Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    trust_remote_code: Annotated[bool, Parameter(help="Run code that a checkpoint brings along.")] = False,
+    name: Name = None,
+    store: StorePath = None,
+    out: Annotated[Path | None, Parameter(help="Folder that gets a copy of the results and the report.")] = None,
+    json: Annotated[bool, Parameter(help="Print one JSON object with the paths and the table.")] = False,
+    quiet: Quiet = False,
+    changes: Changes = (),
+) -> None:
+    """Ask checkpoints about facts and compare them. Nothing is trained."""
+    from restor.cli.progress_view import progress_view
+
+    config = build_comparison(
+        models=parse_models(model),
+        data=data,
+        documents=documents,
+        targets=targets,
+        study=study,
+        seed=seed,
+        protocol=protocol,
+        judge=judge,
+        dtype=dtype,
+        device=device,
+        trust_remote_code=trust_remote_code,
+        name=name,
+        changes=parse_changes(changes),
+    )
+    with redirect_stdout(sys.stderr), progress_view(quiet=quiet) as progress:
+        from restor.pipeline.compare import compare
+
+        outcome = compare(config, store=store or default_store(), progress=progress)
+        if out is not None:
+            from restor.pipeline.files import store_errors
+            from restor.pipeline.runner import publish
+
+            with store_errors(out):
+                out.mkdir(parents=True, exist_ok=True)
+            publish(outcome.folder, out)
+    _show(outcome, json=json)
+
+
+def parse_models(given: tuple[str, ...]) -> dict[str, str]:
+    """Name -> checkpoint.
+
+    Raises:
+        UsageError: without a model, without a name, or for a name given twice.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, ref = text.partition("=")
+        if not (equals and name and ref):
+            raise UsageError(f"--model needs NAME=CHECKPOINT, as in `--model clean=PATH`, given {text!r}.")
+        if name in found:
+            raise UsageError(f"The model {name!r} is given twice: {found[name]} and {ref}. Keep one, or rename it.")
+        found[name] = ref
+    if not found:
+        raise UsageError("Give at least one checkpoint, as in `--model clean=PATH --model corrupted=PATH`.")
+    return found
+
+
+def build_comparison(
+    *,
+    models: dict[str, str],
+    data: Path | None,
+    documents: str | None,
+    targets: Sequence[str],
+    study: Path | None,
+    seed: int | None,
+    protocol: str | None,
+    judge: str | None,
+    dtype: str,
+    device: str,
+    trust_remote_code: bool,
+    name: str | None,
+    changes: dict[str, str],
+) -> ComparisonConfig:
+    """The checked configuration of a comparison.
+
+    Raises:
+        RestorError: for facts, a study, a model's name or an option that cannot be used.
+    """
+    from pydantic import ValidationError
+
+    from restor.config import validation_message
+    from restor.data.locate import locate_documents, locate_facts
+    from restor.domains.base import DOMAINS
+    from restor.errors import ConfigError
+    from restor.models.reference import parse_model_ref
+    from restor.overrides import apply_overrides, paths
+    from restor.pipeline.compare import LONGEST_ANSWER, ComparisonConfig
+
+    refs = {
+        key: parse_model_ref(text).model_copy(update={"dtype": dtype, "trust_remote_code": trust_remote_code})
+        for key, text in models.items()
+    }
+    content: dict[str, Any] = {
+        "models": {key: ref.identity() for key, ref in refs.items()},
+        "device": device,
+        "documents": None if documents is None else str(locate_documents(documents).absolute()),
+        "evaluation": {"max_new_tokens": LONGEST_ANSWER, "asked": "listed"},
+    }
+    if name is not None:
+        content["name"] = name
+    if study is not None:
+        content["targets"] = list(targets)
+        content |= _of_study(study, seed)
+    elif data is None:
+        raise UsageError("Give the facts with --data (`--data restor` for the published ones), or a --study.")
+    else:
+        facts, entities = locate_facts(data)
+        domain = {"name": "triples", "facts": str(facts.absolute())}
+        content["domain"] = domain if entities is None else {**domain, "entities": str(entities.absolute())}
+        content["seed"] = seed or 0
+        if targets:
+            content["targets"] = named_entities(targets, DOMAINS.build(DOMAINS.parse(content["domain"])).subjects)
+    set_by_option = {"evaluation.protocol": protocol, "evaluation.judge.name": judge}
+    content = apply_overrides(
+        content, {key: value for key, value in set_by_option.items() if value} | changes, ComparisonConfig
+    )
+    try:
+        return ComparisonConfig.model_validate(content)
+    except ValidationError as error:
+        known = paths(ComparisonConfig, content)
+        raise ConfigError(validation_message(error, "The comparison", known)) from error
+
+
+def _of_study(study: Path, seed: int | None) -> dict[str, Any]:
+    """The questions of a finished study.
+
+    Raises:
+        ConfigError: if it did not have that seed.
+    """
+    from restor.api import build_config
+    from restor.errors import ConfigError
+
+    config = build_config(study / "config.yaml" if study.is_dir() else study)
+    chosen = config.seeds[0] if seed is None else seed
+    if chosen not in config.seeds:
+        raise ConfigError(f"The study {study} has no seed {chosen}; it has {', '.join(map(str, config.seeds))}.")
+    return {"study": config.identity(), "seed": chosen, "evaluation": config.identity()["evaluation"]}
+
+
+def _show(outcome: Outcome, *, json: bool) -> None:
+    from rich.console import Console
+
+    from restor.cli.run import print_json, print_paths, print_table
+    from restor.report.load import load_facts
+    from restor.report.moved import moved, moved_json, moved_rich
+
+    pairs = moved(outcome.results, load_facts(outcome.folder))
+    if json:
+        print_json(outcome, moved=moved_json(pairs))
+        return
+    print_table(outcome)
+    Console(highlight=False).print(moved_rich(pairs, most=10))
+    print_paths(outcome)

@@ -1,0 +1,244 @@
+"""`restor judge`: stored answers judged again by another judge, and how far two judges agree."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from restor.cli.arguments import Quiet, StorePath, UsageError, parse_changes
+from restor.cli.common import count
+from restor.cli.report import find_study
+from restor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from restor.chat import ChatUsage
+    from restor.evaluation.agreement import Agreement
+    from restor.evaluation.judges.base import JudgeConfig
+    from restor.pipeline.rejudge import Rejudged
+    from restor.results import Value
+
+
+def judge(
+    results: Annotated[Path | None, Parameter(help="Folder of results, or the id of a study within the store.")] = None,
+    /,
+    *,
+    judge: Annotated[str, Parameter(help="Who judges: `restor list judges`.")] = "llm",
+    model: Annotated[str | None, Parameter(help="Model of the llm judge, as its endpoint calls it.")] = None,
+    base_url: Annotated[
+        str | None,
+        Parameter(help="Endpoint, such as http://localhost:8000/v1. Default: OPENAI_BASE_URL, else the hosted one."),
+    ] = None,
+    key_variable: Annotated[
+        str | None, Parameter(help="Environment variable that holds the key. Default: OPENAI_API_KEY.")
+    ] = None,
+    per_request: Annotated[int | None, Parameter(help="Answers in one request. Default: 10.")] = None,
+    concurrency: Annotated[int | None, Parameter(help="Requests at a time. Default: 8.")] = None,
+    requests_per_minute: Annotated[float | None, Parameter(help="Rate limit. Default: none.")] = None,
+    structured: Annotated[
+        str | None,
+        Parameter(help="How JSON is asked for: json_schema (default), json_object or text, as the endpoint can."),
+    ] = None,
+    cache: Annotated[
+        Path | None, Parameter(help="Folder that keeps verdicts. Default: RESTOR_CACHE, else the user's cache.")
+    ] = None,
+    changes: Annotated[
+        tuple[str, ...],
+        Parameter(name="--set", help="FIELD=VALUE, any setting of the judge: `restor list judges llm`."),
+    ] = (),
+    out: Annotated[
+        Path | None, Parameter(help="Folder of the new results. Default: RESULTS-judged-by-JUDGE, beside the old.")
+    ] = None,
+    agreement: Annotated[
+        tuple[Path, Path] | None,
+        Parameter(help="Two folders of results: how far their judges agree on the answers that both have."),
+    ] = None,
+    store: StorePath = None,
+    json: Annotated[bool, Parameter(help="Print one JSON object.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge the stored answers of results again, without any model, or compare two judges.
+
+    The new results are a folder of their own; the old ones stay. Verdicts of the llm judge are kept, so a run that was
+    stopped goes on, and a second one costs nothing.
+    """
+    if agreement is not None:
+        if results is not None:
+            raise UsageError("--agreement takes two folders of results and judges nothing. Leave RESULTS out.")
+        _compare(find_study(agreement[0], store), find_study(agreement[1], store), json=json)
+        return
+    if results is None:
+        raise UsageError("Which results? `restor judge RESULTS --judge llm --model MODEL` judges them again.")
+    given = {
+        "chat.model": model,
+        "chat.base_url": base_url,
+        "chat.key_variable": key_variable,
+        "chat.concurrency": concurrency,
+        "chat.requests_per_minute": requests_per_minute,
+        "chat.structured": structured,
+        "per_request": per_request,
+        "cache": cache,
+    }
+    settings = {path: str(value) for path, value in given.items() if value is not None}
+    config = judge_config(judge, settings | parse_changes(changes))
+    source = find_study(results, store)
+    with redirect_stdout(sys.stderr):
+        from restor.cli.progress_view import progress_view
+        from restor.pipeline.rejudge import judged_folder, rejudge
+
+        with progress_view(quiet=quiet) as progress:
+            outcome = rejudge(source, config, out or judged_folder(source, config), progress)
+    _print_json(source, outcome) if json else _print_table(source, outcome)
+
+
+def judge_config(name: str, changes: Mapping[str, str]) -> JudgeConfig:
+    """A judge's configuration from values by dotted path.
+
+    Raises:
+        ConfigError: for an unknown judge or setting, a value that does not fit, or one that is missing.
+    """
+    from pydantic import ValidationError
+
+    from restor.config import validation_message
+    from restor.evaluation.judges.base import JUDGES, JudgeConfig
+    from restor.overrides import apply_overrides, paths
+
+    schema = JUDGES.config_type(name)
+    data = apply_overrides({"name": name}, changes, schema)
+    try:
+        config = JUDGES.parse(data)
+    except ValidationError as error:
+        message = validation_message(error, f"Judge {name!r}", paths(schema, data))
+        hint = "\nName the model with --model." if name == "llm" and "chat.model" not in changes else ""
+        raise ConfigError(f"{message}{hint}") from None
+    assert isinstance(config, JudgeConfig)
+    return config
+
+
+def _print_table(source: Path, outcome: Rejudged) -> None:
+    from rich.console import Console
+
+    from restor.report.tables import arm_table, to_rich
+
+    Console(highlight=False).print(to_rich(arm_table(outcome.results)))
+    lines = [f"report   {outcome.folder / 'report.html'}", f"results  {outcome.folder / 'results.json'}"]
+    lines += [f"facts    {outcome.folder / 'facts.parquet'}"]
+    compared = _agreement(source, outcome.folder)
+    if compared.share.value is not None:
+        lines.append(
+            f"The former judge gave the same verdict to {100 * compared.share.value:.1f} % of "
+            f"{count(compared.share.n, 'answer', 'answers')}; kappa {_figure(compared.kappa)}."
+        )
+    if outcome.unscored:
+        lines.append(
+            f"{count(outcome.unscored, 'answer', 'answers')} got no verdict and count as unscored; facts.parquet has "
+            "the reasons. To ask about them again, remove the new folder and run the same command."
+        )
+    if outcome.usage is not None:
+        lines.append(usage_line(outcome.usage))
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _print_json(source: Path, outcome: Rejudged) -> None:
+    from dataclasses import asdict
+    from json import dumps
+
+    from restor.report.tables import arm_table, to_json_rows
+
+    content = {
+        "folder": str(outcome.folder),
+        "unscored": outcome.unscored,
+        "usage": asdict(outcome.usage) if outcome.usage is not None else None,
+        "agreement": agreement_json(_agreement(source, outcome.folder)),
+        "table": to_json_rows(arm_table(outcome.results)),
+    }
+    sys.stdout.write(dumps(content, allow_nan=False) + "\n")
+
+
+def usage_line(usage: ChatUsage) -> str:
+    """What verdicts took, for people."""
+    sent = f"{count(usage.requests, 'request', 'requests')} ({usage.retries:,} repeated)"
+    tokens = f"{usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens"
+    cost = f", cost {usage.cost:.4f}" if usage.cost is not None else ""
+    return f"{sent}, {tokens}{cost}; {count(usage.cached, 'verdict', 'verdicts')} kept from before."
+
+
+# Agreement -----------------------------------------------------------------------------------------------------------
+
+
+def _agreement(first: Path, second: Path) -> Agreement:
+    from restor.evaluation.agreement import agreement, verdicts_of
+    from restor.report.load import load_facts
+
+    folders = (folder if folder.is_dir() else folder.parent for folder in (first, second))
+    return agreement(*(verdicts_of(load_facts(folder)) for folder in folders))
+
+
+def _compare(first: Path, second: Path, *, json: bool) -> None:
+    compared = _agreement(first, second)
+    if json:
+        from json import dumps
+
+        content = {"first": str(first), "second": str(second), **agreement_json(compared)}
+        sys.stdout.write(dumps(content, allow_nan=False) + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from restor.types import Judgement
+
+    table = Table(title="Verdicts: first judge down, second across", title_justify="left")
+    table.add_column("")
+    for judgement in Judgement:
+        table.add_column(judgement.value, justify="right")
+    for row in Judgement:
+        table.add_row(row.value, *(f"{compared.confusion[row, column]:,}" for column in Judgement))
+    Console(highlight=False).print(table)
+    sys.stdout.write("\n".join([f"first   {first}", f"second  {second}", *_compared_lines(compared)]) + "\n")
+
+
+def _compared_lines(compared: Agreement) -> list[str]:
+    share, kappa = compared.share, compared.kappa
+    if share.value is None:
+        lines = [f"Nothing to compare: {share.note}."]
+    else:
+        low, high = share.ci_low, share.ci_high
+        within = f" [{100 * low:.1f}, {100 * high:.1f}]" if low is not None and high is not None else ""
+        lines = [
+            f"Equal verdicts {100 * share.value:.1f} %{within} of {count(share.n, 'answer', 'answers')} about "
+            f"{count(share.n_entities, 'entity', 'entities')}",
+            f"Cohen's kappa {_figure(kappa)}",
+        ]
+    if share.n_unscored:
+        lines.append(f"Left out: {count(share.n_unscored, 'answer', 'answers')} that one or both could not judge")
+    if compared.only_first or compared.only_second:
+        lines.append(f"Only in the first: {compared.only_first:,}; only in the second: {compared.only_second:,}")
+    if compared.other_answers:
+        lines.append(f"Not compared: {count(compared.other_answers, 'answer', 'answers')} of another wording")
+    return lines
+
+
+def agreement_json(compared: Agreement) -> dict[str, Any]:
+    """Agreement as JSON values."""
+    from restor.types import Judgement
+
+    return {
+        "confusion": {a.value: {b.value: compared.confusion[a, b] for b in Judgement} for a in Judgement},
+        "share": compared.share.model_dump(mode="json"),
+        "kappa": compared.kappa.model_dump(mode="json"),
+        "only_first": compared.only_first,
+        "only_second": compared.only_second,
+        "other_answers": compared.other_answers,
+    }
+
+
+def _figure(value: Value) -> str:
+    if value.value is None:
+        return f"undefined: {value.note}"
+    if value.ci_low is None or value.ci_high is None:
+        return f"{value.value:.3f}"
+    return f"{value.value:.3f} [{value.ci_low:.3f}, {value.ci_high:.3f}]"

@@ -1,0 +1,33 @@
+"""`restor recover`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from restor.cli.arguments import Quiet
+from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
+
+
+def recover(
+    *,
+    model: Model,
+    data: Annotated[str, Parameter(help="Text to train on: a file, or a data set of the hub such as `lima`.")],
+    out: Out,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    trust_remote_code: TrustRemoteCode = False,
+    quiet: Quiet = False,
+    settings: Settings = (),
+) -> None:
+    """Give an unlearned checkpoint its fluency back by a light fine-tune."""
+    from restor.cli.checkpoint import dataset, produce, reference
+    from restor.pipeline.checkpoints import RecoverConfig
+
+    content = {
+        "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),
+        "data": dataset(data),
+        "device": device,
+    }
+    produce(RecoverConfig, content, settings, out, quiet=quiet)

@@ -1,0 +1,51 @@
+"""`restor unlearn`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from restor.cli.arguments import Quiet
+from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
+
+
+def unlearn(
+    *,
+    model: Model,
+    algorithm: Annotated[str, Parameter(help="`restor list algorithms`; its settings are --algorithm.NAME VALUE.")],
+    forget: Annotated[Path, Parameter(help="What is to be forgotten: a file, or `restor/k0` and so on.")],
+    out: Out,
+    retain: Annotated[
+        str | None, Parameter(help="What is to be kept: a file, or a data set of the hub such as `c4`.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None, Parameter(help="A checkpoint from before the forget documents, for the algorithms that need one.")
+    ] = None,
+    facts: Annotated[
+        Path | None, Parameter(help="Facts about the targets: retain text that tells of them is then found.")
+    ] = None,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    trust_remote_code: TrustRemoteCode = False,
+    quiet: Quiet = False,
+    settings: Settings = (),
+) -> None:
+    """Apply an unlearning algorithm to a checkpoint."""
+    from restor.cli.checkpoint import absolute, dataset, produce, reference
+    from restor.pipeline.checkpoints import UnlearnConfig
+
+    content: dict[str, Any] = {
+        "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),
+        "algorithm": {"name": algorithm},
+        "forget": absolute(forget),
+        "device": device,
+    }
+    if retain is not None:
+        content["retain"] = dataset(retain)
+    if checkpoint is not None:
+        content["checkpoint"] = reference(checkpoint, dtype=dtype, trust_remote_code=trust_remote_code)
+    if facts is not None:
+        content["facts"] = absolute(facts)
+    produce(UnlearnConfig, content, settings, out, quiet=quiet)

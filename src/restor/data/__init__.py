@@ -1,0 +1,1 @@
+"""Files of facts and documents: read, checked, fetched and compared. Torch-free."""

@@ -1,0 +1,123 @@
+"""Reading URLs with the standard library: proxies of the environment, who asks, and what went wrong in words.
+
+The standard library is enough for a few large files and a slow trickle of queries; a client of its own would be a
+dependency of the core.
+"""
+
+from __future__ import annotations
+
+import http.client
+import platform
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import final
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, build_opener
+
+from restor.errors import DataError
+
+NETWORK_ERRORS = (OSError, http.client.HTTPException)
+"""What `open_url`, and reading from what it returns, can raise."""
+
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that another try can change."""
+
+
+def user_agent(contact: str | None = None) -> str:
+    """Name, version, `contact` (a mail address or page) and the library, as Wikimedia's User-Agent policy has it."""
+    try:
+        own = version("restor")
+    except PackageNotFoundError:  # a checkout that is not installed
+        own = "0"
+    who = f"restor/{own}" + (f" ({contact})" if contact else "")
+    return f"{who} Python-urllib/{platform.python_version()}"
+
+
+def check_url(url: str) -> str:
+    """The URL without a slash at its end.
+
+    Raises:
+        DataError: for anything but http and https, such as a file of this machine.
+    """
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and url.isascii() and url.isprintable():
+            return url.rstrip("/")
+    raise DataError(f"{url!r} is not a web address. It must begin with https:// or http:// and name a host.")
+
+
+def open_url(url: str, headers: Mapping[str, str], timeout: float) -> http.client.HTTPResponse:
+    """The reply of a GET, to be closed by the caller. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+
+    Raises:
+        OSError, http.client.HTTPException: see `failure`. An HTTPError has no open connection left.
+    """
+    request = Request(url, headers={"User-Agent": user_agent(), **headers})
+    try:
+        reply: http.client.HTTPResponse = build_opener().open(request, timeout=timeout)
+    except HTTPError as error:
+        error.close()
+        raise
+    return reply
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong with a request."""
+
+    what: str
+    """In words, as after a colon."""
+    again: bool
+    """Whether another try may help."""
+    everywhere: bool = False
+    """Whether any other file of the same host would fail alike."""
+    wait: float | None = None
+    """Seconds that the server asks to wait."""
+    status: int | None = None
+
+
+def failure(error: Exception, now: float | None = None) -> Failure:
+    """A network error in words. `now` (seconds since 1970) is what a date to wait for is compared with."""
+    if isinstance(error, HTTPError):
+        what = f"HTTP {error.code} {error.reason}".rstrip()
+        wait = _seconds(error.headers.get("Retry-After"), time.time() if now is None else now)
+        refused = error.code in (401, 403, 407, 451)
+        return Failure(what, error.code in _PASSING, refused, wait, error.code)
+    reason = error.reason if isinstance(error, URLError) and isinstance(error.reason, Exception) else error
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        what = f"the certificate is not trusted ({reason.verify_message}); SSL_CERT_FILE can name other authorities"
+        return Failure(what, again=False, everywhere=True)
+    if isinstance(reason, TimeoutError):
+        return Failure("no answer in time", again=True, everywhere=True)
+    if isinstance(reason, socket.gaierror):
+        return Failure(f"the host is not known ({reason.strerror})", again=True, everywhere=True)
+    if isinstance(reason, ConnectionRefusedError):
+        return Failure("the connection was refused", again=True, everywhere=True)
+    if isinstance(reason, http.client.InvalidURL):
+        return Failure(str(reason), again=False)
+    if isinstance(reason, http.client.IncompleteRead | http.client.RemoteDisconnected | ConnectionError):
+        return Failure("the connection broke off", again=True)
+    if isinstance(reason, http.client.HTTPException):
+        return Failure(f"the reply is not HTTP ({type(reason).__name__})", again=True)
+    words = (reason.strerror if isinstance(reason, OSError) else None) or str(reason) or type(reason).__name__
+    return Failure(words, again=True, everywhere=True)
+
+
+def _seconds(text: str | None, now: float) -> float | None:
+    """What a Retry-After header says: seconds, or a date."""
+    if text is None:
+        return None
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    with suppress(ValueError, TypeError):
+        return max(parsedate_to_datetime(text).timestamp() - now, 0.0)
+    return None

@@ -1,0 +1,112 @@
+"""Where facts and documents are: released ones by name, the user's own by path."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from restor.data.published import COMMIT, ENTITIES, FACTS, NAME, PublishedFile, document_names, what_is_wrong
+from restor.errors import DataError
+from restor.registry import unknown_name
+
+
+def cache_folder() -> Path:
+    """Where fetched data are kept: RESTOR_DATA, else `restor/data` in the platform's folder for caches.
+
+    Raises:
+        DataError: if there is no home directory.
+    """
+    try:
+        if given := os.environ.get("RESTOR_DATA"):
+            return Path(given).expanduser()
+        return _caches(sys.platform, os.environ) / "restor" / "data"
+    except RuntimeError as error:
+        raise DataError(f"No folder to keep data in: {error} Set RESTOR_DATA to one.") from error
+
+
+def _caches(platform: str, environment: Mapping[str, str]) -> Path:
+    if platform == "win32":
+        local = environment.get("LOCALAPPDATA")
+        return Path(local) if local else Path.home() / "AppData" / "Local"
+    if platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    shared = Path(environment.get("XDG_CACHE_HOME", ""))
+    # The XDG base directory specification has relative paths ignored.
+    return shared if shared.is_absolute() else Path.home() / ".cache"
+
+
+def published_folder() -> Path:
+    """Where the released files are kept; each commit has a folder of its own."""
+    return cache_folder() / f"{NAME}-{COMMIT[:8]}"
+
+
+def locate_facts(given: Path | str) -> tuple[Path, Path | None]:
+    """The facts file, and the list of evaluated entities if there is one.
+
+    `given` is `restor` for the released ones, a folder with `facts.json` (also below `datasets/`, as in a clone of the
+    repository), or a facts file. The list is `entities.json` beside the facts.
+
+    Raises:
+        DataError: if there is no such file, or the released ones were not fetched.
+    """
+    path = Path(given)
+    if str(given) == NAME:
+        return _fetched(FACTS), _fetched(ENTITIES)
+    if path.is_dir():
+        places = [path / FACTS.name, path / "datasets" / FACTS.name]
+        facts = next((place for place in places if place.is_file()), None)
+        if facts is None:
+            raise DataError(
+                f"The folder {path} has no {FACTS.name}. Give a folder with one, the path of a facts file (JSON, JSONL "
+                f"or CSV), or {NAME!r} for the released facts."
+            )
+    elif path.exists():
+        facts = path
+    else:
+        raise DataError(
+            f"There is no facts file {path}. Give the path of one (JSON, JSONL or CSV), a folder with {FACTS.name}, "
+            f"or {NAME!r} for the released facts, which `restor data fetch {NAME}` downloads."
+        )
+    beside = facts.parent / ENTITIES.name
+    return facts, beside if beside.is_file() and beside != facts else None
+
+
+def locate_documents(given: Path | str) -> Path:
+    """The documents file: of a released forget set by name, such as `restor/k0`, else of a path.
+
+    Raises:
+        DataError: if there is no such file or name, or the released one was not fetched.
+    """
+    path, names = Path(given), document_names()
+    name = path.as_posix().removesuffix(".json")
+    if name in names:
+        return _fetched(names[name])
+    if path.is_dir():
+        raise DataError(f"{path} is a folder. Give a documents file: JSON, JSONL or plain text.")
+    if path.exists():
+        return path
+    if name.partition("/")[0] == NAME:
+        raise DataError(unknown_name("forget set", name, names))
+    raise DataError(
+        f"There is no documents file {path}. Give the path of one (JSON, JSONL or plain text), or a released forget "
+        f"set: {', '.join(names)}."
+    )
+
+
+def _fetched(file: PublishedFile) -> Path:
+    path = published_folder() / file.path
+    try:
+        wrong = what_is_wrong(file, path)
+    except FileNotFoundError:
+        raise DataError(
+            f"{file.path} of {NAME} was not fetched to {published_folder()}. `restor data fetch {NAME}` downloads all "
+            f"files, and `restor data fetch {NAME} --only {file.stem}` this one; --from DIR takes them from a copy. Or "
+            "give the path of a file of your own."
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Check its rights.") from error
+    if wrong is not None:
+        raise DataError(f"{path} is damaged: {wrong}. `restor data fetch {NAME}` fetches it again.")
+    return path

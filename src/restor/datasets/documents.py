@@ -1,0 +1,50 @@
+"""Texts of your own file: JSON, JSONL, or plain text with empty lines between texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import ClassVar, Literal, final
+
+from restor.data.documents import read_documents
+from restor.data.locate import locate_documents
+from restor.datasets._sentences import sentences
+from restor.datasets.base import Dataset, DatasetConfig
+
+
+@final
+class DocumentsConfig(DatasetConfig):
+    """Which file."""
+
+    name: Literal["documents"] = "documents"
+    path: Path
+    """A JSON list or JSONL of texts or of objects with `text`, a .txt or .md file, or a folder of these."""
+
+
+@final
+class Documents(Dataset):
+    """The texts of a file, drawn with repetition."""
+
+    config_type: ClassVar[type[DatasetConfig]] = DocumentsConfig
+
+    def __init__(self, config: DocumentsConfig) -> None:
+        """Read the file.
+
+        Raises:
+            DataError: naming the file and what is wrong with it.
+        """
+        self.config = config
+        path = config.path if config.path.exists() else locate_documents(config.path)
+        self._texts = tuple(document.text for document in read_documents(path))
+
+    def text(self, rng: Random) -> str:
+        """One of the texts, as it stands."""
+        return rng.choice(self._texts)
+
+    def sentence(self, rng: Random) -> str:
+        """A sentence of one of the texts."""
+        return rng.choice(sentences(rng.choice(self._texts)))
+
+    def vocabulary(self) -> None:
+        """What people write cannot be listed."""
+        return

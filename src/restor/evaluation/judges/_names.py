@@ -1,0 +1,168 @@
+"""What an answer may look like: the normalised forms of a fact's true and planted answers, and of other values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import TypeAlias, final
+
+from restor.evaluation.judges._synonyms import apart, synonyms
+from restor.types import Judgement
+from restor.words import normalise
+
+Words: TypeAlias = tuple[str, ...]
+
+Meaning: TypeAlias = tuple[Judgement, str]
+"""What an answer of this form is, and the answer as the fact has it."""
+
+_CLUB = frozenset({"fc", "afc", "cf", "sc", "ac", "fk", "bc", "sk"})
+_GENERIC = frozenset({"music", "party", "university", "college", "church", "award", "language"})
+_LINKS = frozenset("of in for at and from to de di du des la le el a an".split())
+_FIGURE = re.compile(r"\d")
+_BRACKETS = re.compile(r"\s*\([^()]*\)")
+_UMLAUTS = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Å": "Aa", "Ø": "Oe"}
+)
+
+
+@final
+class Own:
+    """The forms of one fact's answers. A form that would fit the true and the planted answer alike is none."""
+
+    def __init__(self, answers: Iterable[str], planted: str | None, *, with_synonyms: bool) -> None:
+        self.aliases: list[tuple[Judgement, str, Words]] = []
+        for answer in answers:
+            self.aliases.append((Judgement.ORIGINAL, answer, normalise(answer)))
+        if planted is not None:
+            self.aliases.append((Judgement.PLANTED, planted, normalise(planted)))
+        self.exact: dict[Words, Meaning] = {}
+        """As they stand."""
+        for judgement, alias, words in self.aliases:
+            if words:
+                self.exact.setdefault(words, (judgement, alias))
+        self.names = self._forms(lambda alias, words: _names(alias, words, with_synonyms), self.exact)
+        """Other ways to write and to call them, which may stand in a sentence too."""
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """How many words forms have, most first."""
+        return tuple(sorted({len(words) for words in (*self.exact, *self.names)}, reverse=True))
+
+    @cached_property
+    def firsts(self) -> frozenset[str]:
+        """Words with which forms begin."""
+        return frozenset(words[0] for words in (*self.exact, *self.names))
+
+    @cached_property
+    def joined(self) -> Mapping[Words, Meaning]:
+        """Written as one word."""
+        return self._forms(lambda alias, words: [joined(form) for form in (words, *_names(alias, words, False))], {})
+
+    @cached_property
+    def whole(self) -> Mapping[Words, Meaning]:
+        """Forms that mean the answer only if nothing else is said: shorter, or in another order."""
+        return self._forms(lambda alias, words: whole_forms(words), self.exact)
+
+    def _forms(self, forms: Callable[[str, Words], Iterable[Words]], but: Container[Words]) -> dict[Words, Meaning]:
+        found: dict[Words, Meaning] = {}
+        claimed: dict[Words, set[Judgement]] = {}
+        for judgement, alias, words in self.aliases:
+            for form in forms(alias, words):
+                if form and form not in but:
+                    claimed.setdefault(form, set()).add(judgement)
+                    found.setdefault(form, (judgement, alias))
+        return {form: meaning for form, meaning in found.items() if len(claimed[form]) == 1}
+
+
+@lru_cache(maxsize=8192)
+def own_names(answers: tuple[str, ...], planted: str | None, with_synonyms: bool) -> Own:
+    """The forms of a fact's answers."""
+    return Own(answers, planted, with_synonyms=with_synonyms)
+
+
+@final
+class Known:
+    """Values that a relation has for other subjects."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self.exact: dict[Words, str] = dict(apart())
+        self.exact.update((normalise(value), value) for value in values)
+        self.exact.pop((), None)
+        self.sizes = sorted({*map(len, self.exact)}, reverse=True)
+        self.firsts = {words[0] for words in self.exact}
+
+    @cached_property
+    def joined(self) -> Mapping[Words, Sequence[Words]]:
+        """Written as one word, with what they are forms of."""
+        return self._by_form(lambda words: [joined(words)])
+
+    @cached_property
+    def whole(self) -> Mapping[Words, Sequence[Words]]:
+        """Their shorter forms and other orders, with what they are forms of."""
+        return self._by_form(whole_forms)
+
+    def _by_form(self, forms: Callable[[Words], Iterable[Words]]) -> dict[Words, list[Words]]:
+        found: dict[Words, list[Words]] = {}
+        for words in self.exact:
+            for form in forms(words):
+                found.setdefault(form, []).append(words)
+        return found
+
+    def of_size(self, size: int) -> Iterator[Words]:
+        """Those of so many words."""
+        return (words for words in self.exact if len(words) == size)
+
+
+@lru_cache(maxsize=65536)
+def _names(alias: str, words: Words, with_synonyms: bool) -> tuple[Words, ...]:
+    return tuple(_other_names(alias, words, with_synonyms)) if words else ()
+
+
+def _other_names(alias: str, words: Words, with_synonyms: bool) -> Iterator[Words]:
+    if with_synonyms:
+        yield from synonyms(words)
+    if "(" in alias:
+        yield normalise(_BRACKETS.sub("", alias))
+    if alias.translate(_UMLAUTS) != alias:
+        yield normalise(alias.translate(_UMLAUTS))
+    last = words[-1]
+    # Wikidata writes what is no name in lower case, and only such words have a plural.
+    if alias.strip()[-len(last) :] == last and last.isalpha() and len(last) > 3:
+        yield (*words[:-1], last[:-1] if last.endswith("s") and not last.endswith("ss") else f"{last}s")
+    if len(words) > 1 and (words[-1] in _CLUB or words[0] in _CLUB):
+        rest = tuple(word for word in words if word not in _CLUB)
+        if len("".join(rest)) > 3:
+            yield rest
+
+
+@lru_cache(maxsize=65536)
+def joined(words: Words) -> Words:
+    """One word of all letters; nothing where that could join or part figures."""
+    word = "".join(words)
+    if _FIGURE.search(word) is not None and sum(_FIGURE.search(part) is not None for part in words) > 1:
+        return ()
+    return (word,) if word else ()
+
+
+def ordered(words: Words) -> Words:
+    """The same for the same words in any order, without the small ones that link them; nothing for several figures."""
+    rest = sorted(word for word in words if word not in _LINKS)
+    return ("", *rest) if len(rest) > 1 and sum(_FIGURE.search(word) is not None for word in rest) < 2 else ()
+
+
+@lru_cache(maxsize=65536)
+def whole_forms(words: Words) -> tuple[Words, ...]:
+    """Without a generic last word (`Republican Party`), without the country of a numbered name, in any order."""
+    return tuple(_whole_forms(words))
+
+
+def _whole_forms(words: Words) -> Iterator[Words]:
+    if len(words) > 1 and words[-1] in _GENERIC and len("".join(words[:-1])) > 3:
+        yield words[:-1]
+    if "of" in words:
+        stem = words[: words.index("of")]
+        if len(stem) > 1 and any(word.isdecimal() for word in stem):
+            yield stem
+    if in_order := ordered(words):
+        yield in_order

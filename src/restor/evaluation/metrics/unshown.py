@@ -1,0 +1,37 @@
+"""Accuracy without the facts whose answer the prompt gives away: what the model knows and cannot copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, final
+
+from restor.evaluation.metrics.base import Answers, Metric, judged, mean_value, missing_verdicts, of_group, per_fact
+from restor.results import Figure, Value
+from restor.types import Group, Judgement
+
+
+@final
+class Unshown(Metric):
+    """Share of ORIGINAL among the test facts whose true answer does not stand among the demonstrations."""
+
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(
+            name="test.original_unshown",
+            title="Not shown %",
+            short="Un-\nshown %",
+            meaning="share of targeted test facts answered with the true answer, among those whose true answer does "
+            "not stand among the demonstrations",
+            rank=4,
+        ),
+    )
+
+    def compute(self, answers: Answers) -> Mapping[str, Value]:
+        """One share."""
+        tested = of_group(answers.arm, Group.TEST)
+        asked = [item for item in tested if not item.answer_shown]
+        value = mean_value(
+            per_fact(asked, judged(Judgement.ORIGINAL)),
+            note=missing_verdicts(asked),
+            lacking="" if asked or not tested else "the demonstrations show the answer to every fact",
+        )
+        return {"test.original_unshown": value}

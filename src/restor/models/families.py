@@ -1,0 +1,87 @@
+"""What differs between families of models: context, window, padding, and what follows the output layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+CONTEXTS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "seq_length", "n_ctx")
+"""Names under which configurations hold the longest row."""
+
+
+def text_config(model: PreTrainedModel) -> Any:
+    """The configuration of the language model, which is inside another one where a model also sees."""
+    return model.config.get_text_config()
+
+
+def context_of(model: PreTrainedModel) -> int | None:
+    """Most tokens in a row, or None where positions are not bounded."""
+    config = text_config(model)
+    found = (getattr(config, name, None) for name in CONTEXTS)
+    return next((value for value in found if isinstance(value, int) and value > 0), None)
+
+
+def window_of(model: PreTrainedModel) -> int | None:
+    """How far back a layer looks, the nearest-sighted one where they differ; None if all see everything."""
+    config = text_config(model)
+    if not getattr(config, "use_sliding_window", True):
+        return None
+    kinds = getattr(config, "layer_types", None)
+    if kinds is not None and all(kind == "full_attention" for kind in kinds):
+        return None
+    found = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size", "window_size"))
+    return min((value for value in found if isinstance(value, int) and value > 0), default=None)
+
+
+def pad_of(tokenizer: PreTrainedTokenizerBase) -> int:
+    """A token id to fill rows up with: the padding, else the end of text, else 0; it is never read or learnt."""
+    wanted = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return next((int(token) for token in wanted if token is not None), 0)
+
+
+def ends_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Tokens behind which a text is over: the tokenizer's, and those that the checkpoint generates until."""
+    config = model.generation_config
+    given = None if config is None else config.eos_token_id
+    further = given if isinstance(given, list | tuple) else [given]
+    return frozenset(int(token) for token in (tokenizer.eos_token_id, *further) if token is not None)
+
+
+# From hidden states to logits ----------------------------------------------------------------------------------------
+
+
+def decoder(model: PreTrainedModel) -> nn.Module:
+    """The model without its output layer, adapters included."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return inner.base_model  # type: ignore[no-any-return]
+
+
+def output_layer(model: PreTrainedModel) -> nn.Module:
+    """The layer that turns hidden states into logits, before a family scales or caps them."""
+    return model.get_output_embeddings()  # type: ignore[no-any-return]
+
+
+def finish_logits(config: Any, logits: Tensor) -> Tensor:
+    """What follows the output layer, in float32: the scale of Cohere, Falcon H1 and Granite, the soft cap of Gemma 2.
+
+    `config` is that of the text model.
+    """
+    logits = logits.float()
+    for name in ("logit_scale", "lm_head_multiplier"):
+        if (factor := getattr(config, name, None)) is not None:
+            logits = logits * factor
+    if (divisor := getattr(config, "logits_scaling", None)) is not None:
+        logits = logits / divisor
+    if (cap := getattr(config, "final_logit_softcapping", None)) is not None:
+        logits = cap * torch.tanh(logits / cap)
+    return logits
+
+
+def logits_of(model: PreTrainedModel, states: Tensor) -> Tensor:
+    """Logits (..., V) in float32 from the last hidden states (..., d)."""
+    return finish_logits(text_config(model), output_layer(model)(states))

@@ -1,0 +1,297 @@
+"""The files of a checkpoint: found or fetched, checked before anything large is read, and identified. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, final
+
+from restor.errors import ConfigError, DataError
+
+HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+"""`name` or `owner/name`: what the hub takes for the id of a repository."""
+
+CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tiktoken.model")
+"""A tokenizer is one of these, with settings beside it."""
+SMALL_FILES = (
+    CONFIG,
+    "generation_config.json",
+    *VOCABULARIES,
+    "merges.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+OTHER_HEADS = ("ForMaskedLM", "ForPreTraining", "Classification", "ForQuestionAnswering", "ForMultipleChoice")
+"""Ends of the names of architectures that are no causal language models."""
+CODE_FILES = ("*.py",)
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.gguf")
+CONVERT = (
+    "restor reads safetensors only, since loading other formats can run code. Convert it once: "
+    'AutoModelForCausalLM.from_pretrained("{folder}").save_pretrained("NEW_FOLDER"), the tokenizer likewise'
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A checkpoint's folder, and the commit if it came from the hub."""
+
+    folder: Path
+    commit: str | None = None
+
+
+# Where they are ------------------------------------------------------------------------------------------------------
+
+
+def find_folder(
+    path: str, revision: str | None = None, *, adapter: bool = False, code: bool = False, only_config: bool = False
+) -> Found:
+    """The folder of a checkpoint or an adapter; what a hub id lacks in the cache is fetched, safetensors only.
+
+    Small files come first, so that a checkpoint that cannot be used is refused before its weights are fetched.
+
+    Args:
+        path: a local folder or a hub id; a folder of that name wins.
+        revision: of a hub id.
+        adapter: whether it is an adapter.
+        code: whether Python files are fetched too.
+        only_config: whether weights and tokenizer may be missing.
+
+    Raises:
+        DataError: if it is not there, or is no checkpoint.
+        ConfigError: if the hub cannot be reached or refuses.
+    """
+    folder = Path(path).expanduser()
+    wanted = ADAPTER_CONFIG if adapter else CONFIG
+    if folder.exists():
+        _check_folder(folder, wanted)
+        return Found(folder)
+    if not HUB_ID.fullmatch(path):
+        raise DataError(
+            f"There is no folder {folder}. Give the folder of a checkpoint, or a hub id such as owner/name."
+        )
+    small = [wanted] if only_config else [ADAPTER_CONFIG] if adapter else [*SMALL_FILES, INDEX]
+    snapshot = _fetch(path, revision, [*small, *(CODE_FILES if code else ())])
+    _check_folder(snapshot, wanted, path)
+    if not only_config:
+        if not adapter:
+            check_config(snapshot, path)
+            check_tokenizer(snapshot, path)
+        # By commit: the same state of the repository, whatever has been pushed meanwhile.
+        names = [ADAPTER_WEIGHTS] if adapter else weight_names(snapshot)
+        snapshot = _fetch(path, snapshot.name, names)
+        if lost := [name for name in names if not (snapshot / name).is_file()]:
+            raise DataError(f"{path} has no {lost[0]} on the hub. {CONVERT.format(folder=path)}.")
+    return Found(snapshot, snapshot.name)
+
+
+def _check_folder(folder: Path, wanted: str, name: str | None = None) -> None:
+    name = name or str(folder)
+    if not folder.is_dir():
+        raise DataError(f"{name} is a file. Give the folder of a checkpoint.")
+    if (folder / wanted).is_file():
+        return
+    if wanted == CONFIG and (folder / ADAPTER_CONFIG).is_file():
+        base = _read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "BASE"
+        raise DataError(f"{name} is an adapter without its model. Give both: {base}+{name}.")
+    if wanted == CONFIG and (inner := sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))):
+        raise DataError(
+            f"{name} has no {CONFIG}, but its folder{'s' * (len(inner) > 1)} {', '.join(inner[:5])} "
+            f"{'have' if len(inner) > 1 else 'has'} one. Give {name}/{inner[-1]}."
+        )
+    kind = "an adapter" if wanted == ADAPTER_CONFIG else "a Hugging Face checkpoint"
+    raise DataError(f"{name} has no {wanted}: it is not {kind}. Check the name.")
+
+
+def _fetch(repo: str, revision: str | None, names: Sequence[str]) -> Path:
+    """Some files of a hub repository in the user's cache, with the snapshot's commit as the folder's name."""
+    from huggingface_hub import snapshot_download
+
+    return _told(
+        repo,
+        revision,
+        # Not those in folders, which are other formats of the same model.
+        lambda: Path(snapshot_download(repo, revision=revision, allow_patterns=list(names), ignore_patterns=["*/*"])),
+    )
+
+
+def _told(repo: str, revision: str | None, fetch: Callable[[], Path]) -> Path:
+    """Runs a fetch; what goes wrong with the hub is told in words."""
+    from huggingface_hub import errors
+
+    at = f" at revision {revision!r}" if revision else ""
+    token = "log in with `hf auth login`, or set HF_TOKEN"
+    try:
+        return fetch()
+    except errors.GatedRepoError as error:
+        raise ConfigError(
+            f"{repo} is gated: accept its terms on its page on the hub, then {token} to a token that may read it."
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise ConfigError(
+            f"There is no folder {repo}, and the hub has no model of that name that you may read. Check the name; if "
+            f"the model is private, {token}."
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise ConfigError(f"{repo} has no revision {revision!r}. Give a branch, a tag or a commit of it.") from error
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        raise ConfigError(
+            f"There is no folder {repo}, and the hub cannot be asked for a model of that name: it cannot be reached or "
+            f"HF_HUB_OFFLINE is set, and the cache does not hold all of it{at}. Check the path, connect to the "
+            "network, or give the folder of a copy."
+        ) from error
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code
+        advice = f"{token[0].upper()}{token[1:]}" if status in (401, 403) else "Try again later"
+        raise ConfigError(f"The hub refused {repo}{at} with status {status}. {advice}.") from error
+    except errors.HFValidationError as error:
+        raise DataError(f"There is no folder {repo}, and it is no hub id: {error}") from error
+    except (OSError, errors.HTTPError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise ConfigError(f"Cannot fetch {repo}{at}: {reason}. Run it again; what is fetched is kept.") from error
+
+
+# Whether they are all there ------------------------------------------------------------------------------------------
+
+
+def check_config(folder: Path, name: str) -> Mapping[str, Any]:
+    """The configuration of a model that reads left to right; `name` is what errors call it.
+
+    Raises:
+        DataError: if it is unreadable, or of a model of another kind.
+    """
+    config = _read_json(folder / CONFIG)
+    if "model_type" not in config:
+        raise DataError(f"{folder / CONFIG} names no model_type: {name} is not a checkpoint of transformers.")
+    if config.get("is_encoder_decoder"):
+        raise DataError(
+            f"{name} is an encoder-decoder model ({config['model_type']}). restor needs a decoder-only language model, "
+            "such as Llama, Qwen, Mistral, Gemma, OLMo, Pythia or GPT-2."
+        )
+    architectures = [str(item) for item in config.get("architectures") or ()]
+    if architectures and all(item.endswith(OTHER_HEADS) for item in architectures):
+        raise DataError(f"{name} is a {architectures[0]}, which does not continue texts. Give a causal language model.")
+    return config
+
+
+def check_tokenizer(folder: Path, name: str) -> None:
+    """Make sure that there is one.
+
+    Raises:
+        DataError: if there is none.
+    """
+    if not any((folder / file).is_file() for file in VOCABULARIES):
+        raise DataError(
+            f"{name} has no tokenizer ({', '.join(VOCABULARIES[:2])} or a vocabulary file). Copy the tokenizer files "
+            "of the model it was made from into the folder."
+        )
+
+
+def check_weights(folder: Path, name: str) -> dict[str, int]:
+    """How many numbers the weights are, by dtype as safetensors calls it (F32, BF16, ...). Reads headers only.
+
+    Raises:
+        DataError: if a file is missing, damaged, or not safetensors.
+    """
+    counts: dict[str, int] = {}
+    for file in weight_names(folder):
+        if not (folder / file).is_file():
+            pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
+            if pickles:
+                raise DataError(f"{name} has {pickles[0]} and no {file}. {CONVERT.format(folder=folder)}.")
+            raise DataError(f"{name} has no {file}: its weights are missing. Copy or fetch the checkpoint again.")
+        for entry in _header(folder / file).values():
+            counts[entry["dtype"]] = counts.get(entry["dtype"], 0) + prod(entry["shape"])
+    return counts
+
+
+def weight_names(folder: Path) -> list[str]:
+    """The files that hold the weights, as far as the folder tells."""
+    if (folder / INDEX).is_file():
+        names = _read_json(folder / INDEX).get("weight_map")
+        if not isinstance(names, dict) or not names:
+            raise DataError(f"{folder / INDEX} lists no weights. Copy or fetch the checkpoint again.")
+        return sorted({str(file) for file in names.values()})
+    return [WEIGHTS]
+
+
+def check_adapter(folder: Path, name: str) -> list[str]:
+    """Make sure that it is a LoRA adapter in safetensors; the names of its tensors.
+
+    Raises:
+        DataError: if it is not.
+    """
+    kind = _read_json(folder / ADAPTER_CONFIG).get("peft_type")
+    if kind != "LORA":
+        raise DataError(f"{name} is an adapter of type {kind}. Only LoRA adapters can be merged into a model.")
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise DataError(f"{name} has no {ADAPTER_WEIGHTS}. Save the adapter with safetensors, peft's default.")
+    return list(_header(folder / ADAPTER_WEIGHTS))
+
+
+def _header(file: Path) -> dict[str, dict[str, Any]]:
+    """Dtype, shape and place of every tensor of a safetensors file, which must be exactly as long as it says."""
+    advice = "Copy or fetch the checkpoint again"
+    with file.open("rb") as opened:
+        start = opened.read(8)
+        if start == b"version ":
+            raise DataError(f"{file} is a Git LFS pointer and holds no weights. Run `git lfs pull` in its folder.")
+        length, size = int.from_bytes(start, "little"), file.stat().st_size
+        if len(start) < 8 or length + 8 > size:
+            raise DataError(f"{file} is damaged: {size:,} bytes are too few for what it should hold. {advice}.")
+        try:
+            header: dict[str, dict[str, Any]] = json.loads(opened.read(length))
+            header.pop("__metadata__", None)
+            end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            raise DataError(f"{file} is damaged: its header is not that of a safetensors file. {advice}.") from error
+    if size != 8 + length + end:
+        raise DataError(f"{file} is damaged: it should have {8 + length + end:,} bytes and has {size:,}. {advice}.")
+    return header
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{file} cannot be read as JSON: {reason}. Copy or fetch the checkpoint again.") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{file} must hold a JSON object. Copy or fetch the checkpoint again.")
+    return content
+
+
+# What identifies them ------------------------------------------------------------------------------------------------
+
+
+def hash_folder(folder: Path, *, adapter: bool = False, also: Iterable[str] = ()) -> dict[str, str]:
+    """SHA-256 of every file that decides the model, by name; several files are read side by side.
+
+    Raises:
+        DataError: if one cannot be read.
+    """
+    names = [ADAPTER_CONFIG, ADAPTER_WEIGHTS] if adapter else [*SMALL_FILES, INDEX, *weight_names(folder)]
+    present = {name for name in names if (folder / name).is_file()}
+    present |= {path.name for pattern in also for path in folder.glob(pattern)}
+    # hashlib lets go of the interpreter, so threads really read side by side.
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        digests = pool.map(lambda name: _sha256(folder / name), sorted(present))
+        return dict(zip(sorted(present), digests, strict=True))
+
+
+def _sha256(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}. Check its rights.") from error

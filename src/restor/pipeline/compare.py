@@ -1,0 +1,253 @@
+"""Compares checkpoints that were made elsewhere: asks all of them the same, and trains nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, final
+
+from pydantic import Field, model_validator
+
+from restor.config import Config, did_you_mean, stable_hash
+from restor.corruption.corruptors.passages import infer_planted, targets_of
+from restor.data.documents import read_documents
+from restor.domains.base import DOMAINS, Domain
+from restor.errors import DataError
+from restor.evaluation.baselines import BASELINES
+from restor.evaluation.config import PROTOCOLS, EvaluationConfig
+from restor.evaluation.fewshot import build_queries
+from restor.experiment import DomainChoice, ExperimentConfig
+from restor.models.lineage import read_lineage
+from restor.models.reference import ModelRef, fingerprint
+from restor.pipeline.files import sha256_file
+from restor.pipeline.plan import ASKING, PlannedArm, SeedPlan, baseline_arm, checkpoint_stage, judge_stage
+from restor.pipeline.stage import Stage
+from restor.pipeline.store import Store
+from restor.pipeline.threads import remembered_threads
+from restor.pipeline.world import Asked, World, content, with_seed
+from restor.progress import Progress
+from restor.types import Document, FalseFact, Group, Kind, Query
+
+if TYPE_CHECKING:
+    from restor.pipeline.runner import Outcome
+
+REFERENCES: Mapping[str, str] = {"clean": "Clean", "corrupted": "Corrupted", "ideal": "Ideal"}
+"""Names of models that others are measured against, with their labels; any other name is a model to be judged."""
+
+LONGEST_ANSWER = 32
+"""Most tokens of an answer where real names are asked for: 99 % of the published answers are shorter."""
+
+
+@final
+class ComparisonConfig(Config):
+    """Which checkpoints are asked what."""
+
+    name: str = Field("comparison", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    models: Annotated[dict[str, ModelRef], Field(min_length=1)]
+    """Name -> checkpoint. `clean`, `corrupted` and `ideal` are references."""
+    domain: DomainChoice | None = None
+    """Where the facts come from, unless a study says so."""
+    documents: Path | None = None
+    """The forget documents: entities that they are about are targeted, the others untouched."""
+    targets: tuple[str, ...] = ()
+    """The targeted entities; none: those of the documents, else all that the domain lists."""
+    study: ExperimentConfig | None = None
+    """A finished study whose questions are asked again, instead of domain, documents and targets."""
+    evaluation: EvaluationConfig = EvaluationConfig(max_new_tokens=LONGEST_ANSWER, asked="listed")
+    seed: int = 0
+    """Of the study's world, of random options and of sampling."""
+    device: str = "auto"
+    threads: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ComparisonConfig:
+        if (self.study is None) == (self.domain is None):
+            raise ValueError("give either facts (domain) or a study whose questions are asked again")
+        if self.study is not None and (self.documents is not None or self.targets):
+            raise ValueError("a study says itself which entities are targeted: leave documents and targets out")
+        return self
+
+
+@final
+class Comparison(Asked):
+    """What the checkpoints of a comparison are asked: a pure function of facts, documents and configuration."""
+
+    def __init__(self, config: ComparisonConfig) -> None:
+        self.config = config
+
+    @cached_property
+    def domain(self) -> Domain:
+        """What is true."""
+        assert self.config.domain is not None
+        return DOMAINS.build(with_seed(self.config.domain, self.config.seed))
+
+    @cached_property
+    def documents(self) -> Sequence[Document]:
+        """The forget documents, where they were given."""
+        return read_documents(self.config.documents) if self.config.documents is not None else ()
+
+    @cached_property
+    def groups(self) -> dict[str, Group]:
+        """The targeted entities. What documents are about without being asked for is neither test nor untouched.
+
+        Raises:
+            DataError: for an unknown target, or documents that are about nobody known.
+        """
+        known = set(self.domain.subjects)
+        if unknown := [name for name in self.config.targets if name not in known]:
+            raise DataError(
+                f"There are no facts about {', '.join(map(repr, unknown[:5]))}."
+                f"{did_you_mean(unknown[0], self.domain.subjects)} Targets must be entities of the facts file."
+            )
+        named = targets_of(self.documents, self.domain)
+        if self.config.documents is not None and not named and not self.config.targets:
+            raise DataError(
+                f"{self.config.documents} is about none of the {len(known)} entities of the facts. Give the facts that "
+                "belong to these documents, or name the targets with --targets."
+            )
+        targets = self.config.targets or named or tuple(self.domain.targetable)
+        return dict.fromkeys(named, Group.VALIDATION) | dict.fromkeys(targets, Group.TEST)
+
+    @cached_property
+    def planted(self) -> Mapping[str, FalseFact]:
+        """The wrong answers that the documents state, by fact key: as they say themselves, else inferred."""
+        if not self.documents:
+            return {}
+        return infer_planted(self.documents, self.domain, list(self.groups))
+
+    @cached_property
+    def queries(self) -> list[Query]:
+        """What every checkpoint is asked."""
+        config = self.config
+        # Where everybody is asked about, and nobody is known to be corrupted, prompts must show some of them.
+        unknown = config.documents is None and not config.targets
+        everybody = len(self.groups) == len(self.domain.subjects)
+        return build_queries(
+            self.domain,
+            self.planted,
+            self.groups,
+            config.evaluation,
+            seed=config.seed,
+            unplanted=True,
+            hidden=() if unknown and everybody else None,
+        )
+
+    def digest(self) -> str:
+        """SHA-256 over the questions with their answers, and the documents."""
+        sha = hashlib.sha256()
+        for query in self.queries:
+            sha.update(json.dumps([query.fact.key, query.fact.answers, query.question, query.planted]).encode())
+        for document in self.documents:
+            sha.update(json.dumps(document.text).encode())
+        return sha.hexdigest()
+
+
+def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Outcome:
+    """Ask every checkpoint, judge, and write the results; what the store has is not asked again.
+
+    Raises:
+        RestorError: for facts, documents, a checkpoint or a store that cannot be used; what is finished is kept.
+    """
+    from restor.pipeline.runner import Work, make
+
+    asked: Asked = Comparison(config) if config.study is None else _world(config.study, config)
+    _ = asked.queries  # bad data is told before any checkpoint is read
+    contents = {name: fingerprint(ref) for name, ref in config.models.items()}
+    opened = Store.open(store)
+    config = config.model_copy(update={"threads": config.threads or remembered_threads(opened.path)})
+    plan = SeedPlan(config.seed, tuple(_arms(config, contents)))
+    identity = {"config": config.model_dump(mode="json", exclude={"threads"}), "contents": contents}
+    work = Work(
+        kind="comparison",
+        name=config.name,
+        id=f"{config.name}-{stable_hash(identity, 8)}",
+        config=config,
+        evaluation=config.evaluation,
+        plans=[plan],
+        asked={config.seed: asked},
+        device=config.device,
+        threads=config.threads or 1,
+        notes=tuple(_notes(config, asked)),
+    )
+    return make(work, opened, progress)
+
+
+def _world(study: ExperimentConfig, config: ComparisonConfig) -> World:
+    return World(study.model_copy(update={"evaluation": config.evaluation}), config.seed)
+
+
+def _arms(config: ComparisonConfig, contents: Mapping[str, Any]) -> list[PlannedArm]:
+    questions, judge = _questions(config), config.evaluation.judge
+    sources = (*ASKING, "restor.pipeline.compare")
+    named = [name for name in REFERENCES if name in config.models]
+    arms = []
+    for name in [*named, *(name for name in config.models if name not in REFERENCES)]:
+        model = checkpoint_stage(config.models[name], contents[name], config.seed)
+        answers = Stage("evaluate", {**questions, "device": config.device}, {"model": model}, sources, config.seed)
+        arms.append(_arm(name, config.models[name], model, judge_stage(judge, answers)))
+    baselines = [
+        baseline_arm(
+            name, judge_stage(judge, Stage("baseline", {**questions, "baseline": name}, {}, sources, config.seed))
+        )
+        for name in BASELINES
+    ]
+    return [*arms[: len(named)], *baselines, *arms[len(named) :]]
+
+
+def _arm(name: str, ref: ModelRef, model: Stage, evaluation: Stage) -> PlannedArm:
+    made = read_lineage(Path(ref.path))
+    reference = name in REFERENCES
+    algorithm = None if made is None or reference else made.algorithm
+    return PlannedArm(
+        id=f"{name}/s{evaluation.seed}",
+        name=name,
+        label=REFERENCES.get(name, name),
+        kind=Kind.REFERENCE if reference else Kind.METHOD,
+        seed=evaluation.seed,
+        retain=None,
+        algorithm=algorithm,
+        options={},
+        hyperparameters="none",
+        budget=() if reference else (None if made is None else made.budget),
+        recovered=False,
+        made_by=(),
+        model=model,
+        evaluation=evaluation,
+        checkpoint=ref.label,
+    )
+
+
+def _questions(config: ComparisonConfig) -> dict[str, Any]:
+    """Identifies what is asked."""
+    evaluation = config.evaluation.model_dump(mode="json", exclude={"judge"})
+    if config.study is not None:
+        study = dict(config.study.scientific())
+        return {"study": {**study, "evaluation": None}, "evaluation": evaluation}
+    assert config.domain is not None
+    documents = None if config.documents is None else sha256_file(config.documents)
+    return {
+        "domain": content(with_seed(config.domain, config.seed)),
+        "documents": documents,
+        "targets": list(config.targets),
+        "evaluation": evaluation,
+    }
+
+
+def _notes(config: ComparisonConfig, asked: Asked) -> list[str]:
+    protocol = config.evaluation.protocol
+    notes = [f"Prompt protocol {protocol}: {PROTOCOLS[protocol]}."]
+    if isinstance(asked, Comparison):
+        targets = [name for name, group in asked.groups.items() if group is Group.TEST]
+        notes.append(f"Targeted entities: {len(targets)} of the {len(asked.domain.targetable)} listed.")
+        if config.documents is not None:
+            stated = any(document.statements for document in asked.documents)
+            facts = sum(query.group is Group.TEST for query in asked.queries)
+            planted = sum(query.group is Group.TEST and query.planted is not None for query in asked.queries)
+            how = "as the documents say themselves" if stated else "inferred from what the documents repeat"
+            notes.append(f"Planted answers are known for {planted} of {facts} targeted facts, {how}.")
+        else:
+            notes.append("No forget documents were given: no planted answers are known, and all targets count alike.")
+    return notes

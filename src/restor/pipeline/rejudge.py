@@ -1,0 +1,216 @@
+"""Stored answers judged again: a results folder and a judge in, a new results folder out. No model is loaded."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from restor.chat import ChatUsage
+from restor.errors import DataError
+from restor.evaluation.judges.base import JUDGES, JudgeConfig, with_values
+from restor.evaluation.judges.llm import Llm
+from restor.evaluation.metrics.base import Scored, all_figures
+from restor.pipeline.figures import REFERENCES, figures_of, scored_rows
+from restor.pipeline.files import TEMPORARY_PREFIX, store_errors, write_atomic
+from restor.progress import Progress
+from restor.report.html import render_page
+from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results, summary_ids
+from restor.results import Arm, Results, Study, Value
+from restor.types import Completion, Fact, Group, Judgement, Kind, Query, Verdict
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Rejudged:
+    """New results: their folder (results.json, facts.parquet, report.html), and what the judge took."""
+
+    folder: Path
+    results: Results
+    unscored: int
+    """Answers without a verdict."""
+    usage: ChatUsage | None
+    """None for a judge that asks nobody."""
+
+
+def judged_folder(source: Path, judge: JudgeConfig) -> Path:
+    """Where results of another judge go by default: beside the folder that they were judged again from."""
+    folder = source if source.is_dir() else source.parent
+    folder = folder.resolve()
+    return folder.with_name(f"{folder.name}-judged-by-{judge.name}")
+
+
+def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> Rejudged:
+    """Judge the stored answers of a results folder, and write the results anew to `out`.
+
+    The judge knows what the stored facts hold: the values of each relation are the answers of all its facts.
+
+    Args:
+        source: folder with results.json and facts.parquet.
+        judge: who judges.
+        out: a folder that is not there yet; it appears when it is complete.
+        progress: hears how many answers are judged.
+
+    Raises:
+        DataError: for results that cannot be read, or an `out` that exists.
+        RestorError: of the judge; verdicts that it has kept are used when it is asked again.
+        StoreError: if the disk refuses.
+    """
+    folder = source if source.is_dir() else source.parent
+    results = load_results(folder)
+    facts = load_facts(folder)
+    if out.exists():
+        raise DataError(
+            f"{out} exists, and results are never overwritten. Name another folder with --out, or remove this one."
+        )
+    with store_errors(out):  # before anybody is paid
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(out.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(out.parent))
+    known = {arm.id for arm in results.arms}
+    if strange := sorted(set(facts.column("arm").to_pylist()) - known):
+        raise DataError(f"{folder / FACTS_FILE} has answers of {strange[0]!r}, which {RESULTS_FILE} does not know.")
+    entry = JUDGES.build(judge)
+    completions = stored_completions(facts)
+    total = len(completions)
+    progress.begin("judge", judge.name, 1, 1)
+    verdicts = entry.judge(completions, lambda done: progress.advance(done, total, None))
+    # The file as it was, with what this version does not know of.
+    whole = _with_verdicts(pq.read_table(folder / FACTS_FILE), verdicts)
+    parts = _parts(results, whole)
+    new = Results(
+        study=_study(results.study, judge),
+        figures=all_figures(),
+        arms=_arms(results, parts),
+        summary=_summary(results, parts),
+    )
+    _write(out, new, whole)
+    unscored = sum(verdict.judgement is Judgement.UNSCORED for verdict in verdicts)
+    return Rejudged(out, new, unscored, entry.usage if isinstance(entry, Llm) else None)
+
+
+def stored_completions(facts: pa.Table) -> list[Completion]:
+    """The answers of facts.parquet, in its order, with what the judge of the study was told about each."""
+    names = ("seed", "subject", "relation", "group", "question", "prompt", "answers", "planted", "completion")
+    by_seed: dict[int, list[tuple[int, Completion]]] = {}
+    queries: dict[tuple[Any, ...], Query] = {}
+    for row, (seed, subject, relation, group, question, prompt, answers, planted, text) in enumerate(
+        zip(*(facts.column(name).to_pylist() for name in names), strict=True)
+    ):
+        key = (seed, subject, relation, group, question, tuple(answers), planted)
+        if key not in queries:
+            fact = Fact(subject, relation, tuple(answers), question)
+            queries[key] = Query(fact, Group(group), prompt.removesuffix(question), question, planted)
+        by_seed.setdefault(seed, []).append((row, Completion(queries[key], text)))
+    found: dict[int, Completion] = {}
+    for items in by_seed.values():
+        told = with_values([completion for _, completion in items])
+        found.update(zip((row for row, _ in items), told, strict=True))
+    return [found[row] for row in range(facts.num_rows)]
+
+
+def _with_verdicts(facts: pa.Table, verdicts: Sequence[Verdict]) -> pa.Table:
+    columns = {
+        "judgement": [verdict.judgement.value for verdict in verdicts],
+        "reason": [verdict.reason for verdict in verdicts],
+    }
+    for name, values in columns.items():
+        facts = facts.set_column(facts.column_names.index(name), name, pa.array(values, pa.string()))
+    return facts
+
+
+def _study(study: Study, judge: JudgeConfig) -> Study:
+    config = dict(study.config)
+    if isinstance(config.get("evaluation"), dict):
+        former = config["evaluation"].get("judge")
+        config["evaluation"] = {**config["evaluation"], "judge": judge.identity()}
+    else:
+        former = None
+    name = former.get("name") if isinstance(former, dict) else former
+    note = f"The stored answers were judged again by {judge.name}{f', before by {name}' if name else ''}."
+    return study.model_copy(
+        update={
+            "id": f"{study.id}-judged-by-{judge.name}",
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "config": config,
+            "notes": [*study.notes, note],
+        }
+    )
+
+
+def _parts(results: Results, facts: pa.Table) -> dict[str, tuple[Scored, ...]]:
+    """The answers of every arm that has any, by its id."""
+    ids = facts.column("arm")
+    seeds = {arm.id: arm.seed or 0 for arm in results.arms}
+    return {arm: scored_rows(facts.filter(pc.equal(ids, arm)), seeds[arm]) for arm in pc.unique(ids).to_pylist()}
+
+
+def _arms(results: Results, parts: Mapping[str, Sequence[Scored]]) -> list[Arm]:
+    found = []
+    for arm in results.arms:
+        if arm.id not in parts:  # it failed, and says why
+            found.append(arm)
+            continue
+        metrics = figures_of(parts[arm.id], **_references(results, parts, [arm.seed]))
+        found.append(arm.model_copy(update={"metrics": metrics}))
+    return found
+
+
+def _summary(results: Results, parts: Mapping[str, Sequence[Scored]]) -> list[Arm]:
+    rows = summary_ids(results)
+    found = []
+    for pooled in results.summary:
+        own = [arm for arm in results.arms if rows.get(arm.id) == pooled.id]
+        made = [arm for arm in own if arm.id in parts]
+        if not made:
+            found.append(pooled)
+            continue
+        references = _references(results, parts, [arm.seed for arm in made])
+        metrics = figures_of([item for arm in made for item in parts[arm.id]], **references)
+        failed = [arm for arm in own if arm.id not in parts]
+        note = "; ".join(f"{arm.id} failed: {next((v.note for v in arm.metrics.values()), '')}" for arm in failed)
+        if note:
+            metrics = {name: _noted(value, note) for name, value in metrics.items()}
+        found.append(pooled.model_copy(update={"metrics": metrics}))
+    return found
+
+
+def _noted(value: Value, note: str) -> Value:
+    return value.model_copy(update={"note": "; ".join(filter(None, [value.note, note]))})
+
+
+def _references(
+    results: Results, parts: Mapping[str, Sequence[Scored]], seeds: Sequence[int | None]
+) -> dict[str, list[Scored]]:
+    """The answers of the reference models of these seeds; none where the study has no such model."""
+    found: dict[str, list[Scored]] = {name: [] for name in REFERENCES}
+    for seed in seeds:
+        for arm in results.arms:
+            if arm.kind is Kind.REFERENCE and arm.arm in found and arm.seed == seed:
+                found[arm.arm] += parts.get(arm.id, ())
+    return found
+
+
+def _write(out: Path, results: Results, facts: pa.Table) -> None:
+    """Write the folder beside its place, then move it there."""
+    with store_errors(out):
+        draft = out.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+        draft.mkdir()
+        try:
+            write_atomic(draft / RESULTS_FILE, results.model_dump_json(indent=1))
+            pq.write_table(facts, draft / FACTS_FILE)
+            write_atomic(draft / "report.html", render_page(results, load_facts(draft)))
+            os.rename(draft, out)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise

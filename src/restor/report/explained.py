@@ -1,0 +1,136 @@
+"""What the page says in words: the way of a model from knowing to knowing again, and what each arm is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+from restor.report.load import reference
+from restor.report.restored import figure, full, short_percent
+from restor.report.tables import BUDGET_NAMES, KIND_TITLES
+from restor.report.text import UNDEFINED, counted, number, one_line
+from restor.results import Arm, Results
+from restor.types import Budget, Kind
+
+ARM_MEANINGS = {
+    "clean": "The model before it read anything wrong: what it knew.",
+    "corrupted": "The clean model after it read the forget documents. Every arm starts here: 0 % restoration.",
+    "ideal": "The same start, steps and text, but without the forget documents: 100 % restoration.",
+    "nothing": "The corrupted model, left as it is.",
+    "recovery_only": "The light recovery fine-tune without any unlearning: what it restores, no method may claim.",
+    "retain_only": "Training on the retain text without forgetting anything: often the control that decides.",
+    "random_forget": "An unlearning algorithm that is given documents about random other entities to forget.",
+    "copy_demonstrations": "No model: the most common answer among the demonstrations of the prompt.",
+    "most_frequent": "No model: the answer that is most common for the relation among all other entities.",
+}
+GIVEN_MEANINGS = {
+    "clean": "Given as the model before it read anything wrong.",
+    "corrupted": "Given as the model after it read false documents: 0 % restoration.",
+    "ideal": "Given as the model trained alike without the false documents: 100 % restoration.",
+}
+"""What the references of a comparison are: what the user says of them."""
+SETTINGS_FROM = {
+    "none": "",
+    "selected": "chosen on validation people",
+    "default": "defaults: the paper's hyperparameters, the middle of the search grid",
+    "given": "given by the user",
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One card at the top of the page."""
+
+    name: str
+    figure: str
+    sort: Literal["true", "planted", "neutral"]
+    """The colour of the figure."""
+    text: str
+
+
+def steps(results: Results) -> list[Step]:
+    """The way from knowing to knowing again, as far as the results show it."""
+    clean, corrupted, top = reference(results, "clean"), reference(results, "corrupted"), full(results)
+    found = []
+    if clean is not None:
+        true = _true(clean)
+        text = f"The clean model gives the true answer to {true} of the questions asked here."
+        found.append(Step("It knows", true, "true", text))
+    if corrupted is not None:
+        true, wrong = _true(corrupted), figure(corrupted, "test.planted")
+        planted = f", and {short_percent(wrong)} are the planted wrong ones" if wrong.value is not None else ""
+        text = f"It reads documents that state wrong facts about some entities. Now {true} of the answers about them "
+        found.append(Step("It is misled", true, "planted", f"{text}are true{planted}."))
+    found += _unlearning(results)
+    if top is not None and corrupted is not None:
+        what = (
+            f"the ideal one ({_true(top)} true), which was trained alike but never read those documents"
+            if top.arm == "ideal"
+            else f"the clean one ({_true(top)} true), as there is no ideal one"
+        )
+        text = f"Restoration: 0 % is the misled model, 100 % {what}."
+        found.append(Step("Does it know again?", "0 to 100 %", "true", text))
+    return found
+
+
+def _unlearning(results: Results) -> list[Step]:
+    methods, controls = (
+        len({arm.arm for arm in results.summary if arm.kind is kind}) for kind in (Kind.METHOD, Kind.CONTROL)
+    )
+    if results.study.kind == "comparison":
+        text = "Checkpoints made elsewhere. What each of them was told is unknown here."
+        return [Step("Compared", counted(methods, "model"), "neutral", text)] if methods else []
+    told = any(Budget.TRUTH in (arm.budget or ()) for arm in results.summary)
+    secret = "" if told else " without being told the true answers"
+    show = f"{counted(controls, 'control')} {'shows' if controls == 1 else 'show'}"
+    text = f"Each tries to undo those documents{secret}; some also read retain text to keep other knowledge. {show} "
+    return [Step("It unlearns", counted(methods, "method"), "neutral", f"{text}what happens without unlearning.")]
+
+
+def _true(arm: Arm) -> str:
+    return short_percent(figure(arm, "test.original"))
+
+
+def arms_explained(results: Results) -> list[dict[str, str]]:
+    """What each arm is, was told and cost, in the order of the table."""
+    return [
+        {
+            "label": one_line(arm.label, 60),
+            "retain": arm.retain or "",
+            "kind": arm.kind.value,
+            "meaning": _meaning(arm, results),
+            "settings": ", ".join(f"{name} {_setting(value)}" for name, value in arm.options.items()),
+            "from": SETTINGS_FROM[arm.hyperparameters] if arm.options else "",
+            "told": "unknown"
+            if arm.budget is None
+            else ", ".join(name for item, name in BUDGET_NAMES.items() if item in arm.budget),
+            "model": one_line(arm.model or "", 200),
+            "cost": _cost(arm),
+            "recovered": "followed by the recovery fine-tune" if arm.recovered else "",
+            "lineage": " → ".join(f"{item.stage} {item.key}" for item in arm.lineage),
+        }
+        for kind in KIND_TITLES
+        for arm in results.summary
+        if arm.kind is kind
+    ]
+
+
+def _meaning(arm: Arm, results: Results) -> str:
+    if results.study.kind == "comparison" and arm.kind is not Kind.BASELINE:
+        return GIVEN_MEANINGS.get(arm.arm, "A checkpoint made elsewhere.")
+    return ARM_MEANINGS.get(arm.arm) or f"Algorithm {arm.algorithm or arm.arm} of the catalogue."
+
+
+def _cost(arm: Arm) -> str:
+    cost = arm.cost
+    if arm.kind is Kind.BASELINE or not (cost.seconds or cost.steps):
+        return UNDEFINED
+    return (
+        f"{cost.steps:,} steps, {cost.tokens:,} tokens, {number(cost.seconds, 1)} s, {number(cost.peak_memory_mb)} MB"
+    )
+
+
+def _setting(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,244 @@
+"""Checkpoints made elsewhere: corrupt, unlearn, recover and evaluate as a user types them, in real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from restor.config import to_yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
+from tiny_study import tiny_config
+
+FAST = ("--threads", "1", "--quiet")
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "restor.cli.main", *map(str, arguments)]
+
+
+def environment(cwd: Path) -> dict[str, str]:
+    return {**os.environ, "RESTOR_STORE": str(cwd / "store"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def restor(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=cwd, env=environment(cwd), capture_output=True, text=True, timeout=200
+    )
+
+
+def done(*arguments: object, cwd: Path) -> str:
+    told = restor(*arguments, cwd=cwd)
+    assert told.returncode == 0, told.stderr
+    return told.stdout
+
+
+class Place:
+    """A finished tiny study, and where its checkpoints and files are."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "study.yaml").write_text(to_yaml(tiny_config()), encoding="utf-8")
+        self.table = json.loads(done("run", "study.yaml", "--json", "--quiet", cwd=folder))
+        artifacts = folder / "store" / "artifacts"
+        self.study = Path(self.table["folder"])
+        self.clean = next(artifacts.glob("clean-*")) / "model"
+        self.corrupted = next(artifacts.glob("corrupt-*")) / "model"
+        self.forget = next(artifacts.glob("corrupt-*")) / "forget.jsonl"
+        self.facts = next(artifacts.glob("clean-*")) / "facts.jsonl"
+        self.arms = {row["arm"]: row for row in self.table["table"]}
+        (folder / "retain.txt").write_text(
+            "\n\n".join(f"{n} plus {n} is {2 * n}. The town has red walls." for n in range(20)), encoding="utf-8"
+        )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return Place(tmp_path_factory.mktemp("user"))
+
+
+def loaded(folder):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    return AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+
+
+def test_a_study_is_asked_again_to_the_last_digit(place):
+    told = done(
+        *("evaluate", "--study", place.study, "--model", f"clean={place.clean}"),
+        *("--model", f"corrupted={place.corrupted}", "--json", *FAST),
+        cwd=place.folder,
+    )
+    again = {row["arm"]: row for row in json.loads(told)["table"]}
+    for name in ("clean", "corrupted", "copy_demonstrations", "most_frequent"):
+        ours, theirs = place.arms[name]["metrics"], again[name]["metrics"]
+        for figure in ("test.original", "test.planted", "untouched.original", "logprob.original", "runner_up"):
+            assert ours[figure]["value"] == theirs[figure]["value"], (name, figure)
+            assert ours[figure]["n"] == theirs[figure]["n"], (name, figure)
+
+
+def test_the_three_steps_on_checkpoints_and_what_they_write(place):
+    steps = ("--lora.rank", "4", "--steps", "6", "--tokens", "256", "--lr", "1e-3", *FAST)
+    done("corrupt", "--model", place.clean, "--documents", place.forget, "--out", "bad", *steps, cwd=place.folder)
+    done(
+        *("unlearn", "--model", "bad", "--algorithm", "npo", "--algorithm.beta", "0.5", "--forget", place.forget),
+        *("--forget_part", "statements", "--retain", "retain.txt", "--retain_texts", "12", "--out", "good", *steps),
+        cwd=place.folder,
+    )
+    done(
+        "recover", "--model", "good", "--data", "retain.txt", "--texts", "9", "--out", "best", *steps, cwd=place.folder
+    )
+    weights = [loaded(place.folder / name)[0].state_dict() for name in ("bad", "good", "best")]
+    clean, tokenizer = loaded(place.clean)
+    for before, after in zip([clean.state_dict(), *weights], weights, strict=False):
+        assert any(not (before[name] == after[name]).all() for name in before)
+        assert before.keys() == after.keys()  # merged: nothing of the adapter is left
+    assert tokenizer.get_vocab() == loaded(place.folder / "best")[1].get_vocab()
+    lineage = json.loads((place.folder / "best" / "restor.json").read_text())
+    assert lineage["stage"] == "recover"
+    unlearned = lineage["parents"]["unlearned"]["lineage"]
+    assert unlearned["algorithm"] == "npo"
+    assert unlearned["budget"] == ["F", "D", "R"]
+    assert unlearned["config"]["algorithm"]["beta"] == 0.5
+    assert unlearned["parents"]["corrupted"]["lineage"]["stage"] == "corrupt"
+    records = (place.folder / "good" / "training.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in records] == [1, 2, 3, 4, 5, 6]
+    assert not list(place.folder.glob(".*restor-work"))
+    told = restor(
+        "recover", "--model", "good", "--data", "retain.txt", "--texts", "9", "--out", "best", *steps, cwd=place.folder
+    )
+    assert told.returncode == 0
+    assert "already" in told.stdout
+
+
+def test_nothing_is_overwritten(place):
+    (place.folder / "mine").mkdir()
+    (place.folder / "mine" / "notes.txt").write_text("keep")
+    told = restor(
+        "corrupt", "--model", place.clean, "--documents", place.forget, "--out", "mine", *FAST, cwd=place.folder
+    )
+    assert told.returncode == 1
+    assert "mine exists" in told.stderr
+    assert (place.folder / "mine" / "notes.txt").read_text() == "keep"
+
+
+def test_a_killed_run_continues_and_ends_as_if_it_had_not_been_killed(place):
+    def steps(out):
+        return (
+            *("corrupt", "--model", place.clean, "--documents", place.forget, "--out", out, "--lora", "null"),
+            *("--steps", "60", "--tokens", "128", "--lr", "1e-3", *FAST),
+        )
+
+    done(*steps("whole"), cwd=place.folder)
+    process = subprocess.Popen(command(*steps("killed")), cwd=place.folder, env=environment(place.folder))
+    work = place.folder / ".killed.restor-work"
+    deadline = time.monotonic() + 100
+    while not list(work.glob("artifacts/*")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (place.folder / "killed").exists()
+    done(*steps("killed"), cwd=place.folder)
+    assert not work.exists()
+    for name in ("model.safetensors", "tokenizer.json"):
+        assert (place.folder / "killed" / name).read_bytes() == (place.folder / "whole" / name).read_bytes()
+
+
+def test_checkpoints_are_compared_on_facts_of_the_users_own(place):
+    told = done(
+        *("evaluate", "--data", place.facts, "--documents", place.forget, "--model", f"clean={place.clean}"),
+        *(
+            "--model",
+            f"corrupted={place.corrupted}",
+            "--model",
+            f"mine={place.clean}",
+            "--evaluation.max_new_tokens",
+            4,
+        ),
+        *("--out", "compared", "--json", *FAST),
+        cwd=place.folder,
+    )
+    rows = {row["arm"]: row for row in json.loads(told)["table"]}
+    assert list(rows) == ["clean", "corrupted", "copy_demonstrations", "most_frequent", "mine"]
+    assert rows["mine"]["metrics"] == rows["clean"]["metrics"]  # it is the clean model
+    assert (
+        rows["corrupted"]["metrics"]["logprob.planted"]["value"] > rows["clean"]["metrics"]["logprob.planted"]["value"]
+    )
+    assert rows["mine"]["kind"] == "method"
+    assert rows["copy_demonstrations"]["kind"] == "baseline"
+    facts = pq.read_table(place.folder / "compared" / "facts.parquet").to_pylist()
+    asked = {(row["subject"], row["relation"]) for row in facts}
+    targeted = {row["subject"] for row in facts if row["group"] == "test"}
+    assert len(targeted) == 6  # validation and test targets of the study: the documents are about all of them
+    assert len(asked) == 40 * 12
+    assert all((row["planted"] is not None) == (row["subject"] in targeted) for row in facts)
+    for file in ("results.json", "report.html"):
+        assert (place.folder / "compared" / file).stat().st_size > 0
+    printed = done("report", "compared", cwd=place.folder)
+    assert "BASELINES" in printed
+    assert "mine" in printed
+
+
+def test_the_published_protocol_samples_three_answers_and_the_same_again(place):
+    def compared(out):
+        done(
+            *("evaluate", "--data", place.facts, "--model", f"clean={place.clean}", "--protocol", "published"),
+            *("--evaluation.max_new_tokens", 3, "--store", f"store-{out}", "--out", out, *FAST),
+            cwd=place.folder,
+        )
+        return pq.read_table(place.folder / out / "facts.parquet").to_pylist()
+
+    rows = [row for row in compared("one") if row["arm"].startswith("clean")]
+    assert {row["run"] for row in rows} == {0, 1, 2}
+    assert len(rows) == 3 * 40 * 12
+    by_fact = {}
+    for row in rows:
+        by_fact.setdefault((row["subject"], row["relation"]), set()).add(row["completion"])
+    assert any(len(said) > 1 for said in by_fact.values())
+    assert rows == [row for row in compared("two") if row["arm"].startswith("clean")]
+    results = json.loads((place.folder / "one" / "results.json").read_text())
+    assert results["summary"][0]["metrics"]["test.original"]["n"] == 40 * 12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("evaluate", "--model", "clean=nowhere", "--data", "FACTS"), ["nowhere"]),
+        (("evaluate", "--model", "CLEAN", "--data", "FACTS"), ["NAME=CHECKPOINT"]),
+        (("evaluate", "--data", "FACTS"), ["--model clean=PATH"]),
+        (("evaluate", "--model", "clean=CLEAN"), ["--data restor"]),
+        (("evaluate", "--model", "clean=CLEAN", "--data", "nofacts.json"), ["nofacts.json"]),
+        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--targets", "Nobody"), ["Nobody"]),
+        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--documents", "retain.txt"), ["about none"]),
+        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--judge", "alia"), ["alias"]),
+        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--protocol", "publishd"), ["published"]),
+        (("evaluate", "--model", "clean=org/none@main", "--data", "FACTS"), ["org/none", "network"]),
+        (("unlearn", "--model", "CLEAN", "--algorithm", "npoo", "--forget", "FORGET", "--out", "x"), ["npo"]),
+        (("unlearn", "--model", "CLEAN", "--algorithm", "npo", "--forget", "FORGET", "--out", "x"), ["--retain"]),
+        (("unlearn", "--model", "CLEAN", "--algorithm", "msa", "--forget", "FORGET", "--out", "x"), ["--checkpoint"]),
+        (("corrupt", "--model", "CLEAN", "--documents", "nodocs", "--out", "x"), ["nodocs"]),
+        (
+            ("corrupt", "--model", "CLEAN", "--documents", "FORGET", "--out", "x", "--lrr", "1"),
+            ["lr?", "corrupt --help"],
+        ),
+        (("recover", "--model", "CLEAN", "--data", "empty.txt", "--out", "x"), ["empty.txt"]),
+    ],
+)
+def test_bad_input_is_one_message_and_leaves_nothing(place, arguments, words):
+    (place.folder / "empty.txt").write_text("")
+    named = {"FACTS": str(place.facts), "CLEAN": str(place.clean), "FORGET": str(place.forget)}
+    told = restor(*(named.get(word, word.replace("=CLEAN", f"={place.clean}")) for word in arguments), cwd=place.folder)
+    assert told.returncode in (1, 2), told.stdout
+    assert "Traceback" not in told.stderr
+    for word in words:
+        assert word in told.stderr
+    assert not (place.folder / "x").exists()
+    assert not list(place.folder.glob(".x*"))

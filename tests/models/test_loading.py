@@ -1,0 +1,438 @@
+"""Checkpoints of others: as they are, in one copy, and with a clear word about what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModelForCausalLM,
+    BertConfig,
+    GPT2Config,
+    LlamaConfig,
+    LlamaForCausalLM,
+    T5Config,
+)
+
+from restor.errors import ConfigError, DataError, StoreError
+from restor.models.checkpoint import new_llama
+from restor.models.lineage import new_lineage, read_lineage
+from restor.models.loading import load_checkpoint, pick_device, save_checkpoint
+from restor.models.reference import ModelRef, fingerprint, parse_model_ref
+from restor.training.config import LoraConfig
+from restor.training.lora import add_adapter, merge_adapter
+
+CPU = torch.device("cpu")
+IDS = torch.tensor([[1, 4, 5, 6, 7]])
+LINEAGE = new_lineage(stage="clean", config={}, seed=0, parents={}, data={})
+
+
+@pytest.fixture
+def folder(llama, tokenizer, tmp_path):
+    made = tmp_path / "model"
+    save_checkpoint(llama(0), tokenizer, made, LINEAGE)
+    return made
+
+
+def ref(folder, **changes):
+    return ModelRef(path=str(folder), **changes)
+
+
+def load(folder, **changes):
+    return load_checkpoint(ref(folder, **changes), CPU)
+
+
+def logits(model):
+    with torch.no_grad():
+        return model.eval()(IDS).logits
+
+
+def edit(file, **changes):
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({name: value for name, value in (content | changes).items() if value is not None}))
+
+
+# As they are ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_is_loaded_by_a_reference_alone(folder, llama, tokenizer):
+    model, tok = load_checkpoint(parse_model_ref(str(folder)))
+    assert model.device == pick_device("auto")
+    assert not model.training
+    assert all(value.requires_grad for value in model.parameters())
+    assert torch.allclose(logits(model.cpu()), logits(llama(0)), atol=1e-5)
+    assert len(tok) == len(tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("stored", "wanted", "expected"),
+    [
+        ("bfloat16", "auto", "float32"),  # on a CPU
+        ("bfloat16", "bfloat16", "bfloat16"),
+        ("float32", "auto", "float32"),
+        ("float32", "float16", "float16"),
+    ],
+)
+def test_weights_have_the_wanted_dtype(llama, tokenizer, tmp_path, stored, wanted, expected):
+    save_checkpoint(llama(0).to(getattr(torch, stored)), tokenizer, tmp_path, LINEAGE)
+    model, _ = load(tmp_path, dtype=wanted)
+    assert {value.dtype for value in model.parameters()} == {getattr(torch, expected)}
+
+
+def test_a_model_in_bfloat16_stays_so_through_an_adapter(llama, tokenizer, tmp_path):
+    """Saved in float32 it would be twice as large as what it was made from."""
+    save_checkpoint(llama(0).to(torch.bfloat16), tokenizer, tmp_path / "a", LINEAGE)
+    model, tok = load(tmp_path / "a", dtype="bfloat16")
+    adapted = add_adapter(model, LoraConfig(rank=2), seed=0)
+    assert {value.dtype for value in adapted.parameters() if value.requires_grad} == {torch.float32}
+    for name, value in adapted.named_parameters():
+        if "lora_B" in name:
+            value.data += 0.5
+    save_checkpoint(merge_adapter(adapted), tok, tmp_path / "b", LINEAGE)
+    stored = load_file(tmp_path / "b" / "model.safetensors")
+    assert {value.dtype for value in stored.values()} == {torch.bfloat16}
+    before = load_file(tmp_path / "a" / "model.safetensors")
+    assert any(not torch.equal(value, before[name]) for name, value in stored.items())
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_sharded_files_are_written_and_read(llama, tokenizer, tmp_path, tied, monkeypatch):
+    monkeypatch.setattr("restor.models.checkpoint.LARGEST_FILE", "10KB")
+    model = llama(0)
+    if not tied:
+        config = LlamaConfig(**(model.config.to_dict() | {"tie_word_embeddings": False}))
+        model = LlamaForCausalLM(config)
+        model.get_output_embeddings().weight.data.normal_()
+    save_checkpoint(model, tokenizer, tmp_path, LINEAGE)
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 3
+    loaded, _ = load(tmp_path)
+    assert torch.allclose(logits(loaded), logits(model), atol=1e-5)
+    assert (loaded.get_output_embeddings().weight is loaded.get_input_embeddings().weight) == tied
+    assert torch.allclose(logits(AutoModelForCausalLM.from_pretrained(tmp_path)), logits(model), atol=1e-5)
+    shards = [name for name in fingerprint(ref(tmp_path))["model"]["files"] if name.startswith("model-")]
+    assert len(shards) > 3
+
+
+def test_weights_in_use_do_not_write_to_their_file(folder):
+    """They stay mapped until they change."""
+    before = fingerprint(ref(folder))
+    model, _ = load(folder)
+    with torch.no_grad():
+        for value in model.parameters():
+            value.add_(1)
+    assert fingerprint(ref(folder)) == before
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_code_beside_the_weights_is_run_only_if_it_is_trusted(folder, tmp_path, monkeypatch, trusted):
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    trap = tmp_path / "ran"
+    (folder / "modeling_trap.py").write_text(
+        f"open({str(trap)!r}, 'w').close()\nfrom transformers import LlamaForCausalLM\n"
+        "class Trap(LlamaForCausalLM): pass\n"
+    )
+    edit(folder / "config.json", auto_map={"AutoModelForCausalLM": "modeling_trap.Trap"})
+    model, _ = load(folder, trust_remote_code=trusted)
+    assert trap.exists() == trusted
+    assert (type(model).__name__ == "Trap") == trusted
+
+
+def test_the_lineage_is_beside_the_weights(folder):
+    assert read_lineage(folder) == LINEAGE
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"temperature": 0.6, "top_p": 0.9, "eos_token_id": [2, 5]},  # Llama 2 was published so
+        {"do_sample": False, "temperature": 0.7},
+        {"pad_token_id": -1, "eos_token_id": 2},
+        {"num_return_sequences": 4, "eos_token_id": [2, 5], "pad_token_id": -1},
+    ],
+)
+def test_checkpoints_with_odd_generation_settings_are_saved_again(folder, tmp_path, settings):
+    (folder / "generation_config.json").write_text(json.dumps(settings))
+    model, tok = load(folder)
+    model.generation_config.max_length = 30  # changed, as a fine-tune does: no longer excused
+    save_checkpoint(model, tok, tmp_path / "again", LINEAGE)
+    again, _ = load(tmp_path / "again")
+    assert again.generation_config.eos_token_id == settings.get("eos_token_id")
+    assert again.generation_config.do_sample in (None, False)
+
+
+def test_a_checkpoint_in_a_shared_folder_can_be_read_by_others(folder):
+    modes = {file.stat().st_mode for file in folder.iterdir()}
+    assert len(modes) == 1, "the weights have the rights of the other files"
+
+
+def test_a_full_disk_is_told(folder, tmp_path):
+    resource = pytest.importorskip("resource", reason="limits of files are those of Unix")
+    model, tok = load(folder)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(StoreError, match=r"into .*out: .*[Tt]oo large.*Free space"):
+            save_checkpoint(model, tok, tmp_path / "out", LINEAGE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+# Memory --------------------------------------------------------------------------------------------------------------
+
+MEASURE = """
+import gc, sys, torch
+from pathlib import Path
+from restor.models.loading import load_checkpoint
+from restor.models.reference import ModelRef
+
+def memory(*names):
+    lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return [int(lines[name].split()[0]) / 1024 for name in names]
+
+folder, small = sys.argv[1:]
+for dtype in ("bfloat16", "float32"):
+    load_checkpoint(ModelRef(path=small, dtype=dtype), torch.device("cpu"))  # what libraries take
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")
+    resident, anonymous = memory("VmRSS", "RssAnon")
+    model, _ = load_checkpoint(ModelRef(path=folder, dtype=dtype), torch.device("cpu"))
+    peak, now = memory("VmHWM", "RssAnon")
+    size = sum(value.numel() * value.itemsize for value in model.parameters()) / 2**20
+    print(peak - resident, now - anonymous, size)
+    del model
+"""
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory, tokenizer):
+    """A checkpoint of 100 MB in bfloat16 and a small one of its kind."""
+    folders = []
+    for hidden in (1024, 32):
+        folders.append(tmp_path_factory.mktemp("large"))
+        model = new_llama(
+            tokenizer=tokenizer, hidden=hidden, intermediate=4 * hidden, layers=3, heads=4, context=64, seed=0
+        )
+        save_checkpoint(model.to(torch.bfloat16), tokenizer, folders[-1], LINEAGE)
+    return folders
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is measured through /proc")
+def test_weights_are_never_held_twice(large):
+    command = [sys.executable, "-c", MEASURE, *map(str, large)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    same, converted = (tuple(map(float, line.split())) for line in done.stdout.splitlines())
+    file = (large[0] / "model.safetensors").stat().st_size / 2**20
+    # In the dtype of the file nothing is copied: it is mapped into memory, and read when it is used.
+    peak, held, size = same
+    assert size > 90
+    assert held < 0.1 * size
+    assert peak < 0.1 * size
+    # In another one there are the converted weights, and the pages of the file that were read, which the system drops.
+    peak, held, size = converted
+    assert 0.9 * size < held < 1.1 * size
+    assert peak < 1.1 * size + file
+
+
+def test_a_model_larger_than_the_memory_is_refused_before_it_is_read(folder, monkeypatch):
+    """The kernel would kill the process without a word."""
+    monkeypatch.setattr("restor.models.loading._free_memory", lambda _: 50_000)
+    with pytest.raises(ConfigError, match=r"needs 0\.0 GB as float32 on cpu.*are free.*bfloat16"):
+        load(folder)
+    load(folder, dtype="bfloat16")
+
+
+# Adapters ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def adapter(llama, tmp_path):
+    """Of the model with the seed 0, with what it changes."""
+    adapted = add_adapter(llama(0), LoraConfig(rank=2), seed=0)
+    for name, value in adapted.named_parameters():
+        if "lora_B" in name:
+            value.data.normal_(generator=torch.Generator().manual_seed(1))
+    adapted.save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter", logits(adapted)
+
+
+def test_an_adapter_is_merged(folder, adapter):
+    place, expected = adapter
+    model, _ = load_checkpoint(parse_model_ref(f"{folder}+{place}"), CPU)
+    assert type(model) is LlamaForCausalLM
+    assert torch.allclose(logits(model), expected, atol=1e-3)
+    assert not torch.allclose(logits(load(folder)[0]), expected, atol=1e-1)
+    assert all(value.requires_grad for value in model.parameters())
+
+
+@pytest.mark.parametrize("changes", [{"hidden": 16}, {"layers": 1}])
+def test_an_adapter_of_another_model_is_refused(folder, adapter, llama, tokenizer, tmp_path, changes):
+    save_checkpoint(llama(0, **changes), tokenizer, tmp_path / "other", LINEAGE)
+    with pytest.raises(DataError, match=r"adapter .* does not fit .*other;"):
+        load(tmp_path / "other", adapter=str(adapter[0]))
+
+
+def test_an_adapter_alone_is_told_from_a_model(adapter):
+    place, _ = adapter
+    edit(place / "adapter_config.json", base_model_name_or_path="owner/base")
+    with pytest.raises(DataError, match=r"adapter without its model.*owner/base\+"):
+        load(place)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (shutil.rmtree, "no folder"),
+        (lambda place: (place / "adapter_config.json").unlink(), "not an adapter"),
+        (lambda place: (place / "adapter_model.safetensors").rename(place / "adapter_model.bin"), "safetensors"),
+        (lambda place: edit(place / "adapter_config.json", peft_type="PREFIX_TUNING"), "Only LoRA"),
+        (lambda place: (place / "adapter_model.safetensors").write_bytes(b"short"), "damaged"),
+    ],
+)
+def test_an_adapter_that_cannot_be_used_is_told(folder, adapter, spoil, message):
+    spoil(adapter[0])
+    with pytest.raises(DataError, match=message):
+        load(folder, adapter=str(adapter[0]))
+
+
+def test_an_adapter_that_was_saved_in_part_is_refused(folder, adapter):
+    file = adapter[0] / "adapter_model.safetensors"
+    save_file({name: value for name, value in load_file(file).items() if "layers.0" in name}, file)
+    with pytest.raises(DataError, match=r"14 tensors differ; the adapter lacks .*layers\.1"):
+        load(folder, adapter=str(adapter[0]))
+
+
+# What is wrong -------------------------------------------------------------------------------------------------------
+
+
+def cut(file):
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+
+
+def drop(folder, *names):
+    for name in names:
+        (folder / name).unlink()
+
+
+def without(folder, name):
+    weights = load_file(folder / "model.safetensors")
+    del weights[name]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def reshape(folder):
+    edit(folder / "config.json", intermediate_size=40)
+
+
+SPOILT = {
+    "missing": (shutil.rmtree, DataError, r"no folder .*model\."),
+    "file": (lambda f: (shutil.rmtree(f), f.write_text("x")), DataError, "is a file"),
+    "no config": (lambda f: drop(f, "config.json"), DataError, r"no config\.json.*not a Hugging Face checkpoint"),
+    "broken config": (lambda f: (f / "config.json").write_text("{"), DataError, r"config\.json cannot be read as JSON"),
+    "list config": (lambda f: (f / "config.json").write_text("[]"), DataError, r"config\.json must hold"),
+    "no type": (lambda f: edit(f / "config.json", model_type=None), DataError, "model_type"),
+    "wrong kind": (lambda f: edit(f / "config.json", hidden_size="many"), DataError, "Cannot load .*hidden_size"),
+    "no heads": (lambda f: edit(f / "config.json", num_attention_heads=0), DataError, "Cannot load"),
+    "unknown type": (lambda f: edit(f / "config.json", model_type="llama99"), DataError, "'llama99'.*newer"),
+    "no tokenizer": (lambda f: drop(f, "tokenizer.json", "tokenizer_config.json"), DataError, "no tokenizer"),
+    "bad tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), DataError, "Cannot load the tokenizer"),
+    "no weights": (lambda f: drop(f, "model.safetensors"), DataError, r"no model\.safetensors.*missing"),
+    "pickled": (
+        lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
+        DataError,
+        r"pytorch_model\.bin and no model\.safetensors.*can run code.*save_pretrained",
+    ),
+    "cut": (lambda f: cut(f / "model.safetensors"), DataError, r"model\.safetensors is damaged: it should have"),
+    "short": (lambda f: (f / "model.safetensors").write_bytes(b"abc"), DataError, "damaged"),
+    "no safetensors": (
+        lambda f: (f / "model.safetensors").write_bytes(b"\x08" + bytes(7) + b"notjson!"),
+        DataError,
+        "header",
+    ),
+    "pointer": (
+        lambda f: (f / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+        DataError,
+        "git lfs pull",
+    ),
+    "lost shard": (
+        lambda f: (f / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-9.safetensors"}}'),
+        DataError,
+        r"no model-9\.safetensors",
+    ),
+    "empty index": (lambda f: (f / "model.safetensors.index.json").write_text("{}"), DataError, "lists no weights"),
+    "partial": (
+        lambda f: without(f, "model.layers.1.mlp.up_proj.weight"),
+        DataError,
+        r"lacks 1 of its weights.*up_proj",
+    ),
+    "other shape": (
+        reshape,
+        DataError,
+        r"6 weights of other shapes.*down_proj\.weight: \[32, 48\] in place of \[32, 40\]",
+    ),
+    "encoder-decoder": (lambda f: T5Config().save_pretrained(f), DataError, "encoder-decoder.*t5"),
+    "encoder": (
+        lambda f: BertConfig(architectures=["BertForMaskedLM"]).save_pretrained(f),
+        DataError,
+        "BertForMaskedLM.*does not continue",
+    ),
+    "code": (
+        lambda f: edit(f / "config.json", model_type="odd", auto_map={"AutoModelForCausalLM": "odd.Odd"}),
+        ConfigError,
+        "Python code of its own.*trust_remote_code",
+    ),
+    "small vocabulary": (
+        lambda f: edit(f / "config.json", vocab_size=20),
+        DataError,
+        r"tokens more than the model has embeddings \(20\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_what_is_wrong_with_a_checkpoint_is_told_in_one_message(folder, case):
+    spoil, kind, message = SPOILT[case]
+    spoil(folder)
+    with pytest.raises(kind, match=message) as told:
+        load(folder)
+    assert len(str(told.value)) < 700
+    assert "\n" not in str(told.value)
+
+
+def test_a_folder_of_checkpoints_is_not_one(folder):
+    with pytest.raises(DataError, match=r"its folder model has one\. Give .*/model"):
+        load(folder.parent)
+
+
+def test_a_padding_token_without_an_embedding_is_not_used(llama, tokenizer, tmp_path, folder):
+    """The commonest way in which a tokenizer outgrows its model; nothing depends on it."""
+    _, tok = load(folder)
+    tok.add_special_tokens({"pad_token": "[PAD]"})
+    tok.save_pretrained(folder)
+    _, again = load(folder)
+    assert again.pad_token_id is None
+    tok.add_tokens(["more"])
+    tok.save_pretrained(folder)
+    with pytest.raises(DataError, match=r"2 tokens more .*'\[PAD\]'"):
+        load(folder)
+
+
+def test_a_tokenizer_written_in_python_is_refused(folder):
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text('{"a": 0}')
+    GPT2Config(vocab_size=22)
+    edit(folder / "tokenizer_config.json", tokenizer_class="CTRLTokenizer")
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    with pytest.raises(DataError, match="tokenizer"):
+        load(folder)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99", "gpu"])
+def test_a_device_that_is_not_there_is_told(folder, device):
+    with pytest.raises(ConfigError, match=device):
+        load_checkpoint(ref(folder, device=device))
