@@ -411,3 +411,24 @@ def test_seeds_of_python():
         build_config(CONFIG, seeds=0)
     with pytest.raises(ConfigError, match="seeds has a value twice"):
         build_config(CONFIG, seeds=[1, 1])
+
+
+def test_paths_of_existing_files_become_absolute_and_names_stay(tmp_path, monkeypatch):
+    """So that a stored configuration runs again from any directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "texts.txt").write_text("A text.")
+    (tmp_path / "restor").mkdir()  # a folder of the published data's name changes nothing
+    changes = {
+        "domain": '{"name": "triples", "facts": "restor"}',
+        "general": '{"name": "documents", "path": "texts.txt"}',
+        "recovery.dataset": '{"name": "documents", "path": "nowhere.txt"}',
+        "start": "model",
+    }
+    config = validated(apply_overrides(DATA, changes, ExperimentConfig), "test")
+    assert str(config.domain.facts) == "restor"
+    assert config.general.path == tmp_path / "texts.txt"
+    assert str(config.recovery.dataset.path) == "nowhere.txt"
+    assert config.start.path == str(tmp_path / "model")
+    hub = validated(apply_overrides(DATA, {"start": "org/model@main"}, ExperimentConfig), "test")
+    assert (hub.start.path, hub.start.revision) == ("org/model", "main")

@@ -6,13 +6,15 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from restor.config import read_yaml, validation_message
+from restor.data.published import NAME
 from restor.errors import ConfigError
 from restor.experiment import ExperimentConfig
+from restor.models.reference import ModelRef
 from restor.overrides import apply_overrides, paths
 from restor.progress import Progress, Silent
 from restor.recipes.base import load_recipe
@@ -99,7 +101,31 @@ def validated(data: Mapping[str, Any], source: str) -> ExperimentConfig:
     # Pydantic takes true for 1, which no one means.
     if wrong := [path for path, given, taken in _pairs(data, config.identity(), "") if _is_flag(given, taken)]:
         raise ConfigError(f"{source}: expected a number, given true or false: {', '.join(wrong)}.")
-    return config
+    return absolute_paths(config)
+
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+def absolute_paths(config: ConfigT) -> ConfigT:
+    """The configuration with the paths of existing files made absolute, so that it runs again from any directory."""
+    changes: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, Path) and value.exists() and value.parts[:1] != (NAME,):  # that is a name, not a path
+            changes[name] = value.absolute()
+        elif isinstance(value, ModelRef):
+            changes[name] = absolute_ref(value)
+        elif isinstance(value, BaseModel):
+            changes[name] = absolute_paths(value)
+    return config.model_copy(update=changes)
+
+
+def absolute_ref(ref: ModelRef) -> ModelRef:
+    """The checkpoint with local folders made absolute."""
+    given = {"path": ref.path, "adapter": ref.adapter}
+    local = {key: str(Path(value).absolute()) for key, value in given.items() if value and Path(value).exists()}
+    return ref.model_copy(update=local)
 
 
 def _is_flag(given: object, taken: object) -> bool:

@@ -119,7 +119,7 @@ class Query:
     """One question to a model, with the answers whose log-probs are wanted.
 
     `prefix` (the demonstrations) is shared by many queries; the prompt is `prefix + question`. `candidates` are
-    plausible answers of the relation, `planted` and the true answers among them.
+    plausible answers of the relation, the true ones among them and the planted one not.
     """
 
     fact: Fact

@@ -170,6 +170,9 @@ def test_context_is_unrelated_and_as_much_as_asked_for(about, tmp_path):
         def text(self, rng):
             raise AssertionError("context is made of sentences")
 
+        def sample(self, rng, count):
+            raise AssertionError("context is made of sentences")
+
         def sentence(self, rng):
             return "Unrelated."
 

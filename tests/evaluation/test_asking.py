@@ -395,7 +395,7 @@ def test_logits_that_are_no_numbers_are_told_with_the_fact(value, family):
     tok = tokenizer("words")
     net = copy.deepcopy(model(family, len(tok)))
     net.get_output_embeddings().weight.data[5] = value
-    with pytest.raises(DataError, match=r"LlamaFor|MistralFor.*float32.*not numbers.*about '\w+ \w+\|r0'"):
+    with pytest.raises(TrainingError, match=r"LlamaFor|MistralFor.*float32.*not numbers.*about '\w+ \w+\|r0'"):
         list(ask(net, tok, prepare(tok, make_queries()[:3], batch=8), max_new_tokens=2))
 
 

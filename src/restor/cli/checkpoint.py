@@ -42,9 +42,10 @@ def reference(text: str, *, dtype: str, trust_remote_code: bool) -> dict[str, An
     Raises:
         ConfigError: if the text names none.
     """
+    from restor.api import absolute_ref
     from restor.models.reference import parse_model_ref
 
-    return parse_model_ref(text).identity() | {"dtype": dtype, "trust_remote_code": trust_remote_code}
+    return absolute_ref(parse_model_ref(text)).identity() | {"dtype": dtype, "trust_remote_code": trust_remote_code}
 
 
 def dataset(text: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from restor.cli.arguments import Changes, Name, Quiet, StorePath, UsageError, parse_changes
 from restor.cli.common import default_store, named_entities
+from restor.cli.run import tell_failures
 
 if TYPE_CHECKING:
     from restor.pipeline.compare import ComparisonConfig
@@ -91,6 +92,7 @@ def evaluate(
                 out.mkdir(parents=True, exist_ok=True)
             publish(outcome.folder, out)
     _show(outcome, json=json)
+    tell_failures(outcome)
 
 
 def parse_models(given: tuple[str, ...]) -> dict[str, str]:
@@ -135,6 +137,7 @@ def build_comparison(
     """
     from pydantic import ValidationError
 
+    from restor.api import absolute_ref
     from restor.config import validation_message
     from restor.data.locate import locate_documents, locate_facts
     from restor.domains.base import DOMAINS
@@ -144,7 +147,9 @@ def build_comparison(
     from restor.pipeline.compare import LONGEST_ANSWER, ComparisonConfig
 
     refs = {
-        key: parse_model_ref(text).model_copy(update={"dtype": dtype, "trust_remote_code": trust_remote_code})
+        key: absolute_ref(parse_model_ref(text)).model_copy(
+            update={"dtype": dtype, "trust_remote_code": trust_remote_code}
+        )
         for key, text in models.items()
     }
     content: dict[str, Any] = {
@@ -155,6 +160,8 @@ def build_comparison(
     }
     if name is not None:
         content["name"] = name
+    if study is not None and data is not None:
+        raise UsageError("Give --data or --study, not both: a study brings its own facts.")
     if study is not None:
         content["targets"] = list(targets)
         content |= _of_study(study, seed)

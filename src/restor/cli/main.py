@@ -208,8 +208,8 @@ def _explain(error: Exception) -> str | None:
     kind = type(error)
     if isinstance(error, MemoryError) or kind.__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
         return (
-            "Error: out of memory. Close other programs, or ask for less, as with --evaluation.batch 64 or "
-            f"--clean.tokens_per_step 256. {KEPT}"
+            "Error: out of memory. Close other programs, or ask for less: fewer tokens a step, a smaller "
+            f"evaluation.batch, an adapter (lora) instead of all weights. {KEPT}"
         )
     if kind.__name__ == "ValidationError" and kind.__module__.startswith("pydantic"):
         return f"Error: {error}"

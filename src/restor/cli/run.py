@@ -72,6 +72,11 @@ def run(
     else:
         print_table(outcome)
         print_paths(outcome)
+    tell_failures(outcome)
+
+
+def tell_failures(outcome: Outcome) -> None:
+    """Name the arms that could not be made, and end with 1 if there are any."""
     if outcome.failed:
         sys.stderr.write("".join(f"failed: {what}\n" for what in outcome.failed))
         sys.exit(1)

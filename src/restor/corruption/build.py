@@ -119,6 +119,10 @@ class _TrueFacts(Dataset):
         """A sentence."""
         return self.sentence(rng)
 
+    def sample(self, rng: Random, count: int) -> list[str]:
+        """Sentences, as many as wanted."""
+        return [self.sentence(rng) for _ in range(count)]
+
     def sentence(self, rng: Random) -> str:
         """A random fact in one of its wordings."""
         fact = rng.choice(self.domain.facts)

@@ -27,6 +27,10 @@ class Dataset(ABC):
         """One text, as long as a short document."""
 
     @abstractmethod
+    def sample(self, rng: Random, count: int) -> list[str]:
+        """So many texts. A finite source gives each of its texts at most once, and fewer where it has no more."""
+
+    @abstractmethod
     def sentence(self, rng: Random) -> str:
         """One sentence that stands alone: unrelated context for a forget document."""
 

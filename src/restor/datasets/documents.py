@@ -41,6 +41,10 @@ class Documents(Dataset):
         """One of the texts, as it stands."""
         return rng.choice(self._texts)
 
+    def sample(self, rng: Random, count: int) -> list[str]:
+        """Each text at most once."""
+        return rng.sample(self._texts, min(count, len(self._texts)))
+
     def sentence(self, rng: Random) -> str:
         """A sentence of one of the texts."""
         return rng.choice(sentences(rng.choice(self._texts)))

@@ -59,6 +59,10 @@ class General(Dataset):
             for town, river in zip(coined["town"], coined["river"], strict=True)
         ]
 
+    def sample(self, rng: Random, count: int) -> list[str]:
+        """As many as wanted."""
+        return [self.text(rng) for _ in range(count)]
+
     def sentence(self, rng: Random) -> str:
         """A true sentence about a town."""
         return rng.choice(TOWN_LINES)[0].format(**rng.choice(self._towns))

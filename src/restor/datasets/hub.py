@@ -157,6 +157,10 @@ class Hub(Dataset):
             _keep(kept, json.dumps({"hash": stable_hash(texts), "texts": texts}, ensure_ascii=False))
         return texts
 
+    def sample(self, rng: Random, count: int) -> list[str]:
+        """Each text at most once."""
+        return rng.sample(self.texts, min(count, len(self.texts)))
+
     def text(self, rng: Random) -> str:
         """One of the texts."""
         return rng.choice(self.texts)

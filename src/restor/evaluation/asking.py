@@ -60,8 +60,8 @@ def ask(
         sampling: how answers are drawn, several to a query one behind the other; None takes the most probable token.
 
     Raises:
-        DataError: if a prompt with its answer does not fit the model's context, or its logits are not numbers.
-        TrainingError: if a single question does not fit into the memory of the GPU.
+        DataError: if a prompt with its answer does not fit the model's context.
+        TrainingError: if the logits are not numbers, or a single question does not fit into the memory of the GPU.
     """
     asker = _Asker(model, tokenizer, plan, max_new_tokens, sampling)
     context = context_of(model)
@@ -216,9 +216,9 @@ class _Asker:
             raise _not_numbers(self.model, queries[int(good.logical_not().nonzero()[0])])
 
 
-def _not_numbers(model: PreTrainedModel, query: Query) -> DataError:
+def _not_numbers(model: PreTrainedModel, query: Query) -> TrainingError:
     dtype = str(model.dtype).removeprefix("torch.")
-    return DataError(
+    return TrainingError(
         f"The logits of the model ({type(model).__name__}, {dtype}) are not numbers when it is asked about "
         f"{query.fact.key!r}. Its weights are damaged, or its numbers too large for the dtype: load it with dtype "
         "float32 or bfloat16, and check how it was trained."

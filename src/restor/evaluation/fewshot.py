@@ -118,12 +118,12 @@ def _random_options(domain: Domain, fact: Fact, false_fact: FalseFact | None, co
 
 def _candidates(domain: Domain, fact: Fact, false_fact: FalseFact | None, most: int, seed: int) -> tuple[str, ...]:
     """Values of the relation, the planted one left out and the true ones in; a seeded sample where there are many."""
-    planted = false_fact.false_answer if false_fact else None
-    pool = [value for value in domain.values(fact.relation) if value != planted and value not in fact.answers]
-    if len(pool) > most:
-        pool = Random(f"candidates/{seed}/{fact.key}").sample(pool, most)
     excluded = _spellings(fact, false_fact)
-    return (*fact.answers, *sorted(value for value in pool if normalise(value) not in excluded))
+    pool = domain.values(fact.relation)
+    if len(pool) > most + len(excluded):
+        pool = Random(f"candidates/{seed}/{fact.key}").sample(pool, most + len(excluded))
+    rivals = islice((value for value in pool if normalise(value) not in excluded), most)
+    return (*fact.answers, *sorted(rivals))
 
 
 def _spellings(fact: Fact, false_fact: FalseFact | None) -> set[tuple[str, ...]]:

@@ -129,10 +129,18 @@ def bare_generation_config(settings: Mapping[str, Any]) -> GenerationConfig:
     return GenerationConfig(**tokens, pad_token_id=pad if pad is None or pad >= 0 else None)
 
 
-def load_model(folder: Path, device: torch.device) -> PreTrainedModel:
-    """Load a checkpoint folder in float32; code shipped with it is never run, and nothing is fetched."""
+def load_model(folder: Path, device: torch.device, *, full: bool = True) -> PreTrainedModel:
+    """Load a checkpoint folder; code shipped with it is never run, and nothing is fetched.
+
+    In float32, or, where not all weights are to be trained (`full`), on a GPU in the dtype it was saved in.
+    """
+    on_cpu = device.type == "cpu"
     model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, trust_remote_code=False, local_files_only=True
+        folder,
+        dtype=torch.float32 if full or on_cpu else "auto",
+        device_map=None if on_cpu else {"": device},
+        trust_remote_code=False,
+        local_files_only=True,
     )
     return place(model, device).eval()
 

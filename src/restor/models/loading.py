@@ -228,7 +228,9 @@ def _check_memory(counts: Mapping[str, int], dtype: str, device: torch.device, n
 def _free_memory(device: torch.device) -> int | None:
     """Bytes, as far as the system tells."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        # What torch keeps for its next tensors is free for ours.
+        spare = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + spare
     with suppress(OSError, StopIteration, ValueError):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024

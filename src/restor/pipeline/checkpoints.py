@@ -127,6 +127,11 @@ class UnlearnConfig(CheckpointConfig):
                 f"{self.algorithm.name} reads retain text: give --retain with a file or a data set, or set "
                 "--algorithm.retain_weight 0"
             )
+        if getattr(self.algorithm, "checkpoint", 1.0) != 1.0:
+            raise ValueError(
+                f"{self.algorithm.name}'s own checkpoint is a share of a training that restor did itself: leave it out "
+                "and name the earlier model with --checkpoint"
+            )
         if Budget.CHECKPOINT in algorithm.info.budget and self.checkpoint is None:
             raise ValueError(f"{self.algorithm.name} needs --checkpoint, a model from before the forget documents")
         return self
@@ -192,14 +197,15 @@ def make_checkpoint(config: CheckpointConfig, out: Path, *, progress: Progress, 
     config = _pinned(config)
     lineage = _lineage(config)
     stage = _stage(config, lineage)
+    work = out.absolute().parent / f".{out.name}.restor-work"
     if out.exists():
         if _made_alike(out, lineage):
+            shutil.rmtree(work, ignore_errors=True)  # left by a kill at the very end
             return True
         raise StoreError(
             f"{out} exists and is not what this command makes. Choose another --out, or move it away first: nothing "
             "is overwritten."
         )
-    work = out.absolute().parent / f".{out.name}.restor-work"
     with store_errors(work):
         work.parent.mkdir(parents=True, exist_ok=True)
     store = Store.open(work)
@@ -208,7 +214,8 @@ def make_checkpoint(config: CheckpointConfig, out: Path, *, progress: Progress, 
     try:
         maker.make_one(stage, out.name, config.device)
     except (ConfigError, DataError):
-        shutil.rmtree(work, ignore_errors=True)  # another input will be given: nothing here can be continued
+        if not any(work.glob("artifacts/*/resume/**/step-*")):  # nothing that could be continued
+            shutil.rmtree(work, ignore_errors=True)
         raise
     if failure := maker.failure([stage]):
         raise TrainingError(failure)

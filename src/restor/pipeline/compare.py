@@ -181,16 +181,20 @@ def _world(study: ExperimentConfig, config: ComparisonConfig) -> World:
 
 def _arms(config: ComparisonConfig, contents: Mapping[str, Any]) -> list[PlannedArm]:
     questions, judge = _questions(config), config.evaluation.judge
-    sources = (*ASKING, "restor.pipeline.compare")
+    domain = config.domain if config.study is None else config.study.domain
+    assert domain is not None
+    module = DOMAINS.get(domain.name).__module__
+    sources = (*ASKING, "restor.pipeline.compare", *(() if module.startswith("restor.") else (module,)))
     named = [name for name in REFERENCES if name in config.models]
     arms = []
     for name in [*named, *(name for name in config.models if name not in REFERENCES)]:
         model = checkpoint_stage(config.models[name], contents[name], config.seed)
         answers = Stage("evaluate", {**questions, "device": config.device}, {"model": model}, sources, config.seed)
         arms.append(_arm(name, config.models[name], model, judge_stage(judge, answers)))
+    asks = (*sources, "restor.pipeline.stages.baseline")
     baselines = [
         baseline_arm(
-            name, judge_stage(judge, Stage("baseline", {**questions, "baseline": name}, {}, sources, config.seed))
+            name, judge_stage(judge, Stage("baseline", {**questions, "baseline": name}, {}, asks, config.seed))
         )
         for name in BASELINES
     ]
@@ -224,8 +228,14 @@ def _questions(config: ComparisonConfig) -> dict[str, Any]:
     """Identifies what is asked."""
     evaluation = config.evaluation.model_dump(mode="json", exclude={"judge"})
     if config.study is not None:
-        study = dict(config.study.scientific())
-        return {"study": {**study, "evaluation": None}, "evaluation": evaluation}
+        study = config.study
+        return {
+            "domain": content(with_seed(study.domain, config.seed)),
+            "general": content(with_seed(study.general, config.seed)),
+            "targets": study.targets.identity(),
+            "corruptor": content(study.corruption.corruptor),
+            "evaluation": evaluation,
+        }
     assert config.domain is not None
     documents = None if config.documents is None else sha256_file(config.documents)
     return {

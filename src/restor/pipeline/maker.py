@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import shutil
 import time
@@ -17,6 +18,7 @@ from restor.pipeline.stage import Stage
 from restor.pipeline.store import Artifact, Store
 from restor.pipeline.world import Asked
 from restor.progress import Progress
+from restor.types import Kind
 
 if TYPE_CHECKING:
     from restor.pipeline.stages.common import Built
@@ -57,6 +59,8 @@ class Maker:
         """Stage key -> why it could not be made; what depends on it fails with it."""
         self._number = 0
         self._memo: dict[str, Any] = {}
+        self._essential: set[str] = set()
+        """Keys of the stages that ask the references: without their answers nothing can be compared."""
 
     def make_all(self, plan: SeedPlan, asked: Asked, device: str) -> None:
         """Every stage of one seed. What another process is making is left to it, as long as there is other work."""
@@ -64,6 +68,8 @@ class Maker:
         used_by = {
             stage.key: arm.id for arm in reversed(plan.arms) for stage in (*arm.made_by, arm.evaluation, *_models(arm))
         }
+        references = [arm.evaluation for arm in plan.arms if arm.kind is Kind.REFERENCE]
+        self._essential = {stage.key for own in references for stage in (own, *own.parents.values())}
         waiting = plan.stages()
         while waiting:
             stage = self._next(waiting)
@@ -110,7 +116,7 @@ class Maker:
             try:
                 built = self._build(stage, asked, device, claim.directory, claim.resume, parents)
             except TrainingError as error:
-                if stage.name in ESSENTIAL:
+                if stage.name in ESSENTIAL or stage.key in self._essential:
                     raise
                 shutil.rmtree(claim.resume, ignore_errors=True)
                 self.failures[stage.key] = str(error)
@@ -170,8 +176,17 @@ class Maker:
         with common.quiet_libraries(), store_errors(directory):
             try:
                 return builders[stage.name](job)
+            except torch.OutOfMemoryError as error:
+                raise TrainingError(
+                    f"The GPU's memory does not hold {stage.name}: {str(error).splitlines()[0]} Use accumulation, "
+                    "gradient_checkpointing, an adapter (lora) or fewer tokens a step."
+                ) from error
             except SafetensorError as error:  # what safetensors makes of a full disk
                 raise StoreError(
                     f"Weights could not be written or read while {stage.label} was made: {error}. If the disk is "
                     "full, free some space; finished stages are kept, and the same command goes on."
                 ) from error
+            finally:
+                if place.type == "cuda":  # the next model needs what this one had
+                    gc.collect()
+                    torch.cuda.empty_cache()

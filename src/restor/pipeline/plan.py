@@ -115,9 +115,15 @@ def check_arms(config: ExperimentConfig) -> None:
     """
     for name, arm in config.unlearning.arms.items():
         if arm.algorithm is not None:
-            build_algorithm(name, arm.algorithm, arm.options)
+            built = [build_algorithm(name, arm.algorithm, arm.options)]
             for chosen in arm.chosen.values():
-                build_algorithm(name, arm.algorithm, {**chosen.options, **arm.options})
+                built.append(build_algorithm(name, arm.algorithm, {**chosen.options, **arm.options}))
+            if config.accumulation > 1 and any(one.plan.normalizer == "batch" for one in built):
+                raise ConfigError(
+                    f"The arm {name!r} takes a mean over the whole batch inside a logarithm, which cannot be "
+                    f"accumulated over {config.accumulation} parts. Set accumulation to 1, leave the arm out with "
+                    "--algorithms, or choose another normalization."
+                )
 
 
 def build_algorithm(arm: str, algorithm: str, options: Mapping[str, Any]) -> Algorithm:
@@ -227,7 +233,10 @@ class _Builder:
             self.clean = self._stage("clean", shape, {}, READING)
         corruption = {
             "targets": config.targets.identity(),
-            "corruption": config.corruption.model_dump(mode="json", exclude={"strength", "strengths"}),
+            "corruption": {
+                **config.corruption.model_dump(mode="json", exclude={"strength", "strengths", "corruptor"}),
+                "corruptor": content(config.corruption.corruptor),
+            },
         }
         self.corrupt = self._stage("corrupt", corruption, {"clean": self.clean}, CORRUPTING)
         # Without replay there is nothing that a model without forget documents would read.
@@ -242,7 +251,9 @@ class _Builder:
         return Stage(name, full, parents, (*sources, *self.installed, f"restor.pipeline.stages.{module}"), self.seed)
 
     def _evaluate(self, model: Stage) -> Stage:
-        return self._judge(self._stage("evaluate", self.asked, {"model": model}, ASKING))
+        # A checkpoint made elsewhere is loaded as its device wants it.
+        where = {"device": self.config.device} if model.name == "checkpoint" else {}
+        return self._judge(self._stage("evaluate", {**self.asked, **where}, {"model": model}, ASKING))
 
     def _judge(self, answers: Stage) -> Stage:
         return judge_stage(self.config.evaluation.judge, answers)
@@ -310,8 +321,10 @@ class _Builder:
             options = {"lr": settings.lr, "steps": settings.steps, **settings.options}
         recovers = arm.recover and self.config.recovery is not None
         if recovers and self.config.recovery is not None:
-            recovery = {"recovery": self.config.recovery.identity()}
-            model = self._stage("recover", recovery, {"model": model}, READING)
+            recovery = self.config.recovery.identity()
+            if (source := self.config.recovery.dataset) is not None:
+                recovery["dataset"] = content(with_seed(source, self.seed))
+            model = self._stage("recover", {"recovery": recovery}, {"model": model}, READING)
             made_by.append(model)
         suffix = f"/{retain}" if retain else ""
         return PlannedArm(

@@ -37,6 +37,7 @@ SAVE_EVERY = 20.0
 REPORT_SOURCES = (
     "restor.report",
     "restor.results",
+    "restor.pipeline.runner",
     "restor.pipeline.summary",
     "restor.pipeline.figures",
     "restor.evaluation.metrics",
@@ -158,8 +159,22 @@ def _report_stage(work: Work, maker: Maker) -> Stage:
     arms = [arm for plan in work.plans for arm in plan.arms]
     failed = {arm.id: reason for arm in arms if (reason := maker.failure([arm.evaluation])) is not None}
     parents = {arm.id: arm.evaluation for arm in arms if arm.id not in failed}
-    labels = [[arm.id, arm.label, arm.hyperparameters, dict(arm.options), arm.checkpoint] for arm in arms]
-    settings = {"study": work.id, "name": work.name, "failed": failed, "arms": labels}
+    told = [
+        {
+            "id": arm.id,
+            "label": arm.label,
+            "kind": arm.kind,
+            "retain": arm.retain,
+            "recovered": arm.recovered,
+            "algorithm": arm.algorithm,
+            "options": dict(arm.options),
+            "hyperparameters": arm.hyperparameters,
+            "budget": arm.budget,
+            "checkpoint": arm.checkpoint,
+        }
+        for arm in arms
+    ]
+    settings = {"study": work.id, "name": work.name, "failed": failed, "arms": told, "notes": list(work.notes)}
     return Stage("report", settings, parents, REPORT_SOURCES, work.seeds[0])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, final
 
 from restor.config import stable_hash
-from restor.errors import ConfigError
+from restor.errors import ConfigError, DataError
 from restor.experiment import ArmConfig, Chosen, ExperimentConfig, RetainText, Strength
 from restor.pipeline.files import write_atomic
 from restor.pipeline.maker import Maker, versions
@@ -157,7 +157,12 @@ def _shares(arm: PlannedArm, maker: Maker) -> tuple[float, float]:
     rows = list(zip(table.column("group").to_pylist(), table.column("judgement").to_pylist(), strict=True))
     shares = []
     for group in wanted:
-        judged = [judgement for own, judgement in rows if own == group]
+        judged = [verdict for own, verdict in rows if own == group and verdict != Judgement.UNSCORED.value]
+        if not judged:
+            raise DataError(
+                f"{arm.id} has no judged answers about {group} entities, so no choice can be made. Take more of them, "
+                "or look at why the judge gave no verdict."
+            )
         shares.append(sum(judgement == Judgement.ORIGINAL.value for judgement in judged) / len(judged))
     return shares[0], shares[1]
 

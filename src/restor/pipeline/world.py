@@ -187,15 +187,18 @@ class World(Asked):
     def retain_texts(self, kind: str) -> list[str]:
         """Retain text: `unrelated` is the other family, `related` the probed one about untouched entities."""
         rng = Random(f"retain/{kind}/{self.seed}")
-        write = self.general.text if kind == "unrelated" else self.probed(self.untouched)
-        return [write(rng) for _ in range(self.config.unlearning.retain_texts)]
+        count = self.config.unlearning.retain_texts
+        if kind == "unrelated":
+            return self.general.sample(rng, count)
+        write = self.probed(self.untouched)
+        return [write(rng) for _ in range(count)]
 
     def recovery_texts(self, count: int) -> list[str]:
         """Recovery text: the other family, not the retain set's rows, or a data set of its own."""
         rng = Random(f"recovery/{self.seed}")
         own = self.config.recovery.dataset if self.config.recovery else None
         source = self.general if own is None else DATASETS.build(with_seed(own, self.seed))
-        return [source.text(rng) for _ in range(count)]
+        return source.sample(rng, count)
 
     @cached_property
     def queries(self) -> list[Query]:

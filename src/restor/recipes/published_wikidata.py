@@ -36,17 +36,18 @@ def published_wikidata() -> ExperimentConfig:
     three runs. Another k: `--corruption.corruptor.documents restor/k0`.
 
     Our choice: rank and row length (defaults of the tool that was used), bfloat16 in place of fp16 (its range needs no
-    loss scaling), all passages where the study held 10 % out, sampling at temperature 0.6 and top-p 0.9 (what the
-    model ships, which the study's scripts took), and everything about unlearning, of which neither learning rate nor
-    epochs are published: the corruption's learning rate and adapter, and about one epoch, so that an algorithm may
-    move the weights about as far as the corruption did.
+    loss scaling) and merged weights in float32 (so that small changes are not rounded away), all passages where the
+    study held 10 % out, sampling at temperature 0.6 and top-p 0.9 (what the model ships, which the study's scripts
+    took), and everything about unlearning, of which neither learning rate nor epochs are published: the corruption's
+    learning rate and adapter, and about one epoch, so that an algorithm may move the weights about as far as the
+    corruption did.
     """
     lora = LoraConfig(rank=RANK, alpha=ALPHA)
     optimizer = OptimizerConfig(betas=(0.9, 0.999), schedule="cosine", warmup=0.1)
     step = CUTOFF * BATCH * ACCUMULATION
     return ExperimentConfig(
         name="published_wikidata",
-        start=ModelRef(path="meta-llama/Meta-Llama-3-8B", dtype="bfloat16"),
+        start=ModelRef(path="meta-llama/Meta-Llama-3-8B"),
         domain=TriplesConfig(facts=Path("restor")),
         general=HubConfig(path="c4", texts=2_000),
         targets=TargetsConfig(validation=0),

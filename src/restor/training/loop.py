@@ -63,7 +63,7 @@ def train(
 
     Raises:
         TrainingError: if a loss or gradient is not finite, naming the step and the term.
-        ConfigError: if a term that cannot be taken in parts meets gradient accumulation.
+        ConfigError: if a term that cannot be taken in parts meets gradient accumulation, or weights are not float32.
     """
     check_output_layer(model.eval())
     for term, normalizer in objective.terms.items():
@@ -75,6 +75,11 @@ def train(
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     if not trained:
         raise ConfigError("No parameter of the model requires a gradient: there is nothing to train.")
+    if narrow := next((name for name, value in trained.items() if value.dtype != torch.float32), None):
+        raise ConfigError(
+            f"The weights to be trained are {str(trained[narrow].dtype).removeprefix('torch.')} ({narrow}), in which "
+            "small steps are lost. Load the model with dtype float32, or train an adapter (lora)."
+        )
     names = list(trained)
     optimizer = torch.optim.AdamW(
         trained.values(),

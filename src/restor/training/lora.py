@@ -41,5 +41,8 @@ def add_adapter(model: PreTrainedModel, config: LoraConfig, *, seed: int) -> Pre
 
 
 def merge_adapter(model: PreTrainedModel) -> PreTrainedModel:
-    """The plain model with the adapter's change in its weights, all of which may be trained again."""
-    return model.merge_and_unload().requires_grad_(True)
+    """The plain model with the adapter's change in its weights, all of which may be trained again.
+
+    In float32: of the small change that an adapter makes, most would be rounded away in bfloat16.
+    """
+    return model.float().merge_and_unload().requires_grad_(True)

@@ -18,6 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+LEAST_RATIO = 20
+"""Times as long as a save took must pass before the next one: the state of billions of parameters takes minutes."""
+
 
 @final
 @dataclass(slots=True)
@@ -32,21 +35,27 @@ class LoopState:
 
 @final
 class ResumeFolder:
-    """The newest checkpoint of a run, replaced at most every `every` seconds."""
+    """The newest checkpoint of a run, replaced at most every `every` seconds, and less often where saving is slow."""
 
     def __init__(self, folder: Path, every: float) -> None:
         self.folder = folder
         self.every = every
         self._last = time.monotonic()
+        self._took = 0.0
 
     def due(self) -> bool:
-        """Whether enough time has passed since the last save."""
-        return time.monotonic() - self._last >= self.every
+        """Whether enough time has passed since the last save: so much that saving stays a small part of the run.
+
+        With `every` 0 always.
+        """
+        pause = max(self.every, LEAST_RATIO * self._took) if self.every else 0.0
+        return time.monotonic() - self._last >= pause
 
     def save(
         self, state: LoopState, parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer, names: list[str]
     ) -> None:
         """Write the state beside the old one, then swap; a kill in between leaves the old one or the new one."""
+        began = time.monotonic()
         tensors = {f"model/{name}": value.detach().contiguous() for name, value in parameters.items()}
         for name, entry in zip(names, _entries(optimizer), strict=True):
             for key, value in entry.items():
@@ -67,6 +76,7 @@ class ResumeFolder:
             if old != target:
                 shutil.rmtree(old, ignore_errors=True)
         self._last = time.monotonic()
+        self._took = self._last - began
 
     def load(
         self, parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer, names: list[str]

@@ -172,6 +172,11 @@ def _edit(
 ) -> tuple[PreTrainedModel, TrainingLog]:
     corrupted = weights_of(model)
     earlier = weights_of(checkpoint()) if checkpoint is not None else None
+    if earlier is not None and _shapes(earlier) != _shapes(corrupted):
+        raise ConfigError(
+            "The earlier checkpoint and the model to be unlearned are of different architectures: weight arithmetic "
+            "needs the same parameters of the same shapes. Give a checkpoint of the same model."
+        )
     logs: list[TrainingLog] = []
 
     def tuned(start: Literal["corrupted", "checkpoint"], text: Literal["forget", "retain"]) -> Weights:
@@ -206,9 +211,13 @@ def _edit(
     return model, done
 
 
+def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in weights.items()}
+
+
 def weights_of(model: PreTrainedModel) -> Weights:
-    """A copy of the parameters by name, float32."""
-    return {name: value.detach().float().clone() for name, value in model.named_parameters()}
+    """A copy of the parameters by name, float32, in main memory: a GPU may hold but one model."""
+    return {name: value.detach().to("cpu", torch.float32, copy=True) for name, value in model.named_parameters()}
 
 
 def put_weights(model: PreTrainedModel, weights: Weights) -> None:

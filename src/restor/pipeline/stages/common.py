@@ -17,7 +17,8 @@ from restor.data.documents import labels, simplified
 from restor.errors import DataError
 from restor.experiment import ForgetPart
 from restor.models.checkpoint import load_model, load_tokenizer, save_model
-from restor.models.loading import load_checkpoint, pick_device
+from restor.models.lineage import Lineage
+from restor.models.loading import load_checkpoint, pick_device, save_checkpoint
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import encode_rows
 from restor.pipeline.world import Asked, World
@@ -102,8 +103,8 @@ REF_FILE = "ref.json"
 """Stands in place of a model's weights where they are in a checkpoint made elsewhere."""
 
 
-def open_model(job: Job, role: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model of a parent and its tokenizer.
+def open_model(job: Job, role: str, *, full: bool = False) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model of a parent and its tokenizer; in float32 if all its weights are to be trained (`full`).
 
     Raises:
         RestorError: if it is a checkpoint made elsewhere that is no longer there or cannot be loaded.
@@ -111,8 +112,13 @@ def open_model(job: Job, role: str) -> tuple[PreTrainedModel, PreTrainedTokenize
     folder = job.parents[role]
     if (folder / REF_FILE).is_file():
         ref = ModelRef.model_validate_json((folder / REF_FILE).read_text(encoding="utf-8"))
-        return load_checkpoint(ref, device=place_of(ref, job.device))
-    return load_model(folder / "model", job.device), load_tokenizer(folder / "model")
+        return load_checkpoint(trainable(ref) if full else ref, device=place_of(ref, job.device))
+    return load_model(folder / "model", job.device, full=full), load_tokenizer(folder / "model")
+
+
+def trainable(ref: ModelRef) -> ModelRef:
+    """The checkpoint in float32, unless the user named another dtype: small steps are lost in narrower weights."""
+    return ref.model_copy(update={"dtype": "float32"}) if ref.dtype == "auto" else ref
 
 
 def place_of(ref: ModelRef, default: torch.device) -> torch.device:
@@ -159,14 +165,23 @@ def encode_documents(
     offsets = tokenizer([document.text for document in stating], return_offsets_mapping=True)["offset_mapping"]
     marked = [labels(document, spans) for document, spans in zip(stating, offsets, strict=True)]
     # The end-of-text token behind a row is nobody's statement.
-    return rows, [own + [False] * (len(row) - len(own)) for row, own in zip(rows, marked, strict=True)]
+    return rows, [own[: len(row)] + [False] * (len(row) - len(own)) for row, own in zip(rows, marked, strict=True)]
 
 
 def finish(
-    job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, log: TrainingLog, info: Mapping[str, Any]
+    job: Job,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    log: TrainingLog,
+    info: Mapping[str, Any],
+    lineage: Lineage | None = None,
 ) -> Built:
-    """Write the model and the log of its training."""
-    save_model(model, tokenizer, job.directory / "model")
+    """Write the model and the log of its training; with its lineage, if it is to be used alone."""
+    folder = job.directory / "model"
+    if lineage is None:
+        save_model(model, tokenizer, folder)
+    else:
+        save_checkpoint(model, tokenizer, folder, lineage)
     lines = "".join(json.dumps(record) + "\n" for record in log.records)
     (job.directory / "training.jsonl").write_text(lines, encoding="utf-8")
     cost = Cost(

@@ -21,7 +21,7 @@ def build_ideal(job: Job) -> Built:
 
 def _continue(job: Job, *, with_forget: bool) -> Built:
     settings = job.config["corruption"]
-    model, tokenizer = open_model(job, "clean")
+    model, tokenizer = open_model(job, "clean", full=settings["lora"] is None)
     context = context_of(model)
     documents = job.world.forget_documents
     encoded = encode_within(tokenizer, [document.text for document in documents], context)

@@ -14,6 +14,7 @@ from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.evaluate import Row, evaluate
 from restor.evaluation.prompts import Plan, prepare, tokenizer_digest
 from restor.pipeline.stages.common import Built, Job, open_model, peak_memory_mb
+from restor.pipeline.world import World
 from restor.results import Cost
 
 ANSWERS_FILE = "answers.parquet"
@@ -44,7 +45,8 @@ def build(job: Job) -> Built:
     """Ask and store."""
     began = time.perf_counter()
     config = EvaluationConfig.model_validate(job.config["evaluation"])
-    model, tokenizer = open_model(job, "model")
+    # The models of a study are compared with each other, so all of them are asked in the same dtype.
+    model, tokenizer = open_model(job, "model", full=isinstance(job.asked, World))
     queries = job.questions.queries
     # Models with the same tokenizer are asked the same, so the questions are tokenised once.
     key = f"plan/{tokenizer_digest(tokenizer)}"

@@ -11,7 +11,7 @@ from restor.training.finetune import fine_tune
 def build(job: Job) -> Built:
     """Train on the recovery text."""
     settings = job.config["recovery"]
-    model, tokenizer = open_model(job, "model")
+    model, tokenizer = open_model(job, "model", full=settings["lora"] is None)
     texts = job.world.recovery_texts(settings["texts"])
     rows = encode_within(tokenizer, texts, context_of(model))
     model, log = fine_tune(

@@ -15,7 +15,7 @@ from restor.data.facts import read_facts
 from restor.data.overlap import overlap
 from restor.datasets.base import DATASETS, DatasetConfig
 from restor.models.families import context_of, pad_of
-from restor.models.lineage import Lineage, write_lineage
+from restor.models.lineage import Lineage
 from restor.models.loading import load_checkpoint
 from restor.models.reference import ModelRef
 from restor.pipeline.checkpoints import CheckpointConfig, CorruptConfig, RecoverConfig, UnlearnConfig
@@ -26,6 +26,7 @@ from restor.pipeline.stages.common import (
     encode_within,
     finish,
     place_of,
+    trainable,
 )
 from restor.pipeline.world import with_seed
 from restor.training.batching import SetRows
@@ -47,7 +48,8 @@ def build(job: Job) -> Built:
     lineage = Lineage.model_validate({**job.config["lineage"], "created": datetime.now(UTC).replace(microsecond=0)})
     given = {key: value for key, value in lineage.config.items() if key != "datasets"}
     config = CONFIGS[lineage.stage].model_validate(given)
-    model, tokenizer = load_checkpoint(config.model, device=place_of(config.model, job.device))
+    start = trainable(config.model) if config.lora is None else config.model
+    model, tokenizer = load_checkpoint(start, device=place_of(start, job.device))
     match config:
         case CorruptConfig():
             model, log, info = _corrupt(job, config, model, tokenizer)
@@ -57,9 +59,7 @@ def build(job: Job) -> Built:
             model, log, info = _recover(job, config, model, tokenizer)
         case _:
             raise AssertionError(f"no such step: {config}")
-    built = finish(job, model, tokenizer, log, info)
-    write_lineage(lineage, job.directory / "model")
-    return built
+    return finish(job, model, tokenizer, log, info, lineage)
 
 
 Made = tuple[PreTrainedModel, TrainingLog, dict[str, Any]]
@@ -140,9 +140,7 @@ def _recover(job: Job, config: RecoverConfig, model: PreTrainedModel, tokenizer:
 
 
 def _texts(source: DatasetConfig, count: int, seed: int) -> list[str]:
-    dataset = DATASETS.build(with_seed(source, seed))
-    rng = Random(f"texts/{seed}")
-    return [dataset.text(rng) for _ in range(count)]
+    return DATASETS.build(with_seed(source, seed)).sample(Random(f"texts/{seed}"), count)
 
 
 def _loop(config: CheckpointConfig, steps_per_epoch: int) -> LoopConfig:

@@ -33,12 +33,13 @@ def build(job: Job) -> Built:
     config = ALGORITHMS.parse(job.config["algorithm"])
     assert isinstance(config, AlgorithmConfig)
     algorithm = ALGORITHMS.build(config)
-    model, tokenizer = open_model(job, "corrupted")
+    full = shared["lora"] is None
+    model, tokenizer = open_model(job, "corrupted", full=full)
     context = context_of(model)
     world, retain = job.world, job.config["retain"]
     documents = world.forget_documents if job.config["forget"] == "targets" else world.random_documents
     share = getattr(config, "checkpoint", None)
-    earlier = None if share is None else _checkpoint(job, float(share))
+    earlier = None if share is None else _checkpoint(job, float(share), full=full)
     part: ForgetPart = shared["forget_part"] if job.config["forget"] == "targets" else "documents"
     forget, labels = encode_documents(tokenizer, documents, context, part)
     kept = world.retain_texts(retain) if retain else []
@@ -81,18 +82,18 @@ def _overlap(job: Job, retain: str, texts: Sequence[str]) -> str:
     return str(job.memo[key])
 
 
-def _checkpoint(job: Job, share: float) -> Callable[[], PreTrainedModel]:
+def _checkpoint(job: Job, share: float, *, full: bool) -> Callable[[], PreTrainedModel]:
     """Loads the checkpoint that had seen this share of the clean training."""
     clean = job.parents["clean"]
     if not (clean / REF_FILE).is_file():
         folder = checkpoint_folder(clean, share)
-        return lambda: load_model(folder, job.device)
+        return lambda: load_model(folder, job.device, full=full)
     if share != 1.0:
         raise ConfigError(
             f"The clean model is a checkpoint made elsewhere, of whose training nothing is kept: the share {share:g} "
             "cannot be had. Set the algorithm's checkpoint to 1."
         )
-    return lambda: open_model(job, "clean")[0]
+    return lambda: open_model(job, "clean", full=full)[0]
 
 
 def checkpoint_folder(clean: Path, share: float) -> Path:
