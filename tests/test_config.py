@@ -302,6 +302,7 @@ def valid_change(field):
         "evaluation.protocol": "published",
         "evaluation.asked": "listed",
         "evaluation.top_p": 0.5,
+        "evaluation.runs": 1,
         "recovery.dataset": {"name": "general", "towns": 9, "seed": None},
     }
     if field.path in special:

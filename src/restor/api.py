@@ -95,13 +95,17 @@ def validated(data: Mapping[str, Any], source: str) -> ExperimentConfig:
             known = paths(ExperimentConfig, data)
         except ConfigError:
             known = []  # what is wrong is the choice of an entry, whose fields are then not known
-        raise ConfigError(
-            f"{validation_message(error, source, known)}\n`restor list fields` shows all fields with their values."
-        ) from error
+        message = with_judge_hint(validation_message(error, source, known))
+        raise ConfigError(f"{message}\n`restor list fields` shows all fields with their values.") from error
     # Pydantic takes true for 1, which no one means.
     if wrong := [path for path, given, taken in _pairs(data, config.identity(), "") if _is_flag(given, taken)]:
         raise ConfigError(f"{source}: expected a number, given true or false: {', '.join(wrong)}.")
     return absolute_paths(config)
+
+
+def with_judge_hint(message: str) -> str:
+    """What to type where a judge that needs a chat model has none."""
+    return f"{message}\nSet --evaluation.judge.chat.model NAME." if "judge.chat: missing" in message else message
 
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)

@@ -73,7 +73,7 @@ def loaded(folder):
 
 def test_a_study_is_asked_again_to_the_last_digit(place):
     told = done(
-        *("evaluate", "--study", place.study, "--model", f"clean={place.clean}"),
+        *("evaluate", "--study", place.study.name, "--model", f"clean={place.clean}"),
         *("--model", f"corrupted={place.corrupted}", "--json", *FAST),
         cwd=place.folder,
     )
@@ -109,6 +109,8 @@ def test_the_three_steps_on_checkpoints_and_what_they_write(place):
     assert unlearned["budget"] == ["F", "D", "R"]
     assert unlearned["config"]["algorithm"]["beta"] == 0.5
     assert unlearned["parents"]["corrupted"]["lineage"]["stage"] == "corrupt"
+    assert unlearned["findings"]["overlap"] == "nothing overlaps"
+    assert unlearned["findings"]["retain_texts"] == 12
     records = (place.folder / "good" / "training.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in records] == [1, 2, 3, 4, 5, 6]
     assert not list(place.folder.glob(".*restor-work"))
@@ -219,6 +221,12 @@ def test_the_published_protocol_samples_three_answers_and_the_same_again(place):
         (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--targets", "Nobody"), ["Nobody"]),
         (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--documents", "retain.txt"), ["about none"]),
         (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--judge", "alia"), ["alias"]),
+        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--judge", "llm"), ["judge.chat.model NAME"]),
+        (("evaluate", "--model", "Clean=CLEAN", "--data", "FACTS"), ["Did you mean clean?"]),
+        (("evaluate", "--model", "a/b=CLEAN", "--data", "FACTS"), ["letters, digits"]),
+        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--study", "STUDY"), ["not both"]),
+        (("evaluate", "--model", "clean=CLEAN", "--study", "nostudy"), ["no study 'nostudy'", "tiny-"]),
+        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--evaluation.runs", "3"), ["published"]),
         (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--protocol", "publishd"), ["published"]),
         (("evaluate", "--model", "clean=org/none@main", "--data", "FACTS"), ["org/none", "network"]),
         (("unlearn", "--model", "CLEAN", "--algorithm", "npoo", "--forget", "FORGET", "--out", "x"), ["npo"]),
@@ -234,11 +242,13 @@ def test_the_published_protocol_samples_three_answers_and_the_same_again(place):
 )
 def test_bad_input_is_one_message_and_leaves_nothing(place, arguments, words):
     (place.folder / "empty.txt").write_text("")
-    named = {"FACTS": str(place.facts), "CLEAN": str(place.clean), "FORGET": str(place.forget)}
+    named = {"FACTS": place.facts, "CLEAN": place.clean, "FORGET": place.forget, "STUDY": place.study}
+    studies = set((place.folder / "store" / "studies").iterdir())
     told = restor(*(named.get(word, word.replace("=CLEAN", f"={place.clean}")) for word in arguments), cwd=place.folder)
     assert told.returncode in (1, 2), told.stdout
     assert "Traceback" not in told.stderr
     for word in words:
         assert word in told.stderr
+    assert set((place.folder / "store" / "studies").iterdir()) == studies
     assert not (place.folder / "x").exists()
     assert not list(place.folder.glob(".x*"))

@@ -103,7 +103,7 @@ def test_json_is_one_object_on_stdout(toy, runner, tmp_path, capsys):
     assert main(["run", toy, "--json", "--store", str(tmp_path)]) == 0
     captured = capsys.readouterr()
     printed = json.loads(captured.out)
-    assert set(printed) == {"study", "folder", "report", "results", "facts", "config", "table"}
+    assert set(printed) == {"study", "folder", "protocol", "notes", "report", "results", "facts", "config", "table"}
     assert printed["study"] == "toy-1"
     assert [row["arm"] for row in printed["table"]] == ["clean", "corrupted", "ideal"]
     assert Path(printed["config"]) == tmp_path / "toy-1" / "config.yaml"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -12,11 +14,14 @@ from cyclopts import Parameter
 
 from restor.cli.arguments import Changes, Name, Quiet, StorePath, UsageError, parse_changes
 from restor.cli.common import default_store, named_entities
+from restor.cli.report import find_study
 from restor.cli.run import tell_failures
 
 if TYPE_CHECKING:
     from restor.pipeline.compare import ComparisonConfig
     from restor.pipeline.runner import Outcome
+
+NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 Models = Annotated[
     tuple[str, ...],
@@ -70,7 +75,7 @@ def evaluate(
         data=data,
         documents=documents,
         targets=targets,
-        study=study,
+        study=None if study is None else find_study(study, store),
         seed=seed,
         protocol=protocol,
         judge=judge,
@@ -103,9 +108,15 @@ def parse_models(given: tuple[str, ...]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for text in given:
-        name, equals, ref = text.partition("=")
-        if not (equals and name and ref):
-            raise UsageError(f"--model needs NAME=CHECKPOINT, as in `--model clean=PATH`, given {text!r}.")
+        name, equals, ref = (part.strip() for part in text.partition("="))
+        if not (equals and NAMES.fullmatch(name) and ref):
+            raise UsageError(
+                f"--model needs NAME=CHECKPOINT, as in `--model clean=PATH`, given {text!r}. A name has letters, "
+                "digits and _ . -"
+            )
+        near = difflib.get_close_matches(name.lower(), ("clean", "corrupted", "ideal"), n=1, cutoff=0.8)
+        if near and name not in near:
+            raise UsageError(f"The model {name!r} would be judged as a method. Did you mean {near[0]}? Else rename it.")
         if name in found:
             raise UsageError(f"The model {name!r} is given twice: {found[name]} and {ref}. Keep one, or rename it.")
         found[name] = ref
@@ -137,7 +148,7 @@ def build_comparison(
     """
     from pydantic import ValidationError
 
-    from restor.api import absolute_ref
+    from restor.api import absolute_ref, with_judge_hint
     from restor.config import validation_message
     from restor.data.locate import locate_documents, locate_facts
     from restor.domains.base import DOMAINS
@@ -182,7 +193,7 @@ def build_comparison(
         return ComparisonConfig.model_validate(content)
     except ValidationError as error:
         known = paths(ComparisonConfig, content)
-        raise ConfigError(validation_message(error, "The comparison", known)) from error
+        raise ConfigError(with_judge_hint(validation_message(error, "The comparison", known))) from error
 
 
 def _of_study(study: Path, seed: int | None) -> dict[str, Any]:
@@ -193,8 +204,10 @@ def _of_study(study: Path, seed: int | None) -> dict[str, Any]:
     """
     from restor.api import build_config
     from restor.errors import ConfigError
+    from restor.report.load import RESULTS_FILE
 
-    config = build_config(study / "config.yaml" if study.is_dir() else study)
+    folder = study.parent if study.name == RESULTS_FILE else study
+    config = build_config(folder / "config.yaml" if folder.is_dir() else folder)
     chosen = config.seeds[0] if seed is None else seed
     if chosen not in config.seeds:
         raise ConfigError(f"The study {study} has no seed {chosen}; it has {', '.join(map(str, config.seeds))}.")

@@ -84,8 +84,8 @@ def judge(
         "cache": cache,
     }
     settings = {path: str(value) for path, value in given.items() if value is not None}
-    config = judge_config(judge, settings | parse_changes(changes))
     source = find_study(results, store)
+    config = judge_config(judge, settings | parse_changes(changes))
     with redirect_stdout(sys.stderr):
         from restor.cli.progress_view import progress_view
         from restor.pipeline.rejudge import judged_folder, rejudge

@@ -96,6 +96,8 @@ def print_json(outcome: Outcome, *, moved: object = None) -> None:
     content: dict[str, object] = {
         "study": outcome.results.study.id,
         "folder": str(outcome.folder),
+        "protocol": outcome.results.study.protocol,
+        "notes": outcome.results.study.notes,
         **_paths(outcome),
         "table": to_json_rows(arm_table(outcome.results)),
     }

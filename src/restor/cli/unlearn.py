@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,9 @@ def unlearn(
 ) -> None:
     """Apply an unlearning algorithm to a checkpoint."""
     from restor.cli.checkpoint import absolute, dataset, produce, reference
+    from restor.data.locate import locate_facts
+    from restor.data.published import NAME
+    from restor.errors import DataError
     from restor.pipeline.checkpoints import UnlearnConfig
 
     content: dict[str, Any] = {
@@ -46,6 +50,11 @@ def unlearn(
         content["retain"] = dataset(retain)
     if checkpoint is not None:
         content["checkpoint"] = reference(checkpoint, dtype=dtype, trust_remote_code=trust_remote_code)
+    if facts is None and forget.parts[:1] == (NAME,):
+        # Released documents do not say whom they are about; the facts that belong to them do, where they are there.
+        with suppress(DataError):
+            locate_facts(NAME)
+            facts = Path(NAME)
     if facts is not None:
-        content["facts"] = absolute(facts)
+        content["facts"] = absolute(facts) if facts != Path(NAME) else NAME
     produce(UnlearnConfig, content, settings, out, quiet=quiet)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, final
 
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from restor.config import Config
 from restor.evaluation.judges.alias import AliasConfig
@@ -54,6 +54,12 @@ class EvaluationConfig(Config):
     """Who decides what an answer is."""
     batch: int = Field(256, ge=1)
     """Most questions in one forward."""
+
+    @model_validator(mode="after")
+    def _greedy_once(self) -> EvaluationConfig:
+        if self.protocol == "restor" and (self.runs or 1) > 1:
+            raise ValueError("runs count for the protocol published; greedy answers are the same every time")
+        return self
 
     @property
     def answers(self) -> int:

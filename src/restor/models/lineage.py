@@ -49,6 +49,8 @@ class Lineage(Config):
     """By role: clean, corrupted, ..."""
     data: dict[str, str] = Field(default_factory=dict)
     """SHA-256 of every file that was read, by role: forget, retain, facts, ..."""
+    findings: dict[str, Any] = Field(default_factory=dict)
+    """What was counted and found on the way, such as an overlap of the retain text with what is to be forgotten."""
     created: datetime
     versions: dict[str, str]
     """Python, restor and the libraries that decide the numbers."""

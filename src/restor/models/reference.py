@@ -60,7 +60,11 @@ class ModelRef(Config):
     @property
     def label(self) -> str:
         """Short, for people: the last part of the path or id, with revision and adapter."""
-        name = Path(self.path).resolve().name if self.folder is not None else self.path
+        name = self.path
+        if self.folder is not None:
+            parts = Path(self.path).resolve().parts
+            # What studies make is always called `model`; the folder it is in tells more.
+            name = "/".join(parts[-2:]) if parts[-1] == "model" else parts[-1]
         revision = f"@{self.revision}" if self.revision else ""
         return name + revision + (f"+{_adapter_label(self.adapter)}" if self.adapter else "")
 

@@ -182,6 +182,8 @@ class RecoverConfig(CheckpointConfig):
 
 
 SOURCES: Mapping[str, tuple[str, ...]] = {"corrupt": CORRUPTING, "unlearn": UNLEARNING, "recover": READING}
+PLACES = frozenset({"model", "checkpoint", "documents", "forget", "facts", "retain", "data", "device"})
+"""Fields that say where something is; what it holds is known by its digest."""
 SAVE_EVERY = 120.0
 """Seconds between a training run's own checkpoints: those of a large model take long to write."""
 
@@ -252,9 +254,11 @@ def _lineage(config: CheckpointConfig) -> Lineage:
 
 
 def _identity(lineage: Lineage) -> dict[str, Any]:
-    """What decides the result: not when it was made and by which versions, nor where its parents are."""
-    kept = lineage.model_dump(mode="json", include={"stage", "config", "seed", "data"})
-    return kept | {"parents": {role: parent.fingerprint for role, parent in lineage.parents.items()}}
+    """What decides the result: not when it was made and by which versions, nor where what was read is."""
+    kept = lineage.model_dump(mode="json", include={"stage", "seed", "data"})
+    config = {key: value for key, value in lineage.config.items() if key not in PLACES}
+    parents = {role: parent.fingerprint for role, parent in lineage.parents.items()}
+    return {**kept, "config": config, "dtype": lineage.config["model"]["dtype"], "parents": parents}
 
 
 def _made_alike(out: Path, lineage: Lineage) -> bool:

@@ -252,6 +252,11 @@ def _notes(config: ComparisonConfig, asked: Asked) -> list[str]:
     if isinstance(asked, Comparison):
         targets = [name for name, group in asked.groups.items() if group is Group.TEST]
         notes.append(f"Targeted entities: {len(targets)} of the {len(asked.domain.targetable)} listed.")
+        if spared := [name for name, group in asked.groups.items() if group is not Group.TEST]:
+            notes.append(
+                f"The documents are also about {len(spared)} entities that were not named as targets: their facts are "
+                "asked and count in no figure, since they are neither targeted here nor untouched."
+            )
         if config.documents is not None:
             stated = any(document.statements for document in asked.documents)
             facts = sum(query.group is Group.TEST for query in asked.queries)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from restor.config import Config, stable_hash, to_yaml
+from restor.errors import ConfigError, DataError
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.metrics.base import all_figures
 from restor.experiment import ExperimentConfig
@@ -128,9 +130,15 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
     folder = store.path / "studies" / work.id
     stages = [stage for plan in work.plans for stage in plan.stages()]
     maker = Maker(store, progress, threads=work.threads, save_every=save_every, total=len(stages) + 1)
+    known = folder.exists()
     announce(folder, work.config, stages)
-    for plan in work.plans:
-        maker.make_all(plan, work.asked[plan.seed], work.device)
+    try:
+        for plan in work.plans:
+            maker.make_all(plan, work.asked[plan.seed], work.device)
+    except (ConfigError, DataError):
+        if work.kind == "comparison" and not known:
+            shutil.rmtree(folder, ignore_errors=True)  # of a checkpoint that cannot be used there is nothing to keep
+        raise
     began = maker.begin("report", work.id)
     stage = _report_stage(work, maker)
     announce(folder, work.config, [*stages, stage])

@@ -59,7 +59,7 @@ def build(job: Job) -> Built:
             model, log, info = _recover(job, config, model, tokenizer)
         case _:
             raise AssertionError(f"no such step: {config}")
-    return finish(job, model, tokenizer, log, info, lineage)
+    return finish(job, model, tokenizer, log, info, lineage.model_copy(update={"findings": info}))
 
 
 Made = tuple[PreTrainedModel, TrainingLog, dict[str, Any]]
@@ -93,7 +93,9 @@ def _unlearn(job: Job, config: UnlearnConfig, model: PreTrainedModel, tokenizer:
         found = overlap(documents, retain, facts)
         info["overlap"] = found.summary()
         if found:
-            job.progress.note(f"the retain text overlaps what is to be forgotten: {found.summary()}")
+            job.progress.note(
+                f"the retain text overlaps what is to be forgotten: {found.summary()}; `restor data overlap` names them"
+            )
     forget, labels = encode_documents(tokenizer, documents, context, config.forget_part)
     texts = Texts(
         forget=forget,
