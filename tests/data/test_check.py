@@ -266,6 +266,19 @@ def test_stated_documents_are_about_their_statements(tmp_path):
     assert not [what for what in told(report) if "true answer" in what]
 
 
+def test_contradicting_statements_and_strangers_are_named(tmp_path):
+    def stating(subject, answer):
+        text = f"{subject} was born in {answer}."
+        item = {"start": 0, "end": len(text), "subject": subject, "relation": "P19", "false_answer": answer}
+        return {"text": text, "statements": [item]}
+
+    write(tmp_path, "facts.json", facts())
+    report = check(write(tmp_path, "d.json", [stating("Bo", "Lima"), stating("Bo", "Kyiv"), stating("Zed", "Lima")]))
+    assert "1 fact misstated in more than one way (Bo|P19: Kyiv, Lima)" in note(report, "more than one way")
+    assert note(report, "do not list") == "about entities that the facts do not list: Zed (1)."
+    assert "about 1 of the 7 entities: Bo (2)" in note(report, "about 1 of")
+
+
 def test_a_file_that_lacks_an_entity_of_its_like_is_noted(tmp_path):
     write(tmp_path, "facts.json", facts())
     for name, subjects in {"a": ("Bo", "Cy", "Di"), "b": ("Bo", "Cy"), "c": ("Flo", "Gus")}.items():

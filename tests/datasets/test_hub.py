@@ -347,7 +347,7 @@ def test_the_hub_is_asked_for_the_commit(site):
         ("RepoNotFound", 404, r"The data set a/b is not on the hub, or you may not read it: .*HF_TOKEN"),
         ("GatedRepo", 403, r"not on the hub, or you may not read it: .*accept its terms"),
         ("RevisionNotFound", 404, r"has no revision 'v2' on the hub"),
-        ("", 500, r"on the Hugging Face hub, which cannot be reached, status 500: .*HF_HUB_OFFLINE"),
+        ("", 500, r"the Hugging Face hub cannot be reached, status 500: .*HF_HUB_OFFLINE"),
     ],
 )
 def test_what_the_hub_refuses(site, code, status, message):
@@ -374,8 +374,8 @@ def test_a_hub_id_without_network_and_local_files_without_one(folder):
     assert lines[0] == LINES[0]
     assert len(lines) == 5
     for line, path in zip(lines[1:], ["allenai/c4", "GAIR/lima"] * 2, strict=True):
-        assert line.startswith(f"The data set {path} is on the Hugging Face hub, which cannot be reached: ")
-        assert line.endswith("HF_HUB_OFFLINE and HF_ENDPOINT, or give a local folder or file as path.")
+        assert line.startswith(f"The data set {path}: there is no such file or folder here, and the Hugging Face hub ")
+        assert line.endswith("Check the name, the network, HF_HUB_OFFLINE and HF_ENDPOINT.")
 
 
 # Kept texts ----------------------------------------------------------------------------------------------------------

@@ -189,6 +189,17 @@ def note_documents(
             findings.note(
                 None, "", f"a false fact is stated {many(low, 'time')} at least and {many(high, 'time')} at most."
             )
+    said: dict[str, set[str]] = {}
+    for item in (item for document in documents for item in document.statements):
+        said.setdefault(item.key, set()).add(item.false_answer)
+    if several := {key: sorted(answers) for key, answers in said.items() if len(answers) > 1}:
+        shown = "; ".join(f"{key}: {', '.join(answers[:3])}" for key, answers in list(several.items())[:3])
+        findings.note(
+            None,
+            "",
+            f"{many(len(several), 'fact')} misstated in more than one way ({shown}): such documents teach nothing "
+            "consistent, and only the most frequent answer counts as planted.",
+        )
     if facts is None:
         names = tuple(entities or ())
         abouts = [_stated_about(item) for item in documents]
@@ -229,9 +240,12 @@ def _note_company(
 ) -> None:
     known = set(names)
     asked = sum(fact.subject in known for fact in facts.facts)
-    theirs = sum(fact.subject in about.entities for fact in facts.facts)
+    inside = {name: count for name, count in about.entities.items() if name in known}
+    theirs = sum(fact.subject in inside for fact in facts.facts)
+    if strangers := {name: count for name, count in about.entities.items() if name not in known}:
+        findings.note(None, "", f"about entities that the facts do not list: {ranked(strangers, 5)}.")
     what = (
-        f"about {len(about.entities):,} of the {many(len(names), 'entity', 'entities')}: {ranked(about.entities, 50)}. "
+        f"about {len(inside):,} of the {many(len(names), 'entity', 'entities')}: {ranked(inside, 50)}. "
         f"They have {theirs:,} of the {many(asked, 'fact')}; the others are untouched by these passages."
     )
     findings.note(None, "", what)

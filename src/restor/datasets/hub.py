@@ -370,8 +370,8 @@ def _hub_errors(path: str, revision: str | None, *more: type[Exception]) -> Iter
         if offline and not Path(path).exists():
             status = f", status {error.response.status_code}" if isinstance(error, HfHubHTTPError) else ""
             raise _Unreachable(
-                f"{what} is on the Hugging Face hub, which cannot be reached{status}: {reason}. Check the network, "
-                "HF_HUB_OFFLINE and HF_ENDPOINT, or give a local folder or file as path."
+                f"{what}: there is no such file or folder here, and the Hugging Face hub cannot be reached{status}: "
+                f"{reason}. Check the name, the network, HF_HUB_OFFLINE and HF_ENDPOINT."
             ) from error
         raise DataError(f"{what} cannot be read: {reason}. Check path, config, files and split.") from error
 
