@@ -169,7 +169,7 @@ def test_the_same_whatever_the_order_of_rows(endpoint):
 
 def test_the_form_of_the_released_file(endpoint):
     endpoint.replies = [NAMES, VALUES]
-    content = ask(endpoint).to_json()
+    content = json.loads(ask(endpoint).to_json())
     assert content["dset"]["Douglas Adams"] == {
         "P19": {"question": "What is the place of birth of Douglas Adams?", "answers": ["Cambridge"]}
     }
@@ -183,7 +183,7 @@ def test_the_form_of_the_released_file(endpoint):
 
 def test_one_person_alone_gets_no_demonstrations(endpoint):
     endpoint.replies = [results(name("Q42", "Douglas Adams")), results(value("Q42", "P19", "Q350", "Cambridge"))]
-    assert ask(endpoint, ["Q42"]).to_json()["context"] == {}
+    assert json.loads(ask(endpoint, ["Q42"]).to_json())["context"] == {}
 
 
 def test_at_most_ten_demonstrations_of_the_first_people(endpoint):
@@ -256,7 +256,7 @@ def test_values_without_a_name_or_that_are_no_items_are_left_out_and_counted(end
     assert [(fact.relation, fact.answers) for fact in found.facts] == [("P106", ("writer",))]
     assert (found.unnamed, found.not_items) == (4, 3)
     assert found.without == ("Nelson Mandela",)
-    json.dumps(found.to_json(), ensure_ascii=False).encode()
+    json.dumps(json.loads(found.to_json()), ensure_ascii=False).encode()
 
 
 def test_two_items_of_one_name_are_one_answer(endpoint):

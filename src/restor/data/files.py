@@ -256,26 +256,34 @@ def _place(text: str, findings: Findings, line: int) -> Json:
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Replaces a file at once: a reader, or a kill at any moment, finds the old or the new one, never a part.
+    """Replaces a file at once, see `replace_file`.
 
     Raises:
         DataError: if the disk is full, read-only or otherwise refuses; the old file is then untouched.
     """
-    # Not tempfile: its files are private to the user, and a folder of data may be shared.
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp")
     try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        replace_file(path, data)
     except OSError as error:
         raise write_error(path, error) from error
+
+
+def replace_file(path: Path, data: bytes | str) -> None:
+    """Replaces a file at once: a reader, or a kill at any moment, finds the old or the new one, never a part.
+
+    Raises OSError; the old file is then untouched.
+    """
+    # Not tempfile: its files are private to the user, and a folder may be shared.
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def write_error(path: Path, error: OSError) -> DataError:

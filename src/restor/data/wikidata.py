@@ -12,9 +12,10 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 from urllib.parse import urlencode
 
+from restor.data.facts import FactsFile, facts_to_published
 from restor.data.http import NETWORK_ERRORS, check_url, failure, open_url, user_agent
 from restor.errors import DataError
 from restor.progress import Progress, Silent
@@ -104,17 +105,9 @@ class Harvest:
     requests: int
     """Replies and failures of the endpoint."""
 
-    def to_json(self) -> dict[str, Any]:
-        """The form of the released facts."""
-        people: dict[str, dict[str, Any]] = {}
-        for fact in self.facts:
-            record = {"question": fact.question, "answers": list(fact.answers)}
-            people.setdefault(fact.subject, {})[fact.relation] = record
-        shown = {
-            relation: [{"question": d.question, "answer": d.answer, "entity": d.subject} for d in demonstrations]
-            for relation, demonstrations in self.demonstrations.items()
-        }
-        return {"dset": people, "context": shown}
+    def to_json(self) -> str:
+        """The text of a facts file in the released form."""
+        return facts_to_published(FactsFile(tuple(self.facts), self.demonstrations))
 
 
 def harvest(

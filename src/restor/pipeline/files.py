@@ -5,15 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from restor.data.files import TEMPORARY_PREFIX, replace_file
 from restor.errors import StoreError
-
-TEMPORARY_PREFIX = ".restor-"
-"""Files of this prefix are half-written leftovers of a killed process; nothing reads them."""
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 DENIED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -70,17 +67,6 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     Raises:
         StoreError: if the disk is full, read-only or otherwise refuses; the old file is then untouched.
     """
-    # Not tempfile: its files are private to the user, and a store may be shared.
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp")
     with store_errors(path):
-        try:
-            with temporary.open("xb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        replace_file(path, data)
         sync(path.parent)

@@ -31,8 +31,9 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from restor.config import Config
+from restor.data.files import TEMPORARY_PREFIX
 from restor.errors import StoreError
-from restor.pipeline.files import FULL, TEMPORARY_PREFIX, sha256_file, store_error, store_errors, sync, write_atomic
+from restor.pipeline.files import FULL, sha256_file, store_error, store_errors, sync, write_atomic
 from restor.pipeline.stage import Stage
 from restor.results import Cost
 

@@ -44,8 +44,6 @@ def wikidata(
     force
         Write over a file that is there.
     """
-    from json import dumps
-
     from restor.cli.progress_view import progress_view
     from restor.data.files import write_atomic
     from restor.data.wikidata import ENDPOINT, QUESTIONS, harvest
@@ -64,7 +62,7 @@ def wikidata(
             contact=contact,
             progress=progress,
         )
-    write_atomic(out, dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n")
+    write_atomic(out, found.to_json())
     people = {fact.subject for fact in found.facts}
     shown = sum(map(len, found.demonstrations.values()))
     lines = [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from random import Random
 
 from transformers import PreTrainedTokenizerBase
 
+from restor.data.facts import FactsFile, write_facts_jsonl
 from restor.errors import ConfigError
 from restor.models.checkpoint import new_llama, place
 from restor.models.families import pad_of
@@ -63,11 +63,7 @@ def build(job: Job) -> Built:
     )
     if keep.folder.exists():
         shutil.copytree(keep.folder, job.directory / "checkpoints")
-    facts = [
-        {"subject": fact.subject, "relation": fact.relation, "answers": fact.answers, "question": fact.question}
-        for fact in job.world.domain.facts
-    ]
-    (job.directory / "facts.jsonl").write_text("".join(json.dumps(fact) + "\n" for fact in facts), encoding="utf-8")
+    write_facts_jsonl(job.directory / "facts.jsonl", FactsFile(tuple(job.world.domain.facts), {}))
     parameters = sum(value.numel() for value in model.parameters())
     return finish(job, model, tokenizer, log, {"parameters": parameters, "vocabulary": len(tokenizer)})
 
