@@ -91,7 +91,7 @@ def evaluate(
         outcome = compare(config, store=store or default_store(), progress=progress)
         if out is not None:
             from restor.pipeline.files import store_errors
-            from restor.pipeline.runner import publish
+            from restor.pipeline.publish import publish
 
             with store_errors(out):
                 out.mkdir(parents=True, exist_ok=True)

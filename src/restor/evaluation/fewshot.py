@@ -44,13 +44,7 @@ def build_queries(
         DataError: if there is nothing to ask.
     """
     asked = [fact for fact in domain.facts if fact.key in planted or (unplanted and fact.subject in groups)]
-    untouched = [fact for fact in domain.facts if fact.subject not in groups]
-    if config.asked == "listed":
-        listed = set(domain.targetable)
-        untouched = [fact for fact in untouched if fact.subject in listed]
-    if config.untouched_facts is not None and config.untouched_facts < len(untouched):
-        chosen = Random(f"untouched/{seed}").sample(range(len(untouched)), config.untouched_facts)
-        untouched = [untouched[place] for place in sorted(chosen)]
+    untouched = _untouched(domain, groups, config, seed)
     if (not asked and not untouched) or (not unplanted and not (asked and untouched)):
         raise DataError(
             f"There is nothing to compare: {len(asked)} facts about targets and {len(untouched)} about untouched "
@@ -85,6 +79,18 @@ def build_queries(
             )
         )
     return sorted(queries, key=lambda query: (query.fact.relation, query.prefix))
+
+
+def _untouched(domain: Domain, groups: Mapping[str, Group], config: EvaluationConfig, seed: int) -> list[Fact]:
+    """The facts about untouched entities that are asked."""
+    found = [fact for fact in domain.facts if fact.subject not in groups]
+    if config.asked == "listed":
+        listed = set(domain.targetable)
+        found = [fact for fact in found if fact.subject in listed]
+    if config.untouched_facts is not None and config.untouched_facts < len(found):
+        chosen = Random(f"untouched/{seed}").sample(range(len(found)), config.untouched_facts)
+        found = [found[place] for place in sorted(chosen)]
+    return found
 
 
 def _demonstrations(

@@ -19,8 +19,8 @@ from restor.config import Config
 from restor.data.locate import locate_documents, locate_facts
 from restor.errors import ConfigError, DataError, StoreError, TrainingError
 from restor.experiment import DatasetChoice, ForgetPart
-from restor.models.lineage import LINEAGE_FILE, Lineage, new_lineage, parent_of, read_lineage
-from restor.models.reference import ModelRef, fingerprint, pinned
+from restor.models.lineage import LINEAGE_FILE, Lineage, Parent, new_lineage, parent_of, read_lineage
+from restor.models.reference import ModelRef, pinned
 from restor.pipeline.files import sha256_file, store_errors, sync
 from restor.pipeline.maker import Maker
 from restor.pipeline.plan import CORRUPTING, READING, UNLEARNING, told_to
@@ -196,8 +196,9 @@ def make_checkpoint(config: CheckpointConfig, out: Path, *, progress: Progress, 
         RestorError: for a checkpoint, data or a setting that cannot be used. A run that was stopped goes on where it
             was when it is started again.
     """
-    config = _pinned(config)
-    lineage = _lineage(config)
+    parents = {role: parent_of(ref) for role, ref in config.parents.items()}
+    config = _pinned(config, parents)
+    lineage = _lineage(config, parents)
     stage = _stage(config, lineage)
     work = out.absolute().parent / f".{out.name}.restor-work"
     if out.exists():
@@ -231,22 +232,22 @@ def make_checkpoint(config: CheckpointConfig, out: Path, *, progress: Progress, 
     return False
 
 
-def _pinned(config: CheckpointConfig) -> CheckpointConfig:
+def _pinned(config: CheckpointConfig, parents: Mapping[str, Parent]) -> CheckpointConfig:
     """The configuration with hub ids at their commits: what is loaded is then what was identified."""
-    changes = {"model": pinned(config.model, fingerprint(config.model))}
-    if isinstance(config, UnlearnConfig) and config.checkpoint is not None:
-        changes["checkpoint"] = pinned(config.checkpoint, fingerprint(config.checkpoint))
+    refs = {role: pinned(ref, parents[role].fingerprint) for role, ref in config.parents.items()}
+    # The model is the parent that is no earlier checkpoint.
+    changes = {"checkpoint" if role == "checkpoint" else "model": ref for role, ref in refs.items()}
     return config.model_copy(update=changes)
 
 
-def _lineage(config: CheckpointConfig) -> Lineage:
+def _lineage(config: CheckpointConfig, parents: Mapping[str, Parent]) -> Lineage:
     files = {role: sha256_file(path) for role, path in config.files.items()}
     algorithm = ALGORITHMS.build(config.algorithm) if isinstance(config, UnlearnConfig) else None
     return new_lineage(
         stage=config.stage,
         config=config.model_dump(mode="json", exclude={"threads"}) | {"datasets": dict(config.datasets)},
         seed=config.seed,
-        parents={role: parent_of(ref) for role, ref in config.parents.items()},
+        parents=dict(parents),
         data=files,
         algorithm=config.algorithm.name if isinstance(config, UnlearnConfig) else None,
         budget=told_to(algorithm) if algorithm is not None else None,

@@ -38,7 +38,8 @@ REFERENCES: Mapping[str, str] = {"clean": "Clean", "corrupted": "Corrupted", "id
 """Names of models that others are measured against, with their labels; any other name is a model to be judged."""
 
 LONGEST_ANSWER = 32
-"""Most tokens of an answer where real names are asked for: 99 % of the published answers are shorter."""
+"""Most tokens of an answer where real names are asked for: 99.9 % of the published ones are shorter, even as tokens of
+a vocabulary of 4,096."""
 
 
 @final
@@ -211,15 +212,10 @@ def _arm(name: str, ref: ModelRef, model: Stage, evaluation: Stage) -> PlannedAr
         label=REFERENCES.get(name, name),
         kind=Kind.REFERENCE if reference else Kind.METHOD,
         seed=evaluation.seed,
-        retain=None,
-        algorithm=algorithm,
-        options={},
-        hyperparameters="none",
-        budget=() if reference else (None if made is None else made.budget),
-        recovered=False,
-        made_by=(),
         model=model,
         evaluation=evaluation,
+        algorithm=algorithm,
+        budget=() if reference else (None if made is None else made.budget),
         checkpoint=ref.label,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
 from pydantic import ValidationError
@@ -68,19 +68,19 @@ class PlannedArm:
     label: str
     kind: Kind
     seed: int
-    retain: RetainText | None
-    algorithm: str | None
-    options: Mapping[str, Any]
-    hyperparameters: Literal["none", "selected", "default", "given"]
-    budget: tuple[Budget, ...] | None
-    """None where that is unknown: a checkpoint made elsewhere."""
-    recovered: bool
-    made_by: tuple[Stage, ...]
-    """The stages whose cost is this arm's own."""
     model: Stage | None
     """The stage that makes the model; None for baselines, which have none."""
     evaluation: Stage
     """The stage that judges its answers, which its parent `answers` asked."""
+    retain: RetainText | None = None
+    algorithm: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    hyperparameters: Literal["none", "selected", "default", "given"] = "none"
+    budget: tuple[Budget, ...] | None = ()
+    """None where that is unknown: a checkpoint made elsewhere."""
+    recovered: bool = False
+    made_by: tuple[Stage, ...] = ()
+    """The stages whose cost is this arm's own."""
     checkpoint: str | None = None
     """The checkpoint made elsewhere that this arm is about, as the user named it."""
 
@@ -175,13 +175,6 @@ def baseline_arm(name: str, evaluation: Stage) -> PlannedArm:
         label=BASELINES[name][0],
         kind=Kind.BASELINE,
         seed=evaluation.seed,
-        retain=None,
-        algorithm=None,
-        options={},
-        hyperparameters="none",
-        budget=(),
-        recovered=False,
-        made_by=(),
         model=None,
         evaluation=evaluation,
     )
@@ -279,15 +272,9 @@ class _Builder:
                 label=label,
                 kind=Kind.REFERENCE,
                 seed=self.seed,
-                retain=None,
-                algorithm=None,
-                options={},
-                hyperparameters="none",
-                budget=(),
-                recovered=False,
-                made_by=(stage,),
                 model=stage,
                 evaluation=self._evaluate(stage),
+                made_by=(stage,),
             )
             for name, label, stage in named
         ]

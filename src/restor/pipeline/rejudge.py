@@ -17,14 +17,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from restor.chat import ChatUsage
+from restor.data.files import TEMPORARY_PREFIX
 from restor.errors import DataError
 from restor.evaluation.judges.base import JUDGES, JudgeConfig, with_values
-from restor.evaluation.judges.llm import Llm
 from restor.evaluation.metrics.base import Scored, all_figures
 from restor.pipeline.figures import REFERENCES, figures_of, scored_rows
-from restor.pipeline.files import TEMPORARY_PREFIX, store_errors, write_atomic
+from restor.pipeline.files import store_errors
+from restor.pipeline.publish import write_results
 from restor.progress import Progress
-from restor.report.html import render_page
 from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results, summary_ids
 from restor.results import Arm, Results, Study, Value
 from restor.types import Completion, Fact, Group, Judgement, Kind, Query, Verdict
@@ -96,7 +96,7 @@ def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> 
     )
     _write(out, new, whole)
     unscored = sum(verdict.judgement is Judgement.UNSCORED for verdict in verdicts)
-    return Rejudged(out, new, unscored, entry.usage if isinstance(entry, Llm) else None)
+    return Rejudged(out, new, unscored, entry.usage)
 
 
 def stored_completions(facts: pa.Table) -> list[Completion]:
@@ -207,9 +207,7 @@ def _write(out: Path, results: Results, facts: pa.Table) -> None:
         draft = out.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
         draft.mkdir()
         try:
-            write_atomic(draft / RESULTS_FILE, results.model_dump_json(indent=1))
-            pq.write_table(facts, draft / FACTS_FILE)
-            write_atomic(draft / "report.html", render_page(results, load_facts(draft)))
+            write_results(draft, results, facts)
             os.rename(draft, out)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)

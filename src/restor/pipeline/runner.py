@@ -11,9 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from restor.config import Config, stable_hash, to_yaml
 from restor.errors import ConfigError, DataError
 from restor.evaluation.config import EvaluationConfig
@@ -22,6 +19,7 @@ from restor.experiment import ExperimentConfig
 from restor.pipeline.files import store_errors, write_atomic
 from restor.pipeline.maker import Maker, versions
 from restor.pipeline.plan import PlannedArm, SeedPlan, check_arms, plan_seed
+from restor.pipeline.publish import publish, write_results
 from restor.pipeline.resolve import resolve
 from restor.pipeline.stage import Stage
 from restor.pipeline.store import Store
@@ -29,8 +27,7 @@ from restor.pipeline.summary import arms_of, facts_table, read_answers, summary_
 from restor.pipeline.threads import remembered_threads
 from restor.pipeline.world import Asked, World
 from restor.progress import Progress
-from restor.report.html import render_page
-from restor.report.load import load_facts, load_results
+from restor.report.load import load_results
 from restor.results import Cost, Results, Study
 
 SAVE_EVERY = 20.0
@@ -40,12 +37,11 @@ REPORT_SOURCES = (
     "restor.report",
     "restor.results",
     "restor.pipeline.runner",
+    "restor.pipeline.publish",
     "restor.pipeline.summary",
     "restor.pipeline.figures",
     "restor.evaluation.metrics",
 )
-
-PUBLISHED = ("results.json", "facts.parquet", "report.html")
 
 
 @final
@@ -231,26 +227,6 @@ def _write_results(directory: Path, work: Work, maker: Maker) -> None:
         summary=summary_of(work.plans, answers, reasons),
     )
     write_results(directory, results, facts_table(list(answers.values())))
-
-
-def write_results(directory: Path, results: Results, facts: pa.Table) -> None:
-    """Write results.json, facts.parquet and report.html into a folder."""
-    (directory / "results.json").write_text(results.model_dump_json(indent=1), encoding="utf-8")
-    pq.write_table(facts, directory / "facts.parquet")
-    page = render_page(results, load_facts(directory / "facts.parquet"))
-    (directory / "report.html").write_text(page, encoding="utf-8")
-
-
-def publish(source: Path, folder: Path) -> None:
-    """Copy the results to where people look for them.
-
-    Raises:
-        StoreError: if the disk refuses.
-    """
-    for name in PUBLISHED:
-        with store_errors(folder):
-            data = (source / name).read_bytes()
-        write_atomic(folder / name, data)
 
 
 def _failed(plans: Sequence[SeedPlan], maker: Maker) -> list[str]:

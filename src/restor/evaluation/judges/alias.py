@@ -53,6 +53,11 @@ class Alias(Judge):
     def __init__(self, config: AliasConfig) -> None:
         self.config = config
 
+    @property
+    def usage(self) -> None:
+        """It asks nobody."""
+        return
+
     def judge(self, completions: Sequence[Completion], advance: Callable[[int], None] = ignore) -> list[Verdict]:
         """Judge each completion on its own."""
         verdicts: list[Verdict] = []

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+from restor.chat import ChatUsage
 from restor.config import Config
 from restor.registry import Catalogue
 from restor.types import Completion, Query, Verdict
@@ -33,6 +34,11 @@ class Judge(ABC):
 
         `advance` hears how many completions have a verdict.
         """
+
+    @property
+    @abstractmethod
+    def usage(self) -> ChatUsage | None:
+        """What asking has taken so far; None for a judge that asks nobody."""
 
 
 JUDGES: Catalogue[Judge] = Catalogue("judge", "restor.evaluation.judges", Judge, "restor.judges")

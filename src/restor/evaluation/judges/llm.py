@@ -87,9 +87,14 @@ class Llm(Judge):
 
     def __init__(self, config: LlmConfig, *, sleep: Callable[[float], None] | None = None) -> None:
         self.config = config
-        self.usage = ChatUsage()
+        self._usage = ChatUsage()
         """What all verdicts so far took."""
         self._sleep = sleep
+
+    @property
+    def usage(self) -> ChatUsage:
+        """Of all that was judged so far."""
+        return self._usage
 
     def judge(self, completions: Sequence[Completion], advance: Callable[[int], None] = ignore) -> list[Verdict]:
         """Ask about everything that was not asked before."""
@@ -111,7 +116,7 @@ class Llm(Judge):
         try:
             if store is not None:
                 keep({key: kept for key in wanted if (kept := _kept(store.get(key))) is not None})
-                self.usage += ChatUsage(cached=len(found))
+                self._usage += ChatUsage(cached=len(found))
                 self._ask([item for key, item in wanted.items() if key not in found], found, store, keep)
         finally:
             if store is not None:
@@ -149,7 +154,7 @@ class Llm(Judge):
                 answered=answered,
                 sleep=self._sleep,
             )
-            self.usage += outcome.usage
+            self._usage += outcome.usage
             answered = answered or any(not isinstance(result, ChatFailure) for result in outcome.results)
             again: list[Sequence[_Item]] = []
             for batch, result in zip(batches, outcome.results, strict=True):

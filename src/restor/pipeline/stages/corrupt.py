@@ -37,8 +37,6 @@ def _continue(job: Job, *, with_forget: bool) -> Built:
             name="replay",
             seed=job.seed,
         )
-    elif not with_forget:
-        steps = 0
     model, log = corrupt(
         model,
         forget if with_forget else None,

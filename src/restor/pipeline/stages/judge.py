@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,10 +28,11 @@ def build(job: Job) -> Built:
     subjects, relations, texts = (column.to_pylist() for column in table.columns)
     keys = (f"{subject}|{relation}" for subject, relation in zip(subjects, relations, strict=True))
     completions = [Completion(asked[key], text) for key, text in zip(keys, texts, strict=True)]
-    verdicts = JUDGES.build(config).judge(
-        with_values(completions), lambda done: job.progress.advance(done, len(completions), None)
-    )
+    judge = JUDGES.build(config)
+    verdicts = judge.judge(with_values(completions), lambda done: job.progress.advance(done, len(completions), None))
     rows = [{"judgement": item.judgement.value, "reason": item.reason} for item in verdicts]
     pq.write_table(pa.Table.from_pylist(rows, schema=VERDICTS), job.directory / VERDICTS_FILE)
     unscored = sum(item.judgement is Judgement.UNSCORED for item in verdicts)
-    return Built(Cost(seconds=time.perf_counter() - began), {"answers": len(verdicts), "unscored": unscored})
+    usage = None if judge.usage is None else asdict(judge.usage)
+    info = {"answers": len(verdicts), "unscored": unscored, "usage": usage}
+    return Built(Cost(seconds=time.perf_counter() - began), info)

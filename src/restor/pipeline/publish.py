@@ -1,0 +1,35 @@
+"""Results as files: written whole, and copied to where people look for them. Torch-free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from restor.pipeline.files import store_errors, write_atomic
+from restor.report.html import render_page
+from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts
+from restor.results import Results
+
+REPORT_FILE = "report.html"
+
+
+def write_results(directory: Path, results: Results, facts: pa.Table) -> None:
+    """Write results.json, facts.parquet and report.html into a folder."""
+    (directory / RESULTS_FILE).write_text(results.model_dump_json(indent=1), encoding="utf-8")
+    pq.write_table(facts, directory / FACTS_FILE)
+    page = render_page(results, load_facts(directory / FACTS_FILE))
+    (directory / REPORT_FILE).write_text(page, encoding="utf-8")
+
+
+def publish(source: Path, folder: Path) -> None:
+    """Copy the results to where people look for them.
+
+    Raises:
+        StoreError: if the disk refuses.
+    """
+    for name in (RESULTS_FILE, FACTS_FILE, REPORT_FILE):
+        with store_errors(folder):
+            data = (source / name).read_bytes()
+        write_atomic(folder / name, data)
