@@ -1,4 +1,4 @@
-"""A chat endpoint on this machine that behaves as badly as a test wants."""
+"""An endpoint on this machine that behaves as badly as a test wants."""
 
 from __future__ import annotations
 
@@ -33,6 +33,23 @@ def said(text, *, finish="stop", prompt_tokens=100, completion_tokens=10, **more
     return Reply(json.dumps(body).encode(), **more)
 
 
+def completed(text, *, finish="stop", prompt_tokens=100, completion_tokens=10):
+    """A completion of a whole prompt."""
+    body = {
+        "id": "c1",
+        "object": "text_completion",
+        "choices": [{"index": 0, "finish_reason": finish, "text": text, "logprobs": None}],
+        "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
+    }
+    return Reply(json.dumps(body).encode())
+
+
+def serving(*models):
+    """The list of models, each a name or a mapping."""
+    data = [{"object": "model", **(item if isinstance(item, dict) else {"id": item})} for item in models]
+    return Reply(json.dumps({"object": "list", "data": data}).encode())
+
+
 def error(status, message="", code=None, **headers):
     """An error in the usual shape."""
     body = json.dumps({"error": {"message": message, "type": "error", "code": code, "param": None}})
@@ -40,11 +57,13 @@ def error(status, message="", code=None, **headers):
 
 
 class Endpoint:
-    """Answers each request with `answer(body, number)`; number counts from 0."""
+    """Answers each request with `answer(body, number)`; number counts from 0. `models` is what GET /models replies."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, models=None):
         self.answer = answer
+        self.models = models if models is not None else error(404, "no such route")
         self.bodies = []
+        self.paths = []
         self.headers = []
         self.closing = threading.Event()
         self._lock = threading.Lock()
@@ -59,8 +78,14 @@ class Endpoint:
                 with endpoint._lock:
                     number = len(endpoint.bodies)
                     endpoint.bodies.append(body)
+                    endpoint.paths.append(self.path)
                     endpoint.headers.append({name.lower(): value for name, value in self.headers.items()})
-                reply = endpoint.answer(body, number)
+                self._say(endpoint.answer(body, number))
+
+            def do_GET(self):
+                self._say(endpoint.models if self.path == "/v1/models" else error(404, self.path))
+
+            def _say(self, reply):
                 if reply.hang:
                     endpoint.closing.wait(30)
                     return

@@ -109,8 +109,10 @@ def validated(data: Mapping[str, Any], source: str) -> ExperimentConfig:
 
 
 def with_judge_hint(message: str) -> str:
-    """What to type where a judge that needs a chat model has none."""
-    return f"{message}\nSet --evaluation.judge.chat.model NAME." if "judge.chat: missing" in message else message
+    """What to type where a judge that needs a model has none."""
+    if "judge: name one model" not in message:
+        return message
+    return f"{message}\nSet --evaluation.judge.chat.model NAME, or --evaluation.judge.local.model PATH_OR_HUB_ID."
 
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)

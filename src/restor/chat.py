@@ -1,8 +1,8 @@
-"""Chat models behind any OpenAI-compatible endpoint: hosted ones, vLLM, Ollama. Torch-free.
+"""Models behind any OpenAI-compatible endpoint: hosted ones, vLLM, Ollama. Torch-free.
 
-`ask_all` puts many requests to one model: several at a time, not faster than allowed, again after what passes by
+`ask_route` puts many requests to one model: several at a time, not faster than allowed, again after what passes by
 itself, and never twice for what a cache has. What a model replies is data: only `check`, which the caller gives,
-decides whether it can be used.
+decides whether it can be used. A `Route` says what is sent; `ask_all` is the one of chat models.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 import sqlite3
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +31,7 @@ from restor.config import Config, stable_hash
 from restor.errors import ChatError, StoreError
 
 T = TypeVar("T")
+Q = TypeVar("Q")
 
 HOSTED = "https://api.openai.com/v1"
 """Where requests go if neither `base_url` nor OPENAI_BASE_URL says otherwise."""
@@ -42,12 +44,12 @@ LONGEST_WAIT = 600.0
 _LONGEST_REST = 60.0
 _ROW = 3
 """So many requests in a row that fail however often they are tried, and the endpoint counts as down."""
+_CHECK = "Check that it runs and that base_url is right."
 _AGAIN = "What was answered is kept: the same command asks only for the rest."
 
 
-@final
-class ChatConfig(Config):
-    """A model, where it is, and how it is asked."""
+class EndpointConfig(Config):
+    """A model, where it is, and how fast it is asked: the base of what else there is to say about it."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -64,13 +66,6 @@ class ChatConfig(Config):
     """Seconds without a sign of the endpoint before a request counts as lost."""
     attempts: int = Field(6, ge=1)
     """How often a request is tried before it counts as failed."""
-    temperature: float | None = Field(0.0, ge=0)
-    """Null leaves it to the endpoint; some models take no other value."""
-    max_tokens: int | None = Field(None, ge=1)
-    """Longest reply; null leaves it to the endpoint."""
-    structured: Literal["json_schema", "json_object", "text"] = "json_schema"
-    """How a reply of a given shape is asked for, of what the endpoint can do: by its JSON schema, as any JSON object,
-    or in words only. Replies are checked alike."""
     price_input: float | None = Field(None, ge=0)
     """Price of a million tokens of prompts, to tell the cost."""
     price_output: float | None = Field(None, ge=0)
@@ -98,6 +93,19 @@ class ChatConfig(Config):
     def endpoint(self) -> str:
         """The address that requests go to."""
         return self.base_url or os.environ.get("OPENAI_BASE_URL") or HOSTED
+
+
+@final
+class ChatConfig(EndpointConfig):
+    """A chat model, where it is, and how it is asked."""
+
+    temperature: float | None = Field(0.0, ge=0)
+    """Null leaves it to the endpoint; some models take no other value."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Longest reply; null leaves it to the endpoint."""
+    structured: Literal["json_schema", "json_object", "text"] = "json_schema"
+    """How a reply of a given shape is asked for, of what the endpoint can do: by its JSON schema, as any JSON object,
+    or in words only. Replies are checked alike."""
 
     def scientific(self) -> dict[str, Any]:
         """What a reply depends on: not where the model runs, nor how fast it is asked."""
@@ -167,6 +175,40 @@ class ChatOutcome(Generic[T]):
     usage: ChatUsage
 
 
+class Route(ABC, Generic[Q]):
+    """One of the ways to ask an endpoint: what is sent for a request, and what of a response is the reply."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        self.config = config
+
+    @property
+    @abstractmethod
+    def response(self) -> str:
+        """What comes back, in words: `chat completion`."""
+
+    @property
+    @abstractmethod
+    def advice(self) -> str:
+        """What may help if the endpoint refuses every request; empty if nothing is known."""
+
+    @abstractmethod
+    def identity(self, request: Q) -> Mapping[str, Any]:
+        """All that a reply depends on, JSON values: it is kept under them."""
+
+    @abstractmethod
+    def send(self, client: Any, request: Q) -> Any:
+        """Send a request; returns the client's raw response."""
+
+    @abstractmethod
+    def read(self, choice: Any) -> str:
+        """The reply within the first choice of a response.
+
+        Raises:
+            ValueError: with the reason, if the reply is not complete.
+            LookupError, TypeError: for something of another shape.
+        """
+
+
 def ask_all(
     config: ChatConfig,
     requests: Sequence[ChatRequest],
@@ -179,14 +221,40 @@ def ask_all(
     sleep: Callable[[float], None] | None = None,
     now: Callable[[], float] = time.monotonic,
 ) -> ChatOutcome[T]:
+    """Ask a chat model everything: see `ask_route`."""
+    return ask_route(
+        _Chat(config),
+        requests,
+        check,
+        cache=cache,
+        advance=advance,
+        accepted=accepted,
+        answered=answered,
+        sleep=sleep,
+        now=now,
+    )
+
+
+def ask_route(
+    route: Route[Q],
+    requests: Sequence[Q],
+    check: Callable[[Q, str], T],
+    *,
+    cache: Path | None,
+    advance: Callable[[int], None] = lambda done: None,
+    accepted: Callable[[Q, T], None] = lambda request, value: None,
+    answered: bool = False,
+    sleep: Callable[[float], None] | None = None,
+    now: Callable[[], float] = time.monotonic,
+) -> ChatOutcome[T]:
     """Ask everything and return what `check` made of the replies.
 
     A request is tried again, after a rest that doubles each time, when the endpoint is busy (429, for as long as it
     says), fails (5xx), does not answer in time or at all, or replies what `check` refuses. One that fails
-    `config.attempts` times, or that the endpoint refuses as such, has a `ChatFailure` with the last reason.
+    `attempts` times, or that the endpoint refuses as such, has a `ChatFailure` with the last reason.
 
     Args:
-        config: the model and how to ask it.
+        route: the model and how to ask it.
         requests: what to ask; equal ones are asked once.
         check: what a reply means; raises ValueError, with the reason, if it cannot be used. Runs in other threads.
         cache: folder whose replies are used again and that keeps the new ones as they come; None keeps nothing.
@@ -201,11 +269,11 @@ def ask_all(
         ChatError: for an endpoint that is down, a wrong key, an unknown model, or settings that it does not take.
         StoreError: for a cache that cannot be used.
     """
-    keys = [_key(config, request) for request in requests]
+    keys = [stable_hash(route.identity(request), 40) for request in requests]
     values: dict[str, T | ChatFailure] = {}
     store = KeptReplies(cache / CACHE_FILE) if cache is not None else None
     try:
-        waiting: dict[str, ChatRequest] = {}
+        waiting: dict[str, Q] = {}
         for key, request in zip(keys, requests, strict=True):
             if key in values or key in waiting:
                 continue
@@ -222,7 +290,7 @@ def ask_all(
         if done:
             advance(done)
         if waiting:
-            asker = _Asker(config, check, answered=answered or cached > 0, sleep=sleep, now=now)
+            asker = _Asker(route, check, answered=answered or cached > 0, sleep=sleep, now=now)
             for reply in asker.run(waiting):
                 if reply.text is not None:
                     assert not isinstance(reply.value, ChatFailure)
@@ -239,10 +307,86 @@ def ask_all(
     return ChatOutcome(tuple(values[key] for key in keys), usage)
 
 
-def _key(config: ChatConfig, request: ChatRequest) -> str:
-    """What a reply is kept under."""
-    messages = [sendable(request.system), sendable(request.user)]
-    return stable_hash({"chat": 1, **config.scientific(), "messages": messages, "schema": request.schema}, 40)
+def served_models(config: EndpointConfig) -> list[dict[str, Any]] | None:
+    """What the endpoint says of the models that it serves, an entry with an `id` each; None if it does not tell.
+
+    Raises:
+        ChatError: for an endpoint that is not there, or a wrong key.
+    """
+    secret = _secret(config)
+    errors, client = _Errors(config, secret), _client(config, secret)
+    import openai  # behind what says that it is missing
+
+    try:
+        body = json.loads(client.models.with_raw_response.list().text)
+        return [item for item in body["data"] if isinstance(item, dict) and isinstance(item.get("id"), str)]
+    except openai.APIStatusError as error:
+        if error.status_code in (401, 403):
+            raise errors.status(error) from None
+        if error.status_code < 500:
+            return None  # it has no such list
+        reason = str(errors.status(error))
+    except openai.OpenAIError as error:
+        reason = str(errors.connection(error))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    finally:
+        client.close()
+    raise ChatError(f"The endpoint {config.endpoint()} does not answer: {reason}. {_CHECK}")
+
+
+# Chat ----------------------------------------------------------------------------------------------------------------
+
+
+@final
+class _Chat(Route[ChatRequest]):
+    def __init__(self, config: ChatConfig) -> None:
+        super().__init__(config)
+        self._chat = config
+
+    @property
+    def response(self) -> str:
+        return "chat completion"
+
+    @property
+    def advice(self) -> str:
+        structured = self._chat.structured
+        if structured == "text":
+            return ""
+        less = "json_object" if structured == "json_schema" else "text"
+        return f"It may not know structured={structured}: try structured={less}."
+
+    def identity(self, request: ChatRequest) -> Mapping[str, Any]:
+        messages = [sendable(request.system), sendable(request.user)]
+        return {"chat": 1, **self._chat.scientific(), "messages": messages, "schema": request.schema}
+
+    def send(self, client: Any, request: ChatRequest) -> Any:
+        config = self._chat
+        body: dict[str, Any] = {
+            "model": config.model,
+            "messages": [
+                {"role": "system", "content": sendable(request.system)},
+                {"role": "user", "content": sendable(request.user)},
+            ],
+        }
+        if config.temperature is not None:
+            body["temperature"] = config.temperature
+        if config.max_tokens is not None:
+            body["max_tokens"] = config.max_tokens
+        if request.schema is not None and config.structured == "json_schema":
+            shape = {"name": "reply", "strict": True, "schema": request.schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": shape}
+        elif request.schema is not None and config.structured == "json_object":
+            body["response_format"] = {"type": "json_object"}
+        return client.chat.completions.with_raw_response.create(**body)
+
+    def read(self, choice: Any) -> str:
+        content, finish = choice["message"]["content"], choice.get("finish_reason")
+        if finish == "length":
+            raise ValueError("its reply was cut at the longest length; raise max_tokens")
+        if not isinstance(content, str) or not content.strip() or finish == "content_filter":
+            raise ValueError("its reply was empty or withheld")
+        return content
 
 
 # Sending -------------------------------------------------------------------------------------------------------------
@@ -304,23 +448,24 @@ class _Pace:
 
 
 @final
-class _Asker(Generic[T]):
+class _Asker(Generic[Q, T]):
     """Sends requests from several threads; their results come back to the one that called `run`."""
 
     def __init__(
         self,
-        config: ChatConfig,
-        check: Callable[[ChatRequest, str], T],
+        route: Route[Q],
+        check: Callable[[Q, str], T],
         *,
         answered: bool,
         sleep: Callable[[float], None] | None,
         now: Callable[[], float],
     ) -> None:
-        self.config = config
+        self.route = route
+        self.config = route.config
         self.check = check
         self._stop = threading.Event()
         self._sleep = sleep or self._rest
-        self._pace = _Pace(config.requests_per_minute, self._sleep, now)
+        self._pace = _Pace(self.config.requests_per_minute, self._sleep, now)
         self._lock = threading.Lock()
         self._answered = answered
         self._heard = 0
@@ -328,10 +473,11 @@ class _Asker(Generic[T]):
         self._row = 0
         """Requests that failed since the last useful reply of the endpoint."""
         self._sent = self._retries = self._prompt = self._completion = 0
-        self._secret = _secret(config)
-        self._client = _client(config, self._secret)
+        secret = _secret(self.config)
+        self._errors = _Errors(self.config, secret)
+        self._client = _client(self.config, secret)
 
-    def run(self, waiting: Mapping[str, ChatRequest]) -> Iterable[_Reply[T]]:
+    def run(self, waiting: Mapping[str, Q]) -> Iterable[_Reply[T]]:
         """The replies as they come."""
         todo = deque(waiting.items())
         outbox: queue.SimpleQueue[tuple[_Reply[T] | BaseException, threading.Event]] = queue.SimpleQueue()
@@ -402,7 +548,7 @@ class _Asker(Generic[T]):
         if self._stop.wait(seconds):
             raise _Stopped
 
-    def _ask(self, key: str, request: ChatRequest) -> _Reply[T]:
+    def _ask(self, key: str, request: Q) -> _Reply[T]:
         rng = Random(f"chat/{key}")
         reason, nobody, heard = "", False, self._heard
         for attempt in range(self.config.attempts):
@@ -433,8 +579,8 @@ class _Asker(Generic[T]):
             return _Reply(key, value, text)
         if nobody and self._heard == heard:
             raise ChatError(
-                f"The chat model {self.config.model!r} at {self.config.endpoint()} does not answer: {reason}. Tried "
-                f"{self._times()}. Check that it runs and that base_url is right. {_AGAIN}"
+                f"The model {self.config.model!r} at {self.config.endpoint()} does not answer: {reason}. Tried "
+                f"{self._times()}. {_CHECK} {_AGAIN}"
             )
         return self._give_up(key, f"{reason} (tried {self._times()})", refused=False)
 
@@ -456,59 +602,42 @@ class _Asker(Generic[T]):
             self._row += 1
             row, answered = self._row, self._answered
         if row >= _ROW and not (refused and answered):
-            hint = ""
-            if refused and self.config.structured != "text":
-                less = "json_object" if self.config.structured == "json_schema" else "text"
-                hint = f" It may not know structured={self.config.structured}: try structured={less}."
+            hint = f" {self.route.advice}" if refused and self.route.advice else ""
             raise ChatError(
-                f"The chat model {self.config.model!r} at {self.config.endpoint()} failed for {row} requests in a row, "
+                f"The model {self.config.model!r} at {self.config.endpoint()} failed for {row} requests in a row, "
                 f"the last time because {reason}.{hint} {_AGAIN}"
             )
         return _Reply(key, ChatFailure(reason))
 
-    def _send(self, request: ChatRequest) -> str:
+    def _send(self, request: Q) -> str:
         """The text of a complete reply."""
         import openai
 
-        body: dict[str, Any] = {
-            "model": self.config.model,
-            "messages": [
-                {"role": "system", "content": sendable(request.system)},
-                {"role": "user", "content": sendable(request.user)},
-            ],
-        }
-        if self.config.temperature is not None:
-            body["temperature"] = self.config.temperature
-        if self.config.max_tokens is not None:
-            body["max_tokens"] = self.config.max_tokens
-        if request.schema is not None and self.config.structured == "json_schema":
-            shape = {"name": "reply", "strict": True, "schema": request.schema}
-            body["response_format"] = {"type": "json_schema", "json_schema": shape}
-        elif request.schema is not None and self.config.structured == "json_object":
-            body["response_format"] = {"type": "json_object"}
         try:
-            response = self._client.chat.completions.with_raw_response.create(**body)
-            text = response.text
+            text = self.route.send(self._client, request).text
         except openai.APITimeoutError:
             # An endpoint that has answered before is slow, not away.
             raise _Again(f"no answer within {self.config.timeout:g} seconds", nobody=not self._answered) from None
         except openai.APIStatusError as error:
             with self._lock:
                 self._heard += 1
-            raise self._status(error.status_code, error.response.headers, self._told(error)) from None
+            raise self._errors.status(error) from None
         except openai.OpenAIError as error:
-            cause = error.__cause__ or error
-            raise _Again(self._scrubbed(f"no connection ({cause})"), nobody=True) from None
+            raise self._errors.connection(error) from None
         return self._content(text)
 
     def _content(self, text: str) -> str:
         """What the model said; raises _Again for anything but one complete reply."""
+        content, problem = "", None
         try:
             body = json.loads(text)
             choice = body["choices"][0]
-            content = choice["message"]["content"]
-        except (ValueError, LookupError, TypeError, RecursionError):
-            raise _Again("what came back is not a chat completion") from None
+            try:
+                content = self.route.read(choice)
+            except ValueError as error:
+                problem = str(error)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise _Again(f"what came back is not a {self.route.response}") from None
         usage = body.get("usage")
         if isinstance(usage, dict):
             with self._lock:
@@ -517,15 +646,26 @@ class _Asker(Generic[T]):
         with self._lock:
             self._heard += 1
             self._row = 0  # the endpoint works, whatever the model says
-        finish = choice.get("finish_reason")
-        if finish == "length":
-            raise _Again("its reply was cut at the longest length; raise max_tokens")
-        if not isinstance(content, str) or not content.strip() or finish == "content_filter":
-            raise _Again("its reply was empty or withheld")
+        if problem is not None:
+            raise _Again(problem)
         return content
 
-    def _status(self, status: int, headers: Mapping[str, str], told: str) -> Exception:
+
+@final
+class _Errors:
+    """What an endpoint's errors mean, in words without the key."""
+
+    def __init__(self, config: EndpointConfig, secret: str | None) -> None:
+        self.config = config
+        self._secret = secret
+
+    def connection(self, error: Exception) -> _Again:
+        """Nobody was there."""
+        return _Again(self._scrubbed(f"no connection ({error.__cause__ or error})"), nobody=True)
+
+    def status(self, error: Any) -> Exception:
         """What an HTTP error means."""
+        status, headers, told = error.status_code, error.response.headers, self._told(error)
         endpoint, model, variable = self.config.endpoint(), self.config.model, self.config.key_variable
         said = f"HTTP {status}{f': {told}' if told else ''}"
         if status == 401:
@@ -564,12 +704,12 @@ class _Asker(Generic[T]):
         return _clip(re.sub(r"\b(sk-|Bearer\s+)\S+", "***", text))
 
 
-def _client(config: ChatConfig, secret: str | None) -> Any:
+def _client(config: EndpointConfig, secret: str | None) -> Any:
     try:
         import openai
     except ImportError:
         raise ChatError(
-            "Asking a chat model needs the package openai, which is not installed: pip install 'restor[judge]'"
+            "Asking an endpoint needs the package openai, which is not installed: pip install 'restor[judge]'"
         ) from None
     if secret is None and config.endpoint() == HOSTED:
         raise ChatError(
@@ -584,7 +724,7 @@ def _client(config: ChatConfig, secret: str | None) -> Any:
     )
 
 
-def _secret(config: ChatConfig) -> str | None:
+def _secret(config: EndpointConfig) -> str | None:
     return (os.environ.get(config.key_variable) or "").strip() or None
 
 

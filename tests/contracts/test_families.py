@@ -9,7 +9,8 @@ import torch
 import transformers as hf
 from tokenizers import processors
 
-from restor.evaluation.asking import _Asker, _continues, ask, prepare
+from random_models import FAMILIES, NEAR, ODD, TIED, made
+from restor.evaluation.asking import Asker, ask, prepare
 from restor.models.families import context_of, pad_of, window_of
 from restor.models.labelled import check_output_layer, collate, predict
 from restor.models.lineage import new_lineage
@@ -27,45 +28,6 @@ from restor.types import Fact, Group, Query
 NAMES = ("Ann Ash", "Bo Birch", "Cyd Cole van der Berg")
 PLACES = ("York", "New York", "New York City", "Rome", "Oslo in the North")
 LINES = [f"Where was {name} born? {place}\n" for name in NAMES for place in PLACES]
-
-SHAPE = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "initializer_range": 0.3,
-    "max_position_embeddings": 256,
-}
-GROUPED = {**SHAPE, "num_key_value_heads": 2}
-WIDE = {**GROUPED, "head_dim": 16}
-MIXED = {"layer_types": ["sliding_attention", "full_attention"]}
-GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256, "initializer_range": 0.3}
-
-FAMILIES = {
-    "llama": lambda size: hf.LlamaForCausalLM(hf.LlamaConfig(**GROUPED, **size)),
-    "llama_tied": lambda size: hf.LlamaForCausalLM(hf.LlamaConfig(**GROUPED, **size, tie_word_embeddings=True)),
-    "qwen2": lambda size: hf.Qwen2ForCausalLM(hf.Qwen2Config(**GROUPED, **size)),
-    "qwen3": lambda size: hf.Qwen3ForCausalLM(hf.Qwen3Config(**WIDE, **size)),
-    "mistral": lambda size: hf.MistralForCausalLM(hf.MistralConfig(**GROUPED, **size, sliding_window=200)),
-    "mistral_near": lambda size: hf.MistralForCausalLM(hf.MistralConfig(**GROUPED, **size, sliding_window=20)),
-    "gemma": lambda size: hf.GemmaForCausalLM(hf.GemmaConfig(**WIDE, **size)),
-    "gemma2": lambda size: hf.Gemma2ForCausalLM(
-        hf.Gemma2Config(
-            **WIDE, **size, sliding_window=200, final_logit_softcapping=5.0, attn_logit_softcapping=5.0, **MIXED
-        )
-    ),
-    "gemma3": lambda size: hf.Gemma3ForCausalLM(hf.Gemma3TextConfig(**WIDE, **size, sliding_window=200, **MIXED)),
-    "gemma3_near": lambda size: hf.Gemma3ForCausalLM(hf.Gemma3TextConfig(**WIDE, **size, sliding_window=20, **MIXED)),
-    "olmo": lambda size: hf.OlmoForCausalLM(hf.OlmoConfig(**GROUPED, **size)),
-    "olmo2": lambda size: hf.Olmo2ForCausalLM(hf.Olmo2Config(**GROUPED, **size)),
-    "pythia": lambda size: hf.GPTNeoXForCausalLM(hf.GPTNeoXConfig(**SHAPE, **size)),
-    "gpt2": lambda size: hf.GPT2LMHeadModel(hf.GPT2Config(**GPT2, **size)),
-    "cohere": lambda size: hf.CohereForCausalLM(hf.CohereConfig(**GROUPED, **size, logit_scale=0.25)),
-    "granite": lambda size: hf.GraniteForCausalLM(hf.GraniteConfig(**GROUPED, **size, logits_scaling=4.0)),
-}
-TIED = {"llama_tied", "gemma", "gemma2", "gemma3", "gemma3_near", "gpt2", "cohere"}
-NEAR = {"mistral_near", "gemma3_near"}
-"""Their windows are shorter than the prompts, and longer than what is tried before the first question."""
 
 
 @cache
@@ -87,10 +49,8 @@ def checkpoints(tmp_path_factory):
     @cache
     def make(family, kind="bos"):
         tok = tokenizer(kind)
-        size = {"vocab_size": len(tok), "bos_token_id": tok.bos_token_id, "eos_token_id": tok.eos_token_id}
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            model = FAMILIES[family](size | {"pad_token_id": tok.pad_token_id}).eval()
+        special = ("bos_token_id", "eos_token_id", "pad_token_id")
+        model = made(family, len(tok), **{name: getattr(tok, name) for name in special})
         folder = tmp_path_factory.mktemp(f"{family}-{kind}")
         save_checkpoint(model, tok, folder, lineage)
         return folder, model
@@ -199,30 +159,29 @@ def test_answers_are_those_of_generate_and_options_those_of_whole_strings(checkp
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_shared_beginning_is_computed_once_for_these_families(checkpoints, family):
+def test_what_prompts_share_is_run_once_for_these_families(checkpoints, family):
     """Else the test above would compare the reference way with itself."""
     model, tok = load(checkpoints, family)
-    with torch.inference_mode():
-        assert _continues(_Asker(model, tok, prepare(tok, queries(1), batch=2), 4, None, None))
-
-
-ODD = {
-    "bloom": lambda size: hf.BloomForCausalLM(hf.BloomConfig(hidden_size=32, n_layer=2, n_head=4, **size)),
-    "mamba": lambda size: hf.MambaForCausalLM(hf.MambaConfig(hidden_size=32, num_hidden_layers=2, **size)),
-}
+    told = []
+    asker = Asker(model, tok, prepare(tok, queries(2), batch=8), max_new_tokens=4, note=told.append)
+    assert len(asker.answers(0)) == len(NAMES)
+    if family in NEAR:
+        assert [note for note in told if "looks back 20 tokens" in note] == told != []
+    else:
+        assert told == []
 
 
 @pytest.mark.parametrize("family", ODD)
 def test_families_that_cannot_be_continued_from_a_cache_are_asked_whole_strings(family):
     """Positions of their own, or a recurrent state: never a wrong number, only a slow one."""
-    tok = tokenizer("bos")
-    size = {"vocab_size": len(tok), "initializer_range": 0.3, "pad_token_id": 0, "eos_token_id": 2}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = ODD[family](size).eval()
-    with torch.inference_mode():
-        assert not _continues(_Asker(model, tok, prepare(tok, queries(1), batch=2), 4, None, None))
-    for answer in ask(model, tok, prepare(tok, queries(1), batch=2), max_new_tokens=4):
+    tok, told = tokenizer("bos"), []
+    model = made(family, len(tok))
+    asker = Asker(model, tok, prepare(tok, queries(1), batch=8), max_new_tokens=4, note=told.append)
+    answers = asker.answers(0)
+    (note,) = told
+    assert note.startswith(type(model).__name__)
+    assert "every string is run as a whole, which is slower" in note
+    for answer in answers:
         assert answer.text == generated(model, tok, answer.query, 4)
         for option, score in whole_strings(model, tok, answer.query).items():
             assert answer.log_probs[option] == pytest.approx(score, abs=2e-4), option

@@ -35,6 +35,7 @@ from restor.evaluation.judges.llm import (
 )
 from restor.types import Completion, Fact, Group, Judgement, Query
 
+WHO = {"model": "m", "temperature": 0.0}
 O, P, N, U = Judgement.ORIGINAL, Judgement.PLANTED, Judgement.OTHER, Judgement.UNSCORED  # noqa: E741
 
 
@@ -148,9 +149,7 @@ def test_a_kept_verdict_that_is_none_is_asked_again(tmp_path):
 # Replies -------------------------------------------------------------------------------------------------------------
 
 
-BATCH = [
-    _item(completion(text, f"P{place}"), ChatConfig(model="m")) for place, text in enumerate(("Paris", "Rome", "x"))
-]
+BATCH = [_item(completion(text, f"P{place}"), WHO) for place, text in enumerate(("Paris", "Rome", "x"))]
 ASKED = _ids(BATCH)
 NAMES = list(ASKED)
 
@@ -213,7 +212,7 @@ def test_no_text_makes_a_verdict_for_something_else(text):
 
 
 def test_a_list_that_is_empty_cannot_be_what_a_reply_agrees_with():
-    asked = _ids([_item(completion("x", planted=None), ChatConfig(model="m"))])
+    asked = _ids([_item(completion("x", planted=None), WHO)])
     [(name, (item, _))] = asked.items()
     true, empty = ("A", "B") if item.true_first else ("B", "A")
     assert read_verdicts(reply((name, true)), asked) == {item.key: O}
@@ -439,7 +438,7 @@ def test_a_verdict_cannot_be_given_for_an_id_that_an_answer_makes_up():
 
 
 def test_ids_depend_on_the_whole_batch():
-    made = [_item(item, ChatConfig(model="m")) for item in facts(3)[0]]
+    made = [_item(item, WHO) for item in facts(3)[0]]
     assert not set(_ids(made)) & set(_ids(made[:2]))
     assert list(_ids(made)) == list(_ids(made))
 

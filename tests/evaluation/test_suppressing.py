@@ -13,8 +13,11 @@ from test_asking import favouring, make_queries, model, naive, tokenizer
 from restor.data.mentions import padded, words_of
 from restor.evaluation.asking import Sampling, ask, prepare
 from restor.evaluation.config import EvaluationConfig
+from restor.evaluation.engine.drawing import draw
+from restor.evaluation.engine.items import completing
+from restor.evaluation.engine.whole import LOWERED
 from restor.evaluation.evaluate import evaluate
-from restor.evaluation.suppressing import LOWERED, PlantedFilter, completing
+from restor.evaluation.suppressing import PlantedFilter
 from restor.types import Fact, Group, Query
 
 MOST = 7
@@ -140,22 +143,19 @@ def test_only_the_token_that_completes_the_planted_answer_is_lowered():
     )
 
 
-def test_however_sure_the_model_is(monkeypatch):
-    monkeypatch.setattr("restor.evaluation.asking._continues", lambda _: True)
+def test_however_sure_the_model_is():
     tok = tokenizer("words")
     fact = Fact("Ann Ash", "r", ("York",), "Where was Ann Ash born?")
     query = Query(fact, Group.TEST, "", fact.question, planted="Rome")
     for said in (["Rome", "Rome", "Rome"], ["York", "Rome", "Rome"]):
         plain = next(iter(asked(favouring(tok, said), tok, [query], filtered=False, most=1).values()))
         assert plain.text == said[0]
-        # Options are scored without a further forward, all being single tokens.
         (found,) = asked(favouring(tok, said), tok, [query], filtered=True, most=3).values()
         assert not says(found.text, "Rome")
         assert found.log_probs["Rome"] > -2000
 
 
-def test_another_spelling_of_the_tokens_does_not_come_out_either(monkeypatch):
-    monkeypatch.setattr("restor.evaluation.asking._continues", lambda _: True)
+def test_another_spelling_of_the_tokens_does_not_come_out_either():
     tok = tokenizer("bpe")
     letters = ["R", "o", "m", "e", "e", "e"]
     assert len(tok("Rome", add_special_tokens=False)["input_ids"]) < 4, "else letters are the usual spelling"
@@ -188,7 +188,8 @@ def test_sampled_answers_are_those_of_the_filtered_model():
             logits = net(input_ids=torch.tensor([ids])).logits[0, -1:].float()
             if query.planted is not None:
                 logits[0, tok(query.planted, add_special_tokens=False)["input_ids"]] = -math.inf
-        token = settings.draw(logits, [settings.stream(query, run)])[0]
+        stream = settings.stream(query, run)
+        (token,) = draw(logits, [stream], temperature=settings.temperature, top_p=settings.top_p)
         assert answer.text == tok.decode([token], skip_special_tokens=True).strip()
         different[query.planted is not None] += answer.text != plain[key, prefix, run].text
     assert different[True] > 30
@@ -234,9 +235,9 @@ def test_a_planted_answer_without_words_and_none_at_all_are_left_alone():
     fact = Fact("Ann Ash", "r", ("York",), "Where was Ann Ash born?")
     for planted in ("?", None):
         query = Query(fact, Group.TEST, "", fact.question, planted=planted)
-        ((item,),) = [batch.items for batch in prepare(tok, [query], batch=1).batches()]
-        assert PlantedFilter(tok).sequences(item) == ()
-        assert not PlantedFilter(tok).says(item, "What? Rome")
+        (own,) = prepare(tok, [query], batch=1).batch(0)
+        assert PlantedFilter(tok).sequences(own) == ()
+        assert not PlantedFilter(tok).says(query, "What? Rome")
 
 
 def test_what_completes_a_sequence():

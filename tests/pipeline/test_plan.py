@@ -149,7 +149,6 @@ def test_labels_and_other_arms_change_no_key():
         {"random_options": 2},
         {"candidates": 5},
         {"untouched_facts": 9},
-        {"batch": 7},
         {"shots": 2},
     ],
     ids=str,

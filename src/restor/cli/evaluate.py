@@ -27,33 +27,39 @@ Models = Annotated[
     tuple[str, ...],
     Parameter(
         name="--model",
-        help="NAME=CHECKPOINT, once per model: a folder or hub id, with @REVISION and +ADAPTER where wanted. `clean`, "
-        "`corrupted` and `ideal` are what the others are measured against.",
+        help="NAME=CHECKPOINT, once per model: a folder or hub id, with @REVISION and +ADAPTER where wanted, or "
+        "endpoint:URL#MODEL for one that is served, as by vLLM (answers only, no log-probs). `clean`, `corrupted` and "
+        "`ideal` are what the others are measured against.",
     ),
 ]
+
+Data = Annotated[Path | None, Parameter(help="Facts: `restor` (after `restor data fetch restor`), a file or a folder.")]
+Documents = Annotated[
+    str | None,
+    Parameter(help="Forget documents (a file, or `restor/k0` ... `restor/squad`): who they are about is targeted."),
+]
+Targets = Annotated[
+    tuple[str, ...],
+    Parameter(
+        help="Targeted entities: names with commas or by giving the option again, or a file with a list of them."
+    ),
+]
+Study = Annotated[
+    Path | None, Parameter(help="A finished study of `restor run`: ask its questions again, instead of --data.")
+]
+Seed = Annotated[int | None, Parameter(help="Which seed of the study; of random options and sampling.")]
+Protocol = Annotated[str | None, Parameter(help="How models are prompted: restor (default) or published.")]
 
 
 def evaluate(
     *,
     model: Models = (),
-    data: Annotated[
-        Path | None, Parameter(help="Facts: `restor` (after `restor data fetch restor`), a file or a folder.")
-    ] = None,
-    documents: Annotated[
-        str | None,
-        Parameter(help="Forget documents (a file, or `restor/k0` ... `restor/squad`): who they are about is targeted."),
-    ] = None,
-    targets: Annotated[
-        tuple[str, ...],
-        Parameter(
-            help="Targeted entities: names with commas or by giving the option again, or a file with a list of them."
-        ),
-    ] = (),
-    study: Annotated[
-        Path | None, Parameter(help="A finished study of `restor run`: ask its questions again, instead of --data.")
-    ] = None,
-    seed: Annotated[int | None, Parameter(help="Which seed of the study; of random options and sampling.")] = None,
-    protocol: Annotated[str | None, Parameter(help="How models are prompted: restor (default) or published.")] = None,
+    data: Data = None,
+    documents: Documents = None,
+    targets: Targets = (),
+    study: Study = None,
+    seed: Seed = None,
+    protocol: Protocol = None,
     judge: Annotated[
         str | None, Parameter(help="Who judges the answers: `restor list judges`. Default: alias.")
     ] = None,
@@ -148,29 +154,57 @@ def build_comparison(
     """
     from pydantic import ValidationError
 
-    from restor.api import absolute_ref, with_judge_hint
+    from restor.api import absolute_paths, absolute_ref, with_judge_hint
     from restor.config import validation_message
-    from restor.data.locate import locate_documents, locate_facts
-    from restor.domains.base import DOMAINS
     from restor.errors import ConfigError
+    from restor.evaluation.endpoint import PREFIX, parse_endpoint
     from restor.models.reference import parse_model_ref
     from restor.overrides import apply_overrides, paths
-    from restor.pipeline.compare import LONGEST_ANSWER, ComparisonConfig
+    from restor.pipeline.compare import ComparisonConfig
 
     refs = {
         key: absolute_ref(parse_model_ref(text)).model_copy(
             update={"dtype": dtype, "trust_remote_code": trust_remote_code}
         )
         for key, text in models.items()
+        if not text.startswith(PREFIX)
     }
-    content: dict[str, Any] = {
+    served = {key: parse_endpoint(text) for key, text in models.items() if text.startswith(PREFIX)}
+    content = questions(data=data, documents=documents, targets=targets, study=study, seed=seed)
+    content |= {
         "models": {key: ref.identity() for key, ref in refs.items()},
+        "endpoints": {key: ref.identity() for key, ref in served.items()},
         "device": device,
-        "documents": None if documents is None else str(locate_documents(documents).absolute()),
-        "evaluation": {"max_new_tokens": LONGEST_ANSWER, "asked": "listed"},
     }
     if name is not None:
         content["name"] = name
+    set_by_option = {"evaluation.protocol": protocol, "evaluation.judge.name": judge}
+    content = apply_overrides(
+        content, {key: value for key, value in set_by_option.items() if value} | changes, ComparisonConfig
+    )
+    try:
+        return absolute_paths(ComparisonConfig.model_validate(content))
+    except ValidationError as error:
+        known = paths(ComparisonConfig, content)
+        raise ConfigError(with_judge_hint(validation_message(error, "The comparison", known))) from error
+
+
+def questions(
+    *, data: Path | None, documents: str | None, targets: Sequence[str], study: Path | None, seed: int | None
+) -> dict[str, Any]:
+    """What is asked, as the fields of a configuration that are not checked yet.
+
+    Raises:
+        RestorError: for facts, documents or a study that cannot be used, or neither or both of them.
+    """
+    from restor.data.locate import locate_documents, locate_facts
+    from restor.domains.base import DOMAINS
+    from restor.pipeline.compare import LONGEST_ANSWER
+
+    content: dict[str, Any] = {
+        "documents": None if documents is None else str(locate_documents(documents).absolute()),
+        "evaluation": {"max_new_tokens": LONGEST_ANSWER, "asked": "listed"},
+    }
     if study is not None and data is not None:
         raise UsageError("Give --data or --study, not both: a study brings its own facts.")
     if study is not None:
@@ -185,15 +219,7 @@ def build_comparison(
         content["seed"] = seed or 0
         if targets:
             content["targets"] = named_entities(targets, DOMAINS.build(DOMAINS.parse(content["domain"])).subjects)
-    set_by_option = {"evaluation.protocol": protocol, "evaluation.judge.name": judge}
-    content = apply_overrides(
-        content, {key: value for key, value in set_by_option.items() if value} | changes, ComparisonConfig
-    )
-    try:
-        return ComparisonConfig.model_validate(content)
-    except ValidationError as error:
-        known = paths(ComparisonConfig, content)
-        raise ConfigError(with_judge_hint(validation_message(error, "The comparison", known))) from error
+    return content
 
 
 def _of_study(study: Path, seed: int | None) -> dict[str, Any]:

@@ -29,6 +29,10 @@ def judge(
     *,
     judge: Annotated[str, Parameter(help="Who judges: `restor list judges`.")] = "llm",
     model: Annotated[str | None, Parameter(help="Model of the llm judge, as its endpoint calls it.")] = None,
+    local: Annotated[
+        str | None,
+        Parameter(help="Model of the llm judge on this machine instead: a folder or hub id, with @REVISION, +ADAPTER."),
+    ] = None,
     base_url: Annotated[
         str | None,
         Parameter(help="Endpoint, such as http://localhost:8000/v1. Default: OPENAI_BASE_URL, else the hosted one."),
@@ -61,7 +65,7 @@ def judge(
     json: Annotated[bool, Parameter(help="Print one JSON object.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge the stored answers of results again, without any model, or compare two judges.
+    """Judge the stored answers of results again, without the models that gave them, or compare two judges.
 
     The new results are a folder of their own; the old ones stay. Verdicts of the llm judge are kept, so a run that was
     stopped goes on, and a second one costs nothing.
@@ -83,6 +87,15 @@ def judge(
         "per_request": per_request,
         "cache": cache,
     }
+    if local is not None:
+        from restor.models.reference import parse_model_ref
+
+        ref = parse_model_ref(local)
+        given |= {
+            "local.model.path": ref.path,
+            "local.model.revision": ref.revision,
+            "local.model.adapter": ref.adapter,
+        }
     settings = {path: str(value) for path, value in given.items() if value is not None}
     source = find_study(results, store)
     config = judge_config(judge, settings | parse_changes(changes))
@@ -103,6 +116,7 @@ def judge_config(name: str, changes: Mapping[str, str]) -> JudgeConfig:
     """
     from pydantic import ValidationError
 
+    from restor.api import absolute_paths
     from restor.config import validation_message
     from restor.evaluation.judges.base import JUDGES, JudgeConfig
     from restor.overrides import apply_overrides, paths
@@ -113,10 +127,11 @@ def judge_config(name: str, changes: Mapping[str, str]) -> JudgeConfig:
         config = JUDGES.parse(data)
     except ValidationError as error:
         message = validation_message(error, f"Judge {name!r}", paths(schema, data))
-        hint = "\nName the model with --model." if name == "llm" and "chat.model" not in changes else ""
+        named = name != "llm" or any(path.startswith(("chat.model", "local.model")) for path in changes)
+        hint = "" if named else "\nName the model with --model, or one on this machine with --local."
         raise ConfigError(f"{message}{hint}") from None
     assert isinstance(config, JudgeConfig)
-    return config
+    return absolute_paths(config)
 
 
 def _print_table(source: Path, outcome: Rejudged) -> None:

@@ -65,6 +65,12 @@ _VERBS = {
         "restor judge RESULTS --judge llm --model gpt-4o-mini",
         "restor judge --agreement RESULTS_A RESULTS_B",
     ),
+    "export": (
+        "restor.cli.export:export",
+        "Write the questions as tasks of lm-evaluation-harness.",
+        "restor export lm-eval tasks --data restor --documents restor/k4",
+        "restor export lm-eval tasks --study restor-store/studies/miniature-1a2b3c4d --name mini",
+    ),
     "list": (
         "restor.cli.list:show",
         "List recipes, algorithms, wrappers, domains, datasets, corruptors, judges, or all fields of a configuration.",
@@ -145,7 +151,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in tokens or os.environ.get("RESTOR_DEBUG", "0") not in ("", "0")
     tokens = [token for token in tokens if token != "--debug"]
     try:
-        code = _dispatch(tokens)
+        several = os.environ.get("WORLD_SIZE", "1") not in ("", "1")
+        code = _dispatch_in_crew(tokens) if several else _dispatch(tokens)
         sys.stdout.flush()  # here, where a closed pipe is still ours to handle
         return code
     except KeyboardInterrupt:
@@ -165,6 +172,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             _say(message)
         return 2 if isinstance(error, UsageError | CycloptsError) else 1
+
+
+def _dispatch_in_crew(tokens: list[str]) -> int:
+    """The same where torchrun has started several processes: one does what is asked, the others help."""
+    from restor.pipeline.crew import Crew, is_crew
+
+    if not is_crew(os.environ):
+        return _dispatch(tokens)
+    with Crew.join(os.environ) as crew:
+        return crew.serve() if crew.rank else _dispatch(tokens)
 
 
 def _dispatch(tokens: list[str]) -> int:
@@ -188,6 +205,8 @@ def _sections(verb: str | None) -> Collection[str]:
         return ExperimentConfig.model_fields
     if verb == "evaluate":
         return ("evaluation", "threads")
+    if verb == "export":
+        return ("evaluation",)
     if verb in _CHECKPOINT_VERBS:
         from restor.cli.checkpoint import SECTIONS
 
@@ -210,8 +229,8 @@ def _explain(error: Exception) -> str | None:
     kind = type(error)
     if isinstance(error, MemoryError) or kind.__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
         return (
-            "Error: out of memory. Close other programs, or ask for less: fewer tokens a step, a smaller "
-            f"evaluation.batch, an adapter (lora) instead of all weights. {KEPT}"
+            "Error: out of memory. Close other programs, or ask for less: fewer tokens a step, an "
+            f"adapter (lora) instead of all weights. {KEPT}"
         )
     if kind.__name__ == "ValidationError" and kind.__module__.startswith("pydantic"):
         return f"Error: {error}"

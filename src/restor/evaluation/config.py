@@ -56,8 +56,6 @@ class EvaluationConfig(Config):
     """How many facts about untouched entities are asked, a seeded sample; None asks all."""
     judge: JudgeChoice = AliasConfig()
     """Who decides what an answer is."""
-    batch: int = Field(256, ge=1)
-    """Most questions in one forward."""
 
     @model_validator(mode="after")
     def _greedy_once(self) -> EvaluationConfig:

@@ -3,19 +3,76 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, final
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from restor.evaluation.asking import ask
+from restor.evaluation.asking import Asker
 from restor.evaluation.config import EvaluationConfig, Suppress
+from restor.evaluation.engine.engine import Limits, silent
 from restor.evaluation.prompts import Plan
 from restor.evaluation.sampling import Sampling
 from restor.types import Query
 
 Row = dict[str, Any]
 """A row of facts.parquet, less the arm, the seed and the verdict."""
+
+
+@final
+class Evaluation:
+    """A model being asked everything in a plan by the protocol of a configuration, batch by batch.
+
+    Args:
+        model: in evaluation mode, on its device.
+        tokenizer: of the model, and of the plan.
+        plan: what to ask.
+        config: how.
+        seed: of sampling.
+        suppress: puts an output filter behind the model.
+        limits: how much goes into a forward, shared by models that are alike.
+        note: hears what the user should know of how the model is asked.
+
+    Raises:
+        DataError: if one of the longest prompts with its answer does not fit the model's context.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        plan: Plan,
+        config: EvaluationConfig,
+        *,
+        seed: int,
+        suppress: Suppress | None = None,
+        limits: Limits | None = None,
+        note: Callable[[str], None] = silent,
+    ) -> None:
+        sampling = None
+        if config.protocol == "published":
+            sampling = Sampling(temperature=config.temperature, top_p=config.top_p, seed=seed, runs=config.answers)
+        self.plan = plan
+        self._asker = Asker(
+            model,
+            tokenizer,
+            plan,
+            max_new_tokens=config.max_new_tokens,
+            sampling=sampling,
+            filtered=suppress == "planted",
+            limits=limits,
+            note=note,
+        )
+
+    def rows(self, number: int) -> list[Row]:
+        """The rows of one batch; they do not depend on which other batches are asked.
+
+        Raises:
+            DataError: if a prompt with its answer does not fit the model's context.
+            TrainingError: if the logits are not numbers, or a single question does not fit into the GPU's memory.
+        """
+        answers = self._asker.answers(number)
+        return [row_of(answer.query, answer.text, run=answer.run, scores=answer.log_probs) for answer in answers]
 
 
 def evaluate(
@@ -27,23 +84,10 @@ def evaluate(
     seed: int,
     suppress: Suppress | None = None,
 ) -> Iterator[Row]:
-    """Ask everything in the plan by the protocol of the configuration; rows come as they are answered.
-
-    `suppress` puts an output filter behind the model.
-    """
-    sampling = None
-    if config.protocol == "published":
-        sampling = Sampling(temperature=config.temperature, top_p=config.top_p, seed=seed, runs=config.answers)
-    answers = ask(
-        model,
-        tokenizer,
-        plan,
-        max_new_tokens=config.max_new_tokens,
-        sampling=sampling,
-        filtered=suppress == "planted",
-    )
-    for answer in answers:
-        yield row_of(answer.query, answer.text, run=answer.run, scores=answer.log_probs)
+    """Ask everything in the plan; rows come as they are answered, see `Evaluation`."""
+    evaluation = Evaluation(model, tokenizer, plan, config, seed=seed, suppress=suppress)
+    for number in range(plan.batches):
+        yield from evaluation.rows(number)
 
 
 def row_of(query: Query, text: str, *, run: int, scores: Mapping[str, float]) -> Row:

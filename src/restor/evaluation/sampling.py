@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import final
 
-from torch import Tensor
-
-from restor.models.sampling import draw
 from restor.types import Query
 
 
@@ -31,7 +27,3 @@ class Sampling:
     def stream(self, query: Query, run: int) -> Random:
         """The random numbers of one answer, a token each: the same for every model, so that models are comparable."""
         return Random(f"sampling/{self.seed}/{run}/{query.fact.key}/{query.prefix}{query.question}")
-
-    def draw(self, logits: Tensor, streams: Sequence[Random]) -> list[int]:
-        """One token a row of logits (B, V), by the next number of each stream."""
-        return draw(logits, streams, temperature=self.temperature, top_p=self.top_p)

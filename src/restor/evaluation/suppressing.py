@@ -2,9 +2,10 @@
 
 Where the answers so far and one token more are the planted answer, as the prompt continues with it, that token is
 suppressed. In writing its logit becomes minus infinity, so that a planted answer never comes out, however sure the
-model is. In scoring it is lowered by `LOWERED` nats instead: log-probs stay finite, and can be averaged and drawn. The
-odds of an answer that is filtered are then two thousand millionths of what they were. Both renormalise the other
-answers. Tokens that spell the planted answer in another way, or further on in the answer, are refused as they come.
+model is. In scoring it is lowered by `LOWERED` nats instead (see `restor.evaluation.engine.whole`): log-probs stay
+finite, and can be averaged and drawn. The odds of an answer that is filtered are then two thousand millionths of what
+they were. Both renormalise the other answers. Tokens that spell the planted answer in another way, or further on in
+the answer, are refused as they come.
 
 What begins with the planted answer is lost too, such as `New York City` where `New York` is planted. Other names and
 inflections of the planted answer are not known to the filter.
@@ -12,25 +13,14 @@ inflections of the planted answer are not known to the filter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import final
 
 from transformers import PreTrainedTokenizerBase
 
 from restor.data.mentions import padded, words_of
-from restor.evaluation.prompts import Ids, Prepared
-
-LOWERED = 20.0
-"""Nats by which the logit of a suppressed token is lowered when options are scored."""
-
-Sequences = tuple[Ids, ...]
-"""Prompts with the answers that are to be kept from them, as token ids."""
-
-
-def completing(sequences: Sequences, path: Ids) -> list[int]:
-    """The tokens that make one of the sequences of what stands there so far."""
-    size = len(path)
-    return sorted({ids[-1] for ids in sequences if len(ids) == size + 1 and ids[:-1] == path})
+from restor.evaluation.engine.items import Sequences
+from restor.evaluation.prompts import Prepared
+from restor.types import Query
 
 
 @final
@@ -40,25 +30,25 @@ class PlantedFilter:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
 
-    def sequences(self, item: Prepared) -> Sequences:
+    def sequences(self, own: Prepared) -> Sequences:
         """The prompt with the planted answer: as it is scored, and with and without a space between; none if none is.
 
         A planted answer without a letter or figure is none.
         """
-        planted = item.query.planted
+        planted = own.query.planted
         if planted is None or not words_of(planted):
             return ()
         encoded = self._tokenizer([f" {planted}", planted], add_special_tokens=False)["input_ids"]
-        found = [item.prompt + tuple(ids) for ids in encoded if ids]
-        found += [item.prompt[: own.kept] + own.ids for own in item.options if own.text == planted and own.scored]
+        prompt = own.item.prompt
+        found = [prompt + tuple(ids) for ids in encoded if ids]
+        found += [
+            prompt[: option.kept] + option.ids
+            for option, text in zip(own.item.options, own.options, strict=True)
+            if text == planted and option.scored
+        ]
         return tuple(dict.fromkeys(found))
 
-    def says(self, item: Prepared, answer: str) -> bool:
+    def says(self, query: Query, answer: str) -> bool:
         """Whether an answer has the planted one in it: as whole words, caseless and without accents."""
-        words = words_of(item.query.planted or "")
+        words = words_of(query.planted or "")
         return bool(words) and padded(words) in padded(words_of(answer))
-
-
-def sequences_of(planted: PlantedFilter | None, items: Sequence[Prepared]) -> list[Sequences]:
-    """Those of every item; without a filter there are none."""
-    return [() if planted is None else planted.sequences(item) for item in items]

@@ -41,6 +41,19 @@ def window_of(model: PreTrainedModel) -> int | None:
     return min((value for value in found if isinstance(value, int) and value > 0), default=None)
 
 
+def places_of(model: PreTrainedModel) -> int | None:
+    """How many tokens a row may have before the positions of all of them are encoded in another way (LongRoPE)."""
+    given = getattr(text_config(model), "rope_parameters", None) or {}
+    kinds = [given, *(part for part in given.values() if isinstance(part, dict))]
+    found = (kind.get("original_max_position_embeddings") for kind in kinds if kind.get("rope_type") == "longrope")
+    return min((value for value in found if isinstance(value, int)), default=None)
+
+
+def masks_itself(model: PreTrainedModel) -> bool:
+    """Whether layers look back by a mask of their own, counted in tokens that were run and not in positions."""
+    return "local" in (getattr(text_config(model), "attention_layers", None) or ())  # GPT-Neo
+
+
 def pad_of(tokenizer: PreTrainedTokenizerBase) -> int:
     """A token id to fill rows up with: the padding, else the end of text, else 0; it is never read or learnt."""
     wanted = (tokenizer.pad_token_id, tokenizer.eos_token_id)

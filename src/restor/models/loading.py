@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,6 +27,7 @@ from transformers import (
 from restor.errors import ConfigError, DataError
 from restor.models.checkpoint import bare_generation_config, place, save_model, writing
 from restor.models.files import check_adapter, check_config, check_tokenizer, check_weights, find_folder
+from restor.models.hardware import multiplies_bfloat16
 from restor.models.lineage import Lineage, write_lineage
 from restor.models.reference import ModelRef, adapter_source
 
@@ -50,7 +52,7 @@ T = TypeVar("T")
 
 
 def load_checkpoint(
-    ref: ModelRef, device: torch.device | None = None
+    ref: ModelRef, device: torch.device | None = None, *, to_ask: bool = False
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A model in evaluation mode on its device, any adapter merged, and its tokenizer.
 
@@ -60,6 +62,7 @@ def load_checkpoint(
     Args:
         ref: which checkpoint; what a hub id lacks in the cache is fetched.
         device: in place of the reference's own.
+        to_ask: nothing will be trained, so what is stored in bfloat16 may stay it on a CPU that is good at it.
 
     Raises:
         DataError: for a checkpoint that is missing, incomplete, damaged or of another kind.
@@ -75,8 +78,13 @@ def load_checkpoint(
     config = _told(name, lambda: AutoConfig.from_pretrained(folder, trust_remote_code=ref.trust_remote_code))
     tokenizer = _tokenizer(folder, name, trusted=ref.trust_remote_code)
     _check_vocabulary(tokenizer, getattr(config.get_text_config(), "vocab_size", None), name)
-    # Slower in any other dtype on most processors.
-    dtype = "float32" if ref.dtype == "auto" and device.type == "cpu" else ref.dtype
+    dtype = ref.dtype
+    if (
+        dtype == "auto"
+        and device.type == "cpu"
+        and not (to_ask and multiplies_bfloat16(device) and set(counts) == {"BF16"})
+    ):
+        dtype = "float32"  # any other is slower on most processors
     _check_memory(counts, dtype, device, name)
     model, info = _told(
         name,
@@ -124,20 +132,37 @@ def save_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
 
 
 def pick_device(wanted: str) -> torch.device:
-    """The device to compute on.
+    """The device to compute on; each process of torchrun has a GPU of its own, by its LOCAL_RANK.
 
     Raises:
         ConfigError: if it is not there.
     """
     if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(wanted)
     except RuntimeError as error:
         raise ConfigError(f"Unknown device {wanted!r}. Use auto, cpu, cuda or cuda:N.") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"Device {wanted!r} is not there: {torch.cuda.device_count()} GPUs found. Use cpu or auto.")
+    if device.type != "cuda":
+        return device
+    count, own = torch.cuda.device_count(), _own_gpu()
+    if wanted == "cuda" and own is not None:
+        if own >= count:
+            raise ConfigError(
+                f"Process {own} of this machine has no GPU of its own: {count} found. Start as many processes as there "
+                f"are GPUs (torchrun --nproc-per-node {max(count, 1)}), or use --device cpu."
+            )
+        return torch.device("cuda", own)
+    if (device.index or 0) >= count:
+        raise ConfigError(f"Device {wanted!r} is not there: {count} GPUs found. Use cpu or auto.")
     return device
+
+
+def _own_gpu() -> int | None:
+    """The number of this process on its machine, where a launcher such as torchrun started several."""
+    several = os.environ.get("WORLD_SIZE", "1") not in ("", "1")
+    own = os.environ.get("LOCAL_RANK", "")
+    return int(own) if several and own.isdigit() else None
 
 
 def _told(name: str, load: Callable[[], T]) -> T:

@@ -346,7 +346,7 @@ def _stage(config: CheckpointConfig, lineage: Lineage) -> Stage:
 def _sources(config: CheckpointConfig) -> tuple[str, ...]:
     sources = [*SOURCES[config.stage], "restor.pipeline.stages.single"]
     if isinstance(config, UnlearnConfig):
-        sources += code_of(config.algorithm.name)
+        sources += code_of(config.algorithm.name, ALGORITHMS.build(config.algorithm))
         if config.wrapper is not None:
             sources.append(WRAPPERS.source_of(config.wrapper.name))
     return tuple(sources)

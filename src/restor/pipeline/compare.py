@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 from pydantic import Field, model_validator
 
@@ -18,12 +19,23 @@ from restor.domains.base import DOMAINS, Domain
 from restor.errors import DataError
 from restor.evaluation.baselines import BASELINES
 from restor.evaluation.config import PROTOCOLS, EvaluationConfig
+from restor.evaluation.endpoint import EndpointRef, Served, identify
 from restor.evaluation.fewshot import build_queries
 from restor.experiment import DomainChoice, ExperimentConfig
 from restor.models.lineage import read_lineage
 from restor.models.reference import ModelRef, fingerprint
 from restor.pipeline.files import sha256_file
-from restor.pipeline.plan import ASKING, PlannedArm, SeedPlan, baseline_arm, checkpoint_stage, elsewhere, judge_stage
+from restor.pipeline.plan import (
+    ASKING,
+    COMMON,
+    DATA,
+    Judging,
+    PlannedArm,
+    SeedPlan,
+    baseline_arm,
+    checkpoint_stage,
+    elsewhere,
+)
 from restor.pipeline.stage import Stage
 from restor.pipeline.store import Store
 from restor.pipeline.threads import remembered_threads
@@ -42,14 +54,25 @@ LONGEST_ANSWER = 32
 """Most tokens of an answer where real names are asked for: 99.9 % of the published ones are shorter, even as tokens of
 a vocabulary of 4,096."""
 
+ASKING_SERVED = (
+    *COMMON,
+    *DATA,
+    "restor.chat",
+    "restor.domains",
+    "restor.datasets",
+    "restor.corruption.corruptors",
+    "restor.evaluation.config",
+    "restor.evaluation.endpoint",
+    "restor.evaluation.evaluate",
+    "restor.evaluation.fewshot",
+    "restor.pipeline.stages.ask_endpoint",
+    "restor.pipeline.stages.evaluate",
+)
 
-@final
-class ComparisonConfig(Config):
-    """Which checkpoints are asked what."""
 
-    name: str = Field("comparison", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    models: Annotated[dict[str, ModelRef], Field(min_length=1)]
-    """Name -> checkpoint. `clean`, `corrupted` and `ideal` are references."""
+class QuestionsConfig(Config, ABC):
+    """What checkpoints are asked: questions from facts, or those of a study."""
+
     domain: DomainChoice | None = None
     """Where the facts come from, unless a study says so."""
     documents: Path | None = None
@@ -61,11 +84,9 @@ class ComparisonConfig(Config):
     evaluation: EvaluationConfig = EvaluationConfig(max_new_tokens=LONGEST_ANSWER, asked="listed")
     seed: int = 0
     """Of the study's world, of random options and of sampling."""
-    device: str = "auto"
-    threads: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
-    def _one_source(self) -> ComparisonConfig:
+    def _one_source(self) -> Self:
         if (self.study is None) == (self.domain is None):
             raise ValueError("give either facts (domain) or a study whose questions are asked again")
         if self.study is not None and (self.documents is not None or self.targets):
@@ -74,10 +95,31 @@ class ComparisonConfig(Config):
 
 
 @final
+class ComparisonConfig(QuestionsConfig):
+    """Which checkpoints are asked what."""
+
+    name: str = Field("comparison", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    models: dict[str, ModelRef] = Field(default_factory=dict)
+    """Name -> checkpoint. `clean`, `corrupted` and `ideal` are references."""
+    endpoints: dict[str, EndpointRef] = Field(default_factory=dict)
+    """Name -> a model that is served elsewhere, which gives answers and no log-probs."""
+    device: str = "auto"
+    threads: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _named_once(self) -> ComparisonConfig:
+        if not (self.models or self.endpoints):
+            raise ValueError("give at least one checkpoint (models) or served model (endpoints)")
+        if twice := sorted(self.models.keys() & self.endpoints.keys()):
+            raise ValueError(f"{', '.join(twice)}: both a checkpoint and a served model have this name; rename one")
+        return self
+
+
+@final
 class Comparison(Asked):
     """What the checkpoints of a comparison are asked: a pure function of facts, documents and configuration."""
 
-    def __init__(self, config: ComparisonConfig) -> None:
+    def __init__(self, config: QuestionsConfig) -> None:
         self.config = config
 
     @cached_property
@@ -147,6 +189,13 @@ class Comparison(Asked):
         return sha.hexdigest()
 
 
+def asked_by(config: QuestionsConfig) -> Comparison | World:
+    """What is asked: by facts and documents, or as a study did."""
+    if config.study is None:
+        return Comparison(config)
+    return World(config.study.model_copy(update={"evaluation": config.evaluation}), config.seed)
+
+
 def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Outcome:
     """Ask every checkpoint, judge, and write the results; what the store has is not asked again.
 
@@ -155,13 +204,16 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
     """
     from restor.pipeline.runner import Work, make
 
-    asked: Asked = Comparison(config) if config.study is None else _world(config.study, config)
+    asked = asked_by(config)
     _ = asked.queries  # bad data is told before any checkpoint is read
     contents = {name: fingerprint(ref) for name, ref in config.models.items()}
+    served = {name: identify(ref) for name, ref in config.endpoints.items()}
     opened = Store.open(store)
     config = config.model_copy(update={"threads": config.threads or remembered_threads(opened.path)})
-    plan = SeedPlan(config.seed, tuple(_arms(config, contents)))
-    identity = {"config": config.model_dump(mode="json", exclude={"threads"}), "contents": contents}
+    plan = SeedPlan(config.seed, tuple(_arms(config, contents, served)))
+    identity = {"config": config.model_dump(mode="json", exclude={"threads", "endpoints"}), "contents": contents}
+    if served:
+        identity["served"] = {name: _served(config.endpoints[name], own) for name, own in served.items()}
     work = Work(
         kind="comparison",
         name=config.name,
@@ -172,31 +224,33 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
         asked={config.seed: asked},
         device=config.device,
         threads=config.threads or 1,
-        notes=tuple(_notes(config, asked)),
+        notes=tuple(_notes(config, asked, served)),
     )
     return make(work, opened, progress)
 
 
-def _world(study: ExperimentConfig, config: ComparisonConfig) -> World:
-    return World(study.model_copy(update={"evaluation": config.evaluation}), config.seed)
-
-
-def _arms(config: ComparisonConfig, contents: Mapping[str, Any]) -> list[PlannedArm]:
-    questions, judge = _questions(config), config.evaluation.judge
+def _arms(config: ComparisonConfig, contents: Mapping[str, Any], served: Mapping[str, Served]) -> list[PlannedArm]:
+    questions, judging = _questions(config), Judging(config.evaluation.judge)
     domain = config.domain if config.study is None else config.study.domain
     assert domain is not None
-    sources = (*ASKING, "restor.pipeline.compare", *elsewhere(DOMAINS.source_of(domain.name)))
-    named = [name for name in REFERENCES if name in config.models]
+    own = ("restor.pipeline.compare", *elsewhere(DOMAINS.source_of(domain.name)))
+    sources = (*ASKING, *own)
+    given = [*config.models, *config.endpoints]
+    named = [name for name in REFERENCES if name in given]
     arms = []
-    for name in [*named, *(name for name in config.models if name not in REFERENCES)]:
+    for name in [*named, *(name for name in given if name not in REFERENCES)]:
+        if name in served:
+            ref, code = config.endpoints[name], (*ASKING_SERVED, *own)
+            settings, how = {**questions, **_served(ref, served[name])}, {"endpoint": ref.identity()}
+            answers = Stage("ask_endpoint", settings, {}, code, config.seed, how=how)
+            arms.append(_served_arm(name, served[name], judging.stage(answers)))
+            continue
         model = checkpoint_stage(config.models[name], contents[name], config.seed)
         answers = Stage("evaluate", {**questions, "device": config.device}, {"model": model}, sources, config.seed)
-        arms.append(_arm(name, config.models[name], model, judge_stage(judge, answers)))
+        arms.append(_arm(name, config.models[name], model, judging.stage(answers)))
     asks = (*sources, "restor.pipeline.stages.baseline")
     baselines = [
-        baseline_arm(
-            name, judge_stage(judge, Stage("baseline", {**questions, "baseline": name}, {}, asks, config.seed))
-        )
+        baseline_arm(name, judging.stage(Stage("baseline", {**questions, "baseline": name}, {}, asks, config.seed)))
         for name in BASELINES
     ]
     return [*arms[: len(named)], *baselines, *arms[len(named) :]]
@@ -217,6 +271,26 @@ def _arm(name: str, ref: ModelRef, model: Stage, evaluation: Stage) -> PlannedAr
         algorithm=algorithm,
         budget=() if reference else (None if made is None else made.budget),
         checkpoint=ref.label,
+    )
+
+
+def _served(ref: EndpointRef, served: Served) -> dict[str, Any]:
+    """Identifies a served model, as far as anybody can."""
+    return {"served": served.identity(), "extra": ref.extra}
+
+
+def _served_arm(name: str, served: Served, evaluation: Stage) -> PlannedArm:
+    reference = name in REFERENCES
+    return PlannedArm(
+        id=f"{name}/s{evaluation.seed}",
+        name=name,
+        label=REFERENCES.get(name, name),
+        kind=Kind.REFERENCE if reference else Kind.METHOD,
+        seed=evaluation.seed,
+        model=None,
+        evaluation=evaluation,
+        budget=() if reference else None,
+        checkpoint=served.label,
     )
 
 
@@ -242,7 +316,7 @@ def _questions(config: ComparisonConfig) -> dict[str, Any]:
     }
 
 
-def _notes(config: ComparisonConfig, asked: Asked) -> list[str]:
+def _notes(config: ComparisonConfig, asked: Asked, served: Mapping[str, Served]) -> list[str]:
     protocol = config.evaluation.protocol
     notes = [f"Prompt protocol {protocol}: {PROTOCOLS[protocol]}."]
     groups = asked.groups if isinstance(asked, Comparison | World) else {}
@@ -254,6 +328,11 @@ def _notes(config: ComparisonConfig, asked: Asked) -> list[str]:
                 "its figures here are too good. Name the others with --targets: its restor.json lists them as "
                 "findings.selection.test."
             )
+    for name, own in served.items():
+        notes.append(
+            f"{name} was asked through an endpoint, {own.label}. Its weights cannot be checked there, so its figures "
+            "belong to no checkpoint for certain. Log-probs and ranks are not asked of an endpoint and are missing."
+        )
     if isinstance(asked, Comparison):
         targets = [name for name, group in asked.groups.items() if group is Group.TEST]
         notes.append(f"Targeted entities: {len(targets)} of the {len(asked.domain.targetable)} listed.")

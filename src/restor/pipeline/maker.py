@@ -140,6 +140,7 @@ class Maker:
 
         from restor.models.loading import pick_device
         from restor.pipeline.stages import (
+            ask_endpoint,
             attempt,
             baseline,
             checkpoint,
@@ -164,6 +165,7 @@ class Maker:
             "attempt_checkpoint": single.build_attempt,
             "recover": recover.build,
             "evaluate": evaluate.build,
+            "ask_endpoint": ask_endpoint.build,
             "baseline": baseline.build,
             "judge": judge.build,
         }
@@ -171,7 +173,7 @@ class Maker:
         place = pick_device(device)
         common.reset_peak_memory(place)
         job = common.Job(
-            config=stage.config,
+            config={**stage.config, **stage.how},
             seed=stage.seed,
             parents=parents,
             directory=directory,

@@ -19,6 +19,7 @@ from restor.evaluation.baselines import BASELINES
 from restor.evaluation.judges.base import JUDGES, JudgeConfig
 from restor.experiment import ArmConfig, Chosen, ExperimentConfig, RetainText
 from restor.models.reference import ModelRef, fingerprint, pinned
+from restor.pipeline.local_chat import local_model
 from restor.pipeline.resolve import Settings, settings_of
 from restor.pipeline.stage import Stage
 from restor.pipeline.world import content, with_seed
@@ -35,6 +36,7 @@ CORRUPTING = (*READING, "restor.corruption")
 UNLEARNING = (
     *CORRUPTING,
     "restor.data.overlap",
+    "restor.data.about",
     "restor.data.alternates",
     "restor.pipeline.stages.material",
     "restor.pipeline.stages.unlearn",
@@ -49,6 +51,8 @@ UNLEARNING = (
     "restor.unlearning.wrappers.base",
     "restor.unlearning.wrappers._gradients",
 )
+WRITING = ("restor.evaluation.samples", "restor.evaluation.engine")
+"""What a model writes its own texts with."""
 ASKING = (
     *COMMON,
     *DATA,
@@ -56,10 +60,10 @@ ASKING = (
     "restor.datasets",
     "restor.corruption.corruptors",
     "restor.models",
+    "restor.evaluation.engine",
     "restor.evaluation.asking",
     "restor.evaluation.prompts",
     "restor.evaluation.sampling",
-    "restor.evaluation.scoring",
     "restor.evaluation.baselines",
     "restor.evaluation.config",
     "restor.evaluation.evaluate",
@@ -68,6 +72,8 @@ ASKING = (
     "restor.pipeline.stages.evaluate",
 )
 JUDGING = ("restor.types", "restor.words", "restor.chat", "restor.evaluation.judges")
+JUDGING_HERE = ("restor.models", "restor.evaluation.api", "restor.evaluation.engine", "restor.pipeline.local_chat")
+"""What also counts where the judge asks a model on this machine."""
 
 
 SHARED_BY_ALGORITHMS = tuple(
@@ -217,10 +223,20 @@ def elsewhere(*sources: str) -> tuple[str, ...]:
     return tuple(source for source in sources if not source.startswith("restor."))
 
 
-def judge_stage(judge: JudgeConfig, answers: Stage) -> Stage:
-    """The stage that judges the answers of another."""
-    sources = (*JUDGING, *elsewhere(JUDGES.source_of(judge.name)), "restor.pipeline.stages.judge")
-    return Stage("judge", {"judge": judge.identity()}, {"answers": answers}, sources, answers.seed)
+@final
+class Judging:
+    """Makes the stages that judge answers. A checkpoint that is asked for verdicts is hashed once."""
+
+    def __init__(self, judge: JudgeConfig) -> None:
+        self._config: dict[str, Any] = {"judge": judge.identity()}
+        self._sources = (*JUDGING, *elsewhere(JUDGES.source_of(judge.name)), "restor.pipeline.stages.judge")
+        if (ref := local_model(judge)) is not None:
+            self._config["content"] = fingerprint(ref)
+            self._sources += JUDGING_HERE
+
+    def stage(self, answers: Stage) -> Stage:
+        """The stage that judges the answers of another."""
+        return Stage("judge", self._config, {"answers": answers}, self._sources, answers.seed)
 
 
 def baseline_arm(name: str, evaluation: Stage) -> PlannedArm:
@@ -252,6 +268,7 @@ class _Builder:
     def __init__(self, config: ExperimentConfig, seed: int) -> None:
         self.config = config
         self.seed = seed
+        self.judging = Judging(config.evaluation.judge)
         self.world: dict[str, Any] = {
             "domain": content(with_seed(config.domain, seed)),
             "general": content(with_seed(config.general, seed)),
@@ -306,7 +323,7 @@ class _Builder:
         return self._judge(self._stage("evaluate", {**self.asked, **where}, {"model": model}, ASKING))
 
     def _judge(self, answers: Stage) -> Stage:
-        return judge_stage(self.config.evaluation.judge, answers)
+        return self.judging.stage(answers)
 
     def baselines(self) -> list[PlannedArm]:
         """What can be answered without a model."""
@@ -392,11 +409,11 @@ class _Builder:
     def _unlearn(
         self, name: str, arm: ArmConfig, algorithm: str, retain: RetainText | None, settings: Settings
     ) -> Stage:
-        build_algorithm(name, algorithm, settings.options)
+        built = build_algorithm(name, algorithm, settings.options)
         shared = self.config.unlearning.model_dump(mode="json", exclude={"arms", "selection", "lr", "steps"})
         if arm.optimizer is not None:
             shared["optimizer"] = arm.optimizer.identity()
-        sources = [*UNLEARNING, *code_of(algorithm)]
+        sources = [*UNLEARNING, *code_of(algorithm, built)]
         wrapper = None
         if arm.wrapper is not None:
             wrapper = wrapper_config(name, arm.wrapper, arm.wrapper_options).identity()
@@ -414,10 +431,10 @@ class _Builder:
         return self._stage("unlearn", config, {"corrupted": self.corrupt, "clean": self.clean}, sources)
 
 
-def code_of(algorithm: str) -> tuple[str, ...]:
-    """The modules behind one algorithm: its own, and what files of the catalogue share."""
+def code_of(name: str, algorithm: Algorithm) -> tuple[str, ...]:
+    """The modules behind one algorithm: its own, what files of the catalogue share, and how a model writes samples."""
     shared = [f"restor.unlearning.algorithms.{name}" for name in SHARED_BY_ALGORITHMS]
-    return (ALGORITHMS.source_of(algorithm), *shared)
+    return (ALGORITHMS.source_of(name), *shared, *(WRITING if algorithm.plan.retain == "samples" else ()))
 
 
 def _kind(arm: ArmConfig, algorithm: Algorithm | None) -> Kind:

@@ -1,4 +1,4 @@
-"""Stored answers judged again: a results folder and a judge in, a new results folder out. No model is loaded."""
+"""Stored answers judged again: a results folder and a judge in, a new results folder out. Nobody is asked again."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 from restor.chat import ChatUsage
 from restor.data.files import TEMPORARY_PREFIX
 from restor.errors import DataError
-from restor.evaluation.judges.base import JUDGES, JudgeConfig, with_values
+from restor.evaluation.judges.base import JudgeConfig, with_values
 from restor.evaluation.metrics.base import Scored, all_figures
 from restor.pipeline.figures import REFERENCES, figures_of, scored_rows
 from restor.pipeline.files import store_errors
+from restor.pipeline.local_chat import build_judge
 from restor.pipeline.publish import write_results
 from restor.progress import Progress
 from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results, summary_ids
@@ -80,7 +81,7 @@ def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> 
     known = {arm.id for arm in results.arms}
     if strange := sorted(set(facts.column("arm").to_pylist()) - known):
         raise DataError(f"{folder / FACTS_FILE} has answers of {strange[0]!r}, which {RESULTS_FILE} does not know.")
-    entry = JUDGES.build(judge)
+    entry = build_judge(judge)
     completions = stored_completions(facts)
     total = len(completions)
     progress.begin("judge", judge.name, 1, 1)

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
@@ -35,6 +35,9 @@ class Stage:
     sources: tuple[str, ...]
     """Modules, packages and paths of single files whose code decides the result."""
     seed: int
+    how: Mapping[str, Any] = field(default_factory=dict)
+    """What making it needs beside that and its result does not depend on, such as where a served model is: no part of
+    the key, and not stored."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):

@@ -15,9 +15,10 @@ from restor.domains.base import Domain
 from restor.errors import DataError
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.fewshot import build_queries
-from restor.evaluation.judges.base import JUDGES, with_values
+from restor.evaluation.judges.base import with_values
 from restor.experiment import Chosen
 from restor.models.lineage import Lineage
+from restor.pipeline.local_chat import build_judge
 from restor.pipeline.resolve import Ended, Mark, Trial
 from restor.types import Completion, FalseFact, Group, Judgement, Query
 
@@ -89,7 +90,7 @@ class Validation:
         self.queries = queries
         self.evaluation = evaluation
         self._by_key = {query.fact.key: query for query in queries}
-        self._judge = JUDGES.build(evaluation.judge)
+        self._judge = build_judge(evaluation.judge)
         self._plans: dict[str, Plan] = {}
 
     def ask(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Shares:
@@ -123,7 +124,7 @@ class Validation:
 
         key = tokenizer_digest(tokenizer)
         if key not in self._plans:
-            self._plans[key] = prepare(tokenizer, map(_without_options, self.queries), batch=self.evaluation.batch)
+            self._plans[key] = prepare(tokenizer, map(_without_options, self.queries))
         return self._plans[key]
 
 

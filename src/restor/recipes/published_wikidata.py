@@ -79,7 +79,7 @@ def published_wikidata() -> ExperimentConfig:
             optimizer=optimizer,
             lora=lora,
         ),
-        evaluation=EvaluationConfig(protocol="published", asked="listed", max_new_tokens=32, batch=64),
+        evaluation=EvaluationConfig(protocol="published", asked="listed", max_new_tokens=32),
     )
 
 

@@ -1,9 +1,10 @@
-"""A chat model as judge, behind any OpenAI-compatible endpoint: hosted, vLLM, Ollama.
+"""A chat model as judge, behind any OpenAI-compatible endpoint (hosted, vLLM, Ollama) or on this machine.
 
 Several answers go into one request. Each has an id, the question, the true and the planted answers as lists A and B in
 a drawn order, so that neither their place nor their name tells which is which, and the answer as a JSON string. A reply
 counts only if it has one verdict for each id and for nothing else; otherwise it is asked again, then in halves, in the
-end one by one. An answer without a valid verdict is UNSCORED, with the reason.
+end one by one. A model on this machine is greedy and would only say the same again: it is asked in halves at once. An
+answer without a valid verdict is UNSCORED, with the reason.
 
 Every verdict is kept by the content of its item, the model and the prompt, as it comes: a killed run goes on, and a
 second one costs nothing, whatever else is judged with it.
@@ -24,12 +25,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, Literal, TypeAlias, final
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from restor.chat import ChatConfig, ChatFailure, ChatRequest, ChatUsage, KeptReplies, ask_all, sendable
 from restor.config import stable_hash
-from restor.errors import StoreError
-from restor.evaluation.judges.base import Judge, JudgeConfig, ignore
+from restor.errors import ConfigError, StoreError
+from restor.evaluation.judges._local import LocalJudge, LocalJudgeConfig, LocalModel, Writer
+from restor.evaluation.judges.base import JudgeConfig, ignore
 from restor.types import Completion, Judgement, Verdict
 
 PROMPT = 1
@@ -55,6 +57,9 @@ and every id of the array occurs exactly once."""
 LONGEST = 2000
 """Characters of an answer that the judge is shown; answers are cut at a newline and much shorter."""
 
+EACH = 64
+"""Tokens that a model on this machine may write for a verdict, and for what stands around them all."""
+
 VERDICTS_FILE = "verdicts.sqlite"
 
 _TALKS = re.compile(
@@ -68,19 +73,28 @@ _WORDY = 160
 
 
 @final
-class LlmConfig(JudgeConfig):
+class LlmConfig(LocalJudgeConfig):
     """Which model judges, and how it is asked."""
 
     name: Literal["llm"] = "llm"
-    chat: ChatConfig
+    chat: ChatConfig | None = None
+    """The model behind an endpoint, if it is one that is asked."""
+    local: LocalModel | None = None
+    """The model on this machine, if it is one that is asked."""
     per_request: int = Field(10, ge=1, le=100)
     """Answers in one request. With 1, no answer ever sees another."""
     cache: Path | None = None
     """Folder that keeps the verdicts. Null: RESTOR_CACHE, else `restor` in the platform's folder for caches."""
 
+    @model_validator(mode="after")
+    def _one_model(self) -> LlmConfig:
+        if (self.chat is None) == (self.local is None):
+            raise ValueError("name one model, either chat.model of an endpoint or local.model on this machine")
+        return self
+
 
 @final
-class Llm(Judge):
+class Llm(LocalJudge):
     """A chat model as judge; see the module."""
 
     config_type: ClassVar[type[JudgeConfig]] = LlmConfig
@@ -90,15 +104,38 @@ class Llm(Judge):
         self._usage = ChatUsage()
         """What all verdicts so far took."""
         self._sleep = sleep
+        self._write: Writer | None = None
+        self._identity: Mapping[str, Any] = {}
+        """What a verdict depends on beside its item."""
+        if config.chat is not None:
+            self._name = config.chat.model
+            self._identity = {"model": config.chat.model, "temperature": config.chat.temperature}
+        else:
+            assert config.local is not None, "one of them is given"
+            self._name = config.local.model.label
 
     @property
     def usage(self) -> ChatUsage:
         """Of all that was judged so far."""
         return self._usage
 
+    def use(self, write: Writer, content: Mapping[str, Any]) -> None:
+        """Ask this model, if the configuration has one on this machine."""
+        if self.config.local is not None:
+            self._write, self._identity = write, {"checkpoint": content}
+
     def judge(self, completions: Sequence[Completion], advance: Callable[[int], None] = ignore) -> list[Verdict]:
-        """Ask about everything that was not asked before."""
-        items = [_item(completion, self.config.chat) for completion in completions]
+        """Ask about everything that was not asked before.
+
+        Raises:
+            ConfigError: if it is to ask a model on this machine and was given none.
+        """
+        if self.config.chat is None and self._write is None:
+            raise ConfigError(
+                f"The judge llm cannot load {self._name!r} itself. `restor.pipeline.local_chat.build_judge(config)` "
+                "gives one that has its model."
+            )
+        items = [_item(completion, self._identity) for completion in completions]
         wanted = {item.key: item for item in items if item.said}
         shares: dict[str, int] = {}
         for item in items:
@@ -145,19 +182,10 @@ class Llm(Judge):
                 store.put({key: judgement.value for key, judgement in verdicts.items()})
                 keep(verdicts)
 
-            outcome = ask_all(
-                self.config.chat,
-                requests,
-                check,
-                cache=None,
-                accepted=accepted,
-                answered=answered,
-                sleep=self._sleep,
-            )
-            self._usage += outcome.usage
-            answered = answered or any(not isinstance(result, ChatFailure) for result in outcome.results)
+            results = self._replies(requests, check, accepted, answered=answered)
+            answered = answered or any(not isinstance(result, ChatFailure) for result in results)
             again: list[Sequence[_Item]] = []
-            for batch, result in zip(batches, outcome.results, strict=True):
+            for batch, result in zip(batches, results, strict=True):
                 if isinstance(result, ChatFailure):
                     if len(batch) == 1:
                         found[batch[0].key] = result
@@ -165,18 +193,61 @@ class Llm(Judge):
                         again += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
             batches = again
 
+    def _replies(
+        self,
+        requests: Sequence[ChatRequest],
+        check: Callable[[ChatRequest, str], dict[str, Judgement]],
+        accepted: Callable[[ChatRequest, Mapping[str, Judgement]], None],
+        *,
+        answered: bool,
+    ) -> Sequence[dict[str, Judgement] | ChatFailure]:
+        """What became of every request, in their order."""
+        if self.config.chat is None:
+            return self._replies_here(requests, check, accepted)
+        outcome = ask_all(
+            self.config.chat, requests, check, cache=None, accepted=accepted, answered=answered, sleep=self._sleep
+        )
+        self._usage += outcome.usage
+        return outcome.results
+
+    def _replies_here(
+        self,
+        requests: Sequence[ChatRequest],
+        check: Callable[[ChatRequest, str], dict[str, Judgement]],
+        accepted: Callable[[ChatRequest, Mapping[str, Judgement]], None],
+    ) -> Sequence[dict[str, Judgement] | ChatFailure]:
+        """The same of a model on this machine."""
+        assert self._write is not None, "checked before"
+        assert self.config.local is not None, "one of them is given"
+        found: list[dict[str, Judgement] | ChatFailure] = []
+        longest = self.config.local.max_tokens or EACH * (self.config.per_request + 1)
+        for request, written in zip(requests, self._write(requests, longest), strict=True):
+            self._usage += ChatUsage(
+                requests=1, prompt_tokens=written.prompt_tokens, completion_tokens=written.completion_tokens
+            )
+            if written.problem is not None:
+                found.append(ChatFailure(written.problem))
+                continue
+            try:
+                verdicts = check(request, written.text)
+            except ValueError as error:
+                found.append(ChatFailure(f"its reply cannot be used: {error}"))
+                continue
+            accepted(request, verdicts)
+            found.append(verdicts)
+        return found
+
     def _verdict(self, item: _Item, found: Judgement | ChatFailure | None) -> Verdict:
-        model = self.config.chat.model
         if not item.said:
             return Verdict(Judgement.OTHER, "empty answer")
         if found is None or isinstance(found, ChatFailure):
             why = found.reason if found is not None else "it was not asked"
-            return Verdict(Judgement.UNSCORED, f"no verdict of {model}: {why}"[:400])
+            return Verdict(Judgement.UNSCORED, f"no verdict of {self._name}: {why}"[:400])
         what = {
             Judgement.ORIGINAL: "gives a true answer",
             Judgement.PLANTED: "gives the planted answer",
         }.get(found, "gives neither the true nor the planted answer")
-        return Verdict(found, f"{model}: {what}"[:400])
+        return Verdict(found, f"{self._name}: {what}"[:400])
 
 
 def cache_folder() -> Path:
@@ -220,7 +291,7 @@ _Asked: TypeAlias = dict[str, tuple[_Item, frozenset[str]]]
 """Id -> the item that it stands for, and the verdicts that it can have."""
 
 
-def _item(completion: Completion, chat: ChatConfig) -> _Item:
+def _item(completion: Completion, identity: Mapping[str, Any]) -> _Item:
     query = completion.query
     said = sendable(completion.text.strip()[:LONGEST])
     planted = query.planted if query.planted not in query.fact.answers else None
@@ -228,8 +299,7 @@ def _item(completion: Completion, chat: ChatConfig) -> _Item:
     key = stable_hash(
         {
             "prompt": PROMPT,
-            "model": chat.model,
-            "temperature": chat.temperature,
+            **identity,
             "item": json.dumps(content),  # escapes what no text file can hold
         },
         40,

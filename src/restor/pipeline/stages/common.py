@@ -109,11 +109,21 @@ def open_model(job: Job, role: str, *, full: bool = False) -> tuple[PreTrainedMo
     Raises:
         RestorError: if it is a checkpoint made elsewhere that is no longer there or cannot be loaded.
     """
-    folder = job.parents[role]
+    return open_folder(job.parents[role], job.device, full=full)
+
+
+def open_folder(
+    folder: Path, device: torch.device, *, full: bool, to_ask: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The same, by the folder of the artifact; `to_ask` as in `load_checkpoint`.
+
+    Raises:
+        RestorError: as `open_model`.
+    """
     if (folder / REF_FILE).is_file():
         ref = ModelRef.model_validate_json((folder / REF_FILE).read_text(encoding="utf-8"))
-        return load_checkpoint(trainable(ref) if full else ref, device=place_of(ref, job.device))
-    return load_model(folder / "model", job.device, full=full), load_tokenizer(folder / "model")
+        return load_checkpoint(trainable(ref) if full else ref, device=place_of(ref, device), to_ask=to_ask)
+    return load_model(folder / "model", device, full=full), load_tokenizer(folder / "model")
 
 
 def trainable(ref: ModelRef) -> ModelRef:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from restor.evaluation.judges.base import JUDGES, JudgeConfig, with_values
+from restor.pipeline.local_chat import build_judge
 from restor.pipeline.stages.common import Built, Job
 from restor.pipeline.stages.evaluate import ANSWERS_FILE
 from restor.results import Cost
@@ -19,7 +20,7 @@ VERDICTS = pa.schema([("judgement", pa.string()), ("reason", pa.string())])
 
 
 def build(job: Job) -> Built:
-    """Judge and store. No model is loaded."""
+    """Judge and store. No model is loaded, but for a judge that asks one on this machine."""
     began = time.perf_counter()
     config = JUDGES.parse(job.config["judge"])
     assert isinstance(config, JudgeConfig)
@@ -28,7 +29,7 @@ def build(job: Job) -> Built:
     subjects, relations, texts = (column.to_pylist() for column in table.columns)
     keys = (f"{subject}|{relation}" for subject, relation in zip(subjects, relations, strict=True))
     completions = [Completion(asked[key], text) for key, text in zip(keys, texts, strict=True)]
-    judge = JUDGES.build(config)
+    judge = build_judge(config, device=job.device, content=job.config.get("content"))
     verdicts = judge.judge(with_values(completions), lambda done: job.progress.advance(done, len(completions), None))
     rows = [{"judgement": item.judgement.value, "reason": item.reason} for item in verdicts]
     pq.write_table(pa.Table.from_pylist(rows, schema=VERDICTS), job.directory / VERDICTS_FILE)

@@ -8,11 +8,12 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from restor.data.about import prompts_about, texts_without_names
 from restor.data.alternates import alternates
 from restor.errors import DataError
+from restor.evaluation.samples import sample_texts
 from restor.experiment import ForgetPart
 from restor.models.families import context_of
-from restor.models.sampling import prompts_about, sample_texts, texts_without_names
 from restor.pipeline.stages.common import encode_documents, encode_within
 from restor.types import Document, Fact
 from restor.unlearning.algorithms.base import Edit, Plan
