@@ -205,7 +205,7 @@ def test_a_token_that_holds_the_whole_question_and_the_answer_is_not_scored_with
 @contextmanager
 def counted(net, monkeypatch):
     """The token ids of every forward, but for the check whether the model can be asked by a tree."""
-    monkeypatch.setattr(Engine, "_continues", lambda _: True)
+    monkeypatch.setattr(Engine, "_takes_trees", lambda _: True)
     calls = []
     handle = net.base_model.register_forward_pre_hook(
         lambda _module, _args, kwargs: calls.append(kwargs["input_ids"].tolist()), with_kwargs=True
@@ -435,7 +435,7 @@ def limited(tok, most):
 @pytest.mark.parametrize("sampling", [None, Sampling(temperature=1.0, top_p=0.9, seed=0, runs=2)])
 def test_batches_are_halved_until_they_fit_and_nothing_is_lost(sampling, whole, monkeypatch):
     if whole:
-        monkeypatch.setattr(Engine, "_continues", lambda _: False)
+        monkeypatch.setattr(Engine, "_takes_trees", lambda _: False)
     tok = tokenizer("words")
     plan = prepare(tok, make_queries(), batch=6)
     net, sizes = limited(tok, 50)
@@ -520,5 +520,5 @@ def test_runs_of_a_query_follow_each_other_and_share_their_scores():
 
 def test_families_that_are_asked_whole_strings_sample_alike(monkeypatch):
     texts, _ = sampled(make_queries(), 4)
-    monkeypatch.setattr(Engine, "_continues", lambda _: False)
+    monkeypatch.setattr(Engine, "_takes_trees", lambda _: False)
     assert sampled(make_queries(), 4)[0] == texts

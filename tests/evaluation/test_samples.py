@@ -100,7 +100,7 @@ def test_models_without_a_cache_and_without_a_beginning_of_text_write_too(tokeni
     shape = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "initializer_range": 0.3}
     model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), bos_token_id=1, eos_token_id=2, **shape)).eval()
     texts = written(model, tokenizer)
-    monkeypatch.setattr(Engine, "_continues", lambda _: False)
+    monkeypatch.setattr(Engine, "_takes_trees", lambda _: False)
     assert written(model, tokenizer) == texts
 
 

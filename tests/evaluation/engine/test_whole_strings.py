@@ -85,7 +85,7 @@ def test_families_that_are_run_as_whole_strings_say_so(family):
 
 @pytest.mark.parametrize("family", sorted(NEAR))
 def test_requests_beyond_a_sliding_window_are_run_as_whole_strings_and_others_are_not(family, monkeypatch):
-    monkeypatch.setattr(Engine, "_continues", lambda _: True)  # runs some strings as wholes too
+    monkeypatch.setattr(Engine, "_takes_trees", lambda _: True)  # runs some strings as wholes too
     net = model(family)
     ids = tuple(range(3, 40))
     near = [Request(ids[:12], (ids[12:15], ids[12:19])), Request(ids[3:18])]

@@ -27,7 +27,7 @@ def model(family="llama"):
 @pytest.fixture(autouse=True)
 def no_trial(monkeypatch):
     """The trial of a model before it is asked runs tokens too."""
-    monkeypatch.setattr(Engine, "_continues", lambda _: True)
+    monkeypatch.setattr(Engine, "_takes_trees", lambda _: True)
 
 
 SHOTS = tuple(range(10, 60))

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
-from restor.errors import TrainingError
-from restor.evaluation.engine.items import Ids, Item, Line, Option, Result
+from restor.evaluation.engine.items import Item, Result
 from restor.evaluation.engine.run import Run
+from restor.evaluation.engine.trial import too_large, why_slow
 from restor.evaluation.engine.whole import run_whole
 from restor.evaluation.engine.writer import Writer
-from restor.models.families import context_of, masks_itself, places_of, text_config, window_of
+from restor.models.families import context_of, places_of, text_config, window_of
 from restor.models.hardware import computing_with, helpful_threads
 
 ON_CPU = 512
@@ -116,7 +115,7 @@ class Engine:
 
     def _ask(self, items: Sequence[Item], writer: Writer | None, numbers: Sequence[int]) -> list[Result]:
         if self._tree is None:
-            self._tree = self._continues()
+            self._tree = self._takes_trees()
         most = writer.most if writer is not None else 0
         far = [not self._tree or self._looks_too_far(item, most) for item in items]
         if self._tree and any(far) and not self._told:
@@ -159,84 +158,12 @@ class Engine:
         """Whether a layer's window could end within the item's texts, or their positions be encoded otherwise."""
         return item.longest(most) >= self._reach
 
-    def _continues(self) -> bool:
-        """Whether this model, asked by a tree in slots, says what it says to whole strings.
-
-        Families with a recurrent state, or positions and masks of their own, do not.
-        """
-        size = self.model.get_input_embeddings().weight.shape[0]
-        ids = tuple((7 * place + 3) % size for place in range(24))
-        if self._context is not None and self._context < len(ids):
-            return self._told_slow("has a context of very few tokens")
-        if masks_itself(self.model):
-            return self._told_slow("looks back by a mask of its own")
-        items = [
-            Item("a trial", ids[:12], (Option(12, ids[12:16]), Option(12, ids[12:14] + ids[:3])), answers=1),
-            Item("a trial", ids[:7], (Option(7, ids[7:10]), Option(5, ids[2:6])), answers=1),
-            Item("a trial", ids[4:15], (Option(11, ids[:2]),)),
-        ]
-        forced = [ids[12:14] + ids[16:20], ids[20:24] + ids[:2]]
-        expected, found = _Forced(forced), _Forced(forced)
-        try:
-            whole = run_whole(self.model, items, range(3), expected, tokens=64)
-            tree = Run(self.model, items, range(3), found, tokens=24, pad=self.pad).results()
-        except torch.OutOfMemoryError as error:
-            raise too_large(f"a few tokens more than the model ({type(self.model).__name__})", error) from error
-        except TrainingError:
-            return False  # told with the item's name, when one is asked
-        except (RuntimeError, AttributeError, TypeError, ValueError, LookupError):
-            return self._told_slow("does not take a mask of its tokens' own")
-        tolerance = 1e-3 if self.model.dtype == torch.float32 else 0.03
-        pairs = [
-            *(
-                (left.mean, right.mean)
-                for one, other in zip(whole, tree, strict=True)
-                for left, right in zip(one.options, other.options, strict=True)
-            ),
-            *((expected.values[key], found.values.get(key, math.nan)) for key in expected.values),
-        ]
-        if all(math.isclose(left, right, rel_tol=tolerance, abs_tol=tolerance) for left, right in pairs):
-            return True
-        return self._told_slow("says something else when it is continued from a cache")
-
-    def _told_slow(self, why: str) -> bool:
-        self._note(f"{type(self.model).__name__} {why}: every string is run as a whole, which is slower.")
-        return False
-
-
-@final
-class _Forced(Writer):
-    """Writes given tokens and notes how probable they were."""
-
-    def __init__(self, ids: Sequence[Ids]) -> None:
-        self._ids = ids
-        self.values: dict[tuple[int, int], float] = {}
-
-    @property
-    def most(self) -> int:
-        """As many as are given."""
-        return len(self._ids[0])
-
-    @property
-    def plain(self) -> bool:
-        """Not the most probable ones."""
-        return False
-
-    def begin(self, item: Item, number: int) -> list[Line]:
-        """One for each item."""
-        return [Line(item, number)]
-
-    def next(self, logits: Tensor, lines: Sequence[Line]) -> list[int]:
-        """The given ones."""
-        tokens = [self._ids[line.number][len(line.ids)] for line in lines]
-        values = torch.log_softmax(logits, dim=-1)
-        for row, (line, token) in enumerate(zip(lines, tokens, strict=True)):
-            self.values[line.number, len(line.ids)] = float(values[row, token])
-        return tokens
-
-    def over(self, line: Line) -> bool:
-        """Never before all are written."""
-        return False
+    def _takes_trees(self) -> bool:
+        """Whether the model can be asked by a tree."""
+        why = why_slow(self.model, self.pad)
+        if why:
+            self._note(f"{type(self.model).__name__} {why}: every string is run as a whole, which is slower.")
+        return why is None
 
 
 def tokens_that_fit(model: PreTrainedModel) -> int:
@@ -253,11 +180,3 @@ def tokens_that_fit(model: PreTrainedModel) -> int:
     free += torch.cuda.memory_reserved(model.device) - torch.cuda.memory_allocated(model.device)
     fitting = int(free * SHARE / per_token)
     return max(LEAST, min(ON_GPU, 1 << max(0, fitting.bit_length() - 1)))
-
-
-def too_large(what: str, error: torch.OutOfMemoryError) -> TrainingError:
-    """The error for a GPU without the memory for it."""
-    return TrainingError(
-        f"The GPU's memory does not hold {what}: {str(error).splitlines()[0]} Use dtype bfloat16, fewer candidates, or "
-        "device cpu."
-    )
