@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 TORCH_CPU := $(shell grep '^torch==' constraints-cpu.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format setup clean
+.PHONY: help run test harness check format setup clean
 
 help:  ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -17,6 +17,9 @@ run: $(VENV)/core  ## set up and run the miniature study: table, results, report
 
 test: $(VENV)/dev check  ## set up and run all checks and tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+harness: $(VENV)/dev  ## add lm-evaluation-harness to the environment, for the test that compares with it
+	$(BIN)/pip install -q 'lm_eval==0.4.13'
 
 check: $(VENV)/dev  ## formatting, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -29,7 +29,7 @@ WINDOW = 1024
 """Requests that are read ahead: within them, those that begin alike are run together."""
 
 BATCH = 256
-"""Requests that are run at a time."""
+"""Requests of a window that a process takes at a time, where several share them."""
 
 T = TypeVar("T")
 
@@ -100,10 +100,7 @@ def score(
         ConfigError: for a model given without a tokenizer that is needed, or a checkpoint that cannot be loaded.
         TrainingError: if the logits are not numbers, or a GPU's memory does not hold even a few tokens.
     """
-    asked = _Asked.of(model, tokenizer, settings)
-    for window in _windows(requests, asked.settings.window):
-        for request, result in zip(window, asked.ask(window), strict=True):
-            yield Scored(request, result.options)
+    return _scored(_Asked.of(model, tokenizer, settings), requests)
 
 
 def generate(
@@ -137,21 +134,10 @@ def generate(
         DataError, ConfigError, TrainingError: as `score`.
     """
     _check_drawing(max_new_tokens, temperature, top_p, samples, stop)
-    from restor.evaluation.engine.answers import Drawing, TextWriter
-
     asked = _Asked.of(model, tokenizer, settings)
-    encoder = asked.needs_encoder()
-    ends = asked.ends()
-    before = 0
-    for window in _windows(prompts, asked.settings.window):
-        drawing = None
-        if temperature is not None:
-            drawing = Drawing(temperature, top_p, _streams(seed, before))
-        writer = TextWriter(encoder, ends=ends, most=max_new_tokens, stop=stop, drawing=drawing)
-        results = asked.ask([Request(prompt) for prompt in window], writer, answers=samples)
-        for prompt, result in zip(window, results, strict=True):
-            yield Generated(prompt, tuple(map(writer.text, result.answers)), result.answers)
-        before += len(window)
+    asked.needs_encoder()
+    drawn = None if temperature is None else _Drawn(temperature, top_p, seed)
+    return _generated(asked, prompts, max_new_tokens, tuple(stop), drawn, samples)
 
 
 def matches(
@@ -179,11 +165,56 @@ def matches(
         DataError, ConfigError, TrainingError: as `score`.
     """
     _check_stop("matches", stop)
+    asked = _Asked.of(model, tokenizer, settings)
+    asked.needs_encoder()
+    return _matched(asked, requests, tuple(stop))
+
+
+# Results, as they come -----------------------------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """How tokens are drawn."""
+
+    temperature: float
+    top_p: float
+    seed: int
+
+
+def _scored(asked: _Asked, requests: Iterable[Request]) -> Iterator[Scored]:
+    for window in _windows(requests, asked.settings.window):
+        for request, result in zip(window, asked.ask(window), strict=True):
+            yield Scored(request, result.options)
+
+
+def _generated(
+    asked: _Asked,
+    prompts: Iterable[str | tuple[int, ...]],
+    most: int,
+    stop: Sequence[str],
+    drawn: _Drawn | None,
+    samples: int,
+) -> Iterator[Generated]:
+    from restor.evaluation.engine.answers import Drawing, TextWriter
+
+    encoder, ends, before = asked.needs_encoder(), asked.ends(), 0
+    for window in _windows(prompts, asked.settings.window):
+        drawing = None
+        if drawn is not None:
+            drawing = Drawing(drawn.temperature, drawn.top_p, _streams(drawn.seed, before))
+        writer = TextWriter(encoder, ends=ends, most=most, stop=stop, drawing=drawing)
+        results = asked.ask([Request(prompt) for prompt in window], writer, answers=samples)
+        for prompt, result in zip(window, results, strict=True):
+            yield Generated(prompt, tuple(map(writer.text, result.answers)), result.answers)
+        before += len(window)
+
+
+def _matched(asked: _Asked, requests: Iterable[Request], stop: Sequence[str]) -> Iterator[int | None]:
     from restor.evaluation.engine.answers import Matcher, TextWriter
 
-    asked = _Asked.of(model, tokenizer, settings)
-    encoder = asked.needs_encoder()
-    ends = asked.ends()
+    encoder, ends = asked.needs_encoder(), asked.ends()
     for window in _windows(requests, asked.settings.window):
         texts = [
             tuple(text if isinstance(text, str) else encoder.decode(text) for text in request.options)
@@ -289,7 +320,8 @@ class _Asked:
         for item in items:
             _check(item, most, self._engine.context)
         order = sorted(range(len(items)), key=lambda number: items[number].prompt)
-        batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+        size = BATCH if self._sharing is not None else len(order)
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
 
         def results(part: Sequence[int]) -> dict[int, Result]:
             asked = self._engine.ask([items[number] for number in part], writer, numbers=part)

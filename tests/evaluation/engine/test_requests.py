@@ -120,14 +120,15 @@ def test_both_kinds_of_requests_may_be_asked_together():
     ],
 )
 def test_drawing_that_makes_no_sense(wrong, told):
+    """Told by the call itself, not when the first result is wanted."""
     with pytest.raises(ConfigError, match=f"generate cannot take {told}"):
-        list(generate(model(), ["Who?"], tokenizer=TOK, **({"max_new_tokens": 3} | wrong)))
+        generate(model(), ["Who?"], tokenizer=TOK, **({"max_new_tokens": 3} | wrong))
 
 
 @pytest.mark.parametrize("stop", ["\n", ("",)])
 def test_stop_strings_that_make_no_sense_for_matches(stop):
     with pytest.raises(ConfigError, match="matches cannot take stop"):
-        list(matches(model(), REQUESTS, tokenizer=TOK, stop=stop))
+        matches(model(), REQUESTS, tokenizer=TOK, stop=stop)
 
 
 @pytest.mark.parametrize("wrong", [{"tokens": 0}, {"window": 0}, {"token": 5}])

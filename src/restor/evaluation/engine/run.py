@@ -24,7 +24,7 @@ from restor.models.slots import Slots
 LANE, LANE_GPU = 128, 512
 """Tokens of a lane in a forward: attention grows with their square."""
 
-AT_WORK, WIDE = 64, 512
+AT_WORK, WIDE = 64, 256
 """Answers that are to be at work at a time, and the slots that they are to fill in a lane, about."""
 
 

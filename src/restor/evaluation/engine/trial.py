@@ -117,6 +117,6 @@ class _Forced(Writer):
 def too_large(what: str, error: torch.OutOfMemoryError) -> TrainingError:
     """The error for a GPU without the memory for it."""
     return TrainingError(
-        f"The GPU's memory does not hold {what}: {str(error).splitlines()[0]} Use dtype bfloat16, fewer candidates, or "
-        "device cpu."
+        f"The GPU's memory does not hold {what}: {str(error).splitlines()[0]} Use dtype bfloat16, fewer candidates or "
+        "samples, or device cpu."
     )

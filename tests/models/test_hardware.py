@@ -1,0 +1,80 @@
+"""Threads are taken as long as they help, and bfloat16 stays where it is fast."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import restor.models.hardware as hardware
+import restor.models.loading as loading
+from restor.evaluation.engine.engine import Engine
+from restor.evaluation.engine.items import Item, Option
+from restor.models.lineage import new_lineage
+from restor.models.loading import load_checkpoint, save_checkpoint
+from restor.models.reference import ModelRef
+
+ITEM = Item("one", (1, 5, 6), (Option(3, (7, 8)),))
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("together", "taken"),
+    [([0.6], 2), ([1.4], 2), ([9.0], 1), ([2.0, 3.0, 2.0], 1), ([3.0, 1.2], 2)],
+)
+def test_several_threads_are_taken_unless_one_is_clearly_faster(llama, two_threads, monkeypatch, together, taken):
+    left = iter(together)
+    monkeypatch.setattr(hardware, "_seconds", lambda model, tokens, threads: 1.0 if threads == 1 else next(left))
+    assert hardware.helpful_threads(llama()) == taken
+    assert next(left, None) is None, "no more is tried than tells"
+    assert torch.get_num_threads() == 2
+
+
+def test_the_trial_itself_computes_with_the_threads_it_measures(llama, two_threads):
+    used = []
+    model = llama()
+    model.base_model.register_forward_pre_hook(lambda *_: used.append(torch.get_num_threads()))
+    assert hardware.helpful_threads(model) in (1, 2)
+    assert set(used) == {1, 2}
+    assert torch.get_num_threads() == 2
+
+
+def test_on_a_busy_machine_the_engine_asks_with_one_thread_says_so_and_gives_them_back(llama, two_threads, monkeypatch):
+    monkeypatch.setattr("restor.evaluation.engine.engine.helpful_threads", lambda _: 1)
+    model, notes, used = llama(), [], set()
+    engine = Engine(model, pad=0, note=notes.append)
+    model.base_model.register_forward_pre_hook(lambda *_: used.add(torch.get_num_threads()))
+    first, again = engine.ask([ITEM]), engine.ask([ITEM])
+    assert first == again
+    assert used == {1}
+    assert torch.get_num_threads() == 2
+    (note,) = notes
+    assert "1 thread in place of 2" in note
+
+
+@pytest.mark.parametrize(
+    ("stored", "wanted", "to_ask", "fast", "dtype"),
+    [
+        (torch.bfloat16, "auto", True, True, torch.bfloat16),
+        (torch.bfloat16, "auto", True, False, torch.float32),
+        (torch.bfloat16, "auto", False, True, torch.float32),
+        (torch.bfloat16, "float32", True, True, torch.float32),
+        (torch.float32, "auto", True, True, torch.float32),
+        (torch.float32, "bfloat16", True, False, torch.bfloat16),
+    ],
+)
+def test_a_checkpoint_is_asked_in_bfloat16_where_it_is_stored_in_it_and_the_processor_is_good_at_it(
+    llama, tokenizer, tmp_path, monkeypatch, stored, wanted, to_ask, fast, dtype
+):
+    lineage = new_lineage(stage="clean", config={}, seed=0, parents={}, data={})
+    save_checkpoint(llama().to(stored), tokenizer, tmp_path, lineage)
+    monkeypatch.setattr(loading, "multiplies_bfloat16", lambda _: fast)
+    model, _ = load_checkpoint(ModelRef(path=str(tmp_path), dtype=wanted), torch.device("cpu"), to_ask=to_ask)
+    assert model.dtype == dtype
+    assert Engine(model, pad=0).ask([ITEM])[0].options[0].tokens == 2
