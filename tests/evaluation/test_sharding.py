@@ -203,11 +203,10 @@ from restor.evaluation.api import EngineSettings
 from restor.errors import DataError, TrainingError
 from restor.models.loading import load_checkpoint, pick_device
 from restor.models.reference import parse_model_ref
-from test_sharding import requests, told
+from test_sharding import WINDOW, requests, told
 
 rank = int(os.environ["RANK"])
-shared = EngineSettings(shared=True)
-asked = []
+shared = EngineSettings(shared=True, window=WINDOW)
 model, tokenizer = load_checkpoint(parse_model_ref("model"))
 found = told(model, tokenizer, shared)
 try:
@@ -226,21 +225,31 @@ with open(f"rank{rank}.json", "w") as file:
 """
 
 
+WINDOW = 200
+"""Of 600 requests: process 0 has the first and the third window, process 1 the second."""
+
+
 def requests() -> list[Request]:
     return [Request(f"Where was P{number} born?", (" city1", " city2 city3")) for number in range(600)]
 
 
 def told(model, tokenizer, settings):
-    """All results, as JSON values."""
+    """All results, as JSON values, and how many tokens this process has run for them."""
+    tokens = []
+    hook = model.base_model.register_forward_pre_hook(
+        lambda _module, _args, given: tokens.append(given["input_ids"].numel()), with_kwargs=True
+    )
     scored = score(model, requests(), tokenizer=tokenizer, settings=settings)
     prompts = [request.prompt for request in requests()]
     written = generate(
         model, prompts, tokenizer=tokenizer, max_new_tokens=4, temperature=1.0, samples=2, settings=settings
     )
-    return {
+    results = {
         "scored": [[(own.total, own.tokens, own.greedy) for own in found.options] for found in scored],
         "written": [[*found.texts, found.ids] for found in written],
     }
+    hook.remove()
+    return {**results, "tokens": sum(tokens)}
 
 
 def test_every_process_gets_all_results_of_the_library(place):
@@ -249,9 +258,11 @@ def test_every_process_gets_all_results_of_the_library(place):
     ran = torchrun("script.py", cwd=place)
     assert ran.returncode == 0, ran.stderr
     model, tokenizer = load_checkpoint(parse_model_ref(str(place / "model")))
-    alone = json.loads(json.dumps(told(model, tokenizer, EngineSettings())))
-    for rank in (0, 1):
+    alone = json.loads(json.dumps(told(model, tokenizer, EngineSettings(window=WINDOW))))
+    every = alone.pop("tokens")
+    for rank, share in ((0, 2 / 3), (1, 1 / 3)):
         found = json.loads((place / f"rank{rank}.json").read_text(encoding="utf-8"))
         assert "different requests" in found.pop("different")
         assert "not numbers" in found.pop("damaged")  # met by one of them, told by both
+        assert found.pop("tokens") == pytest.approx(share * every, rel=0.1)
         assert found == alone

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 WINDOW = 1024
 """Requests that are read ahead: within them, those that begin alike are run together."""
 
-BATCH = 256
-"""Requests of a window that a process takes at a time, where several share them."""
-
 T = TypeVar("T")
 
 
@@ -184,7 +181,7 @@ class _Drawn:
 
 
 def _scored(asked: _Asked, requests: Iterable[Request]) -> Iterator[Scored]:
-    for window in _windows(requests, asked.settings.window):
+    for window in _windows(requests, asked.ahead):
         for request, result in zip(window, asked.ask(window), strict=True):
             yield Scored(request, result.options)
 
@@ -200,7 +197,7 @@ def _generated(
     from restor.evaluation.engine.answers import Drawing, TextWriter
 
     encoder, ends, before = asked.needs_encoder(), asked.ends(), 0
-    for window in _windows(prompts, asked.settings.window):
+    for window in _windows(prompts, asked.ahead):
         drawing = None
         if drawn is not None:
             drawing = Drawing(drawn.temperature, drawn.top_p, _streams(drawn.seed, before))
@@ -215,7 +212,7 @@ def _matched(asked: _Asked, requests: Iterable[Request], stop: Sequence[str]) ->
     from restor.evaluation.engine.answers import Matcher, TextWriter
 
     encoder, ends = asked.needs_encoder(), asked.ends()
-    for window in _windows(requests, asked.settings.window):
+    for window in _windows(requests, asked.ahead):
         texts = [
             tuple(text if isinstance(text, str) else encoder.decode(text) for text in request.options)
             for request in window
@@ -249,6 +246,8 @@ class _Asked:
         pad = 0 if self._encoder is None else self._encoder.pad
         self._engine: Engine = Engine(model, pad=pad, limits=Limits(settings.tokens), note=_warn)
         self._sharing: Sharing | None = Sharing.begin(model.device) if settings.shared else None
+        self.ahead = settings.window * (1 if self._sharing is None else self._sharing.size)
+        """Requests that are read ahead: a window for each process."""
 
     @classmethod
     def of(
@@ -319,9 +318,12 @@ class _Asked:
         ]
         for item in items:
             _check(item, most, self._engine.context)
-        order = sorted(range(len(items)), key=lambda number: items[number].prompt)
-        size = BATCH if self._sharing is not None else len(order)
-        batches = [order[start : start + size] for start in range(0, len(order), size)]
+        # A window is run together, whoever runs it, so that results do not depend on how many share the requests.
+        size = self.settings.window
+        batches = [
+            sorted(range(start, min(start + size, len(items))), key=lambda number: items[number].prompt)
+            for start in range(0, len(items), size)
+        ]
 
         def results(part: Sequence[int]) -> dict[int, Result]:
             asked = self._engine.ask([items[number] for number in part], writer, numbers=part)
