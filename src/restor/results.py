@@ -39,6 +39,10 @@ FACT_COLUMNS: dict[str, str] = {
 """Columns of facts.parquet and what they hold."""
 
 
+STORED_ONLY = 9
+"""`Figure.rank` from which on a figure has no column: what tables would be too wide for."""
+
+
 class Value(Config):
     """A figure with its 95 % interval; `value` is null where it is undefined, and `note` says why."""
 
@@ -70,7 +74,46 @@ class Figure(Config):
     unit: Literal["share", "ratio", "nats"] = "share"
     """`share` is between 0 and 1, `ratio` any fraction, shown in percent with its interval; `nats` a log-prob."""
     rank: int = 5
-    """How soon a table without room leaves it out: the highest first, 0 never."""
+    """How soon a table without room leaves it out: the highest first, 0 never. Figures of `STORED_ONLY` and above are
+    in results.json and in no table."""
+
+
+class Needed(Config):
+    """What would decide an inconclusive verdict, each alone, if the figures stay where they are; null if nothing says.
+
+    Entities with as many facts each as now, or facts about each of the entities that there are, or seeds.
+    """
+
+    entities: int | None = None
+    facts_per_entity: int | None = None
+    seeds: int | None = None
+
+
+class ArmVerdict(Config):
+    """What an arm's answers say, in one of seven words and one sentence; `docs/concepts.md` has the rules."""
+
+    kind: Literal[
+        "restored",
+        "partly restored",
+        "forgotten but not restored",
+        "not unlearned",
+        "damaged",
+        "inconclusive",
+        "undefined",
+    ]
+    reason: str
+    """For people, with figures."""
+    restoration: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    """The 95 % interval that the rules read: Student's t over entities, or over seeds where there are several."""
+    margin: float | None = None
+    """How far from full restoration still counts as restored."""
+    equivalence_p: float | None = None
+    """Of two one-sided tests against full restoration; below 0.025 it is shown to lie within the margin."""
+    above_control: bool | None = None
+    """Whether more is restored than by each control, shown; null without controls."""
+    needed: Needed | None = None
 
 
 class Cost(Config):
@@ -119,6 +162,8 @@ class Arm(Config):
     """The checkpoint that a comparison was given, as the user named it."""
     metrics: dict[str, Value] = Field(default_factory=dict)
     """By the names of `Results.figures`."""
+    verdict: ArmVerdict | None = None
+    """Of methods, oracles and controls; null for others, for arms that failed and in older files."""
     cost: Cost = Cost()
     lineage: list[Ancestor] = Field(default_factory=list)
 

@@ -170,6 +170,8 @@ def test_checkpoints_are_compared_on_facts_of_the_users_own(place):
     )
     rows = {row["arm"]: row for row in json.loads(told)["table"]}
     assert list(rows) == ["clean", "corrupted", "copy_demonstrations", "most_frequent", "mine"]
+    for arm in ("mine", "clean"):  # undefined for both, for reasons of their own
+        assert rows[arm]["metrics"].pop("above_control")["value"] is None
     assert rows["mine"]["metrics"] == rows["clean"]["metrics"]  # it is the clean model
 
     def preferred(arm):

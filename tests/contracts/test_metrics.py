@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 
 import pytest
 
 from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored, all_figures
 from restor.results import Value
-from restor.types import Group, Judgement
+from restor.types import Group, Judgement, Kind
 
 ENTRIES = METRICS_CATALOGUE.names()
 
 
 def scored(entity, judgement=Judgement.ORIGINAL, group=Group.TEST, known=True):
-    figures = (-0.5, -3.0, -6.0, 2) if known else (None, None, None, None)
-    return Scored(entity, "home", 0, group, False, True, judgement, *figures)
+    """What a model says is also what it holds likely."""
+    right = judgement is Judgement.ORIGINAL
+    figures = (-0.5 if right else -3.0, -3.0 if right else -1.0, -6.0, 1 if right else 2)
+    return Scored(entity, "home", 0, group, False, True, judgement, *(figures if known else (None,) * 4))
 
 
 def names(entry):
     return [figure.name for figure in METRICS_CATALOGUE.get(entry).figures]
 
 
-def compute(name, arm, corrupted=None, ideal=None):
-    return METRICS_CATALOGUE.get(name)().compute(Answers(arm, corrupted or arm, ideal or arm))
+def compute(name, arm, corrupted=None, ideal=None, controls=None):
+    answers = Answers(arm, corrupted or arm, ideal or arm, ideal or arm, controls or {}, Kind.METHOD)
+    return METRICS_CATALOGUE.get(name)().compute(answers)
+
+
+def world(groups=(Group.TEST, Group.UNTOUCHED)):
+    """A method between the corrupted model and the ideal one, with two controls, all asked the same 60 facts."""
+    judgements, people = list(Judgement), [(f"{group}{place}", group) for group in groups for place in range(30)]
+    arm = [scored(name, judgements[place % 4], group) for place, (name, group) in enumerate(people)]
+    wrong = [scored(name, Judgement.PLANTED, group) for name, group in people]
+    right = [scored(name, Judgement.ORIGINAL, group) for name, group in people]
+    some = [scored(name, judgements[place % 5 % 2], group) for place, (name, group) in enumerate(people)]
+    return arm, wrong, right, {"Recovery only": wrong, "Retain only": some}
 
 
 def test_every_figure_has_one_metric_and_is_described_for_people():
@@ -58,16 +72,51 @@ def test_an_empty_group_has_no_value_but_a_note(name, arm):
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_figures_are_finite_lie_in_their_interval_and_can_be_stored(name):
-    judgements = list(Judgement)
-    arm = [scored(f"e{i % 7}", judgements[i % 4], (Group.TEST, Group.UNTOUCHED)[i % 3 == 0]) for i in range(60)]
-    wrong = [scored(item.entity, Judgement.PLANTED, item.group) for item in arm]
-    right = [scored(item.entity, Judgement.ORIGINAL, item.group) for item in arm]
-    figures = compute(name, arm, wrong, right)
+    figures = compute(name, *world())
     assert list(figures) == names(name)
-    for figure in figures.values():
+    for described in METRICS_CATALOGUE.get(name).figures:
+        figure = figures[described.name]
         assert math.isfinite(figure.value)
         assert figure.ci_low <= figure.value <= figure.ci_high
+        assert figure.n > 0
+        assert figure.n_entities > 0
+        if described.unit == "share":
+            assert 0 <= figure.ci_low <= figure.ci_high <= 1
         assert Value.model_validate_json(figure.model_dump_json()) == figure
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_facts_are_paired_by_name_and_their_order_means_nothing(name):
+    arm, wrong, right, controls = world()
+    expected = compute(name, arm, wrong, right, controls)
+    rng = random.Random(3)
+
+    def mixed(items):
+        return rng.sample(items, len(items))
+
+    others = mixed(wrong), mixed(right), {key: mixed(items) for key, items in controls.items()}
+    assert compute(name, arm, *others) == expected
+    for key, figure in compute(name, mixed(arm), *others).items():
+        assert figure.value == pytest.approx(expected[key].value)
+        assert (figure.n, figure.n_entities, figure.n_unscored, figure.note) == (
+            expected[key].n,
+            expected[key].n_entities,
+            expected[key].n_unscored,
+            expected[key].note,
+        )
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_what_is_asked_about_untouched_entities_changes_no_figure_of_targeted_ones_and_back(name):
+    """But specificity, which compares the two."""
+    whole = compute(name, *world())
+    for group, other in ((Group.TEST, Group.UNTOUCHED), (Group.UNTOUCHED, Group.TEST)):
+        arm, *rest, controls = world((group,))
+        alone = compute(name, arm, *rest, controls)
+        # The verdicts of the second group of the whole begin elsewhere, so only the first is compared by value.
+        same = [key for key in alone if group is Group.TEST and alone[key].value is not None]
+        assert {key: alone[key] for key in same} == {key: whole[key] for key in same}
+        assert not [key for key in alone if alone[key].value is not None and f"{other}" in key.split(".")]
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -80,8 +129,7 @@ def test_a_comparison_without_references_has_figures_or_reasons(name):
 @pytest.mark.parametrize("name", ENTRIES)
 def test_validation_entities_never_enter_a_figure(name):
     """Hyperparameters were chosen on them."""
-    arm = [scored(f"e{i}", Judgement.ORIGINAL if i % 2 else Judgement.OTHER) for i in range(6)]
-    arm += [scored(f"u{i}", group=Group.UNTOUCHED) for i in range(3)]
+    arm, wrong, right, controls = world()
     seen = [scored(f"v{i}", Judgement.PLANTED, Group.VALIDATION) for i in range(9)]
-    wrong = [scored(item.entity, Judgement.PLANTED, item.group) for item in arm]
-    assert compute(name, arm + seen, wrong + seen, arm + seen) == compute(name, arm, wrong, arm)
+    more = {key: items + seen for key, items in controls.items()}
+    assert compute(name, arm + seen, wrong + seen, right + seen, more) == compute(name, arm, wrong, right, controls)

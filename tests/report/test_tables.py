@@ -8,7 +8,7 @@ from rich.console import Console
 from synthetic_study import make_comparison, make_study
 
 from restor.report.tables import arm_table, to_json_rows, to_markdown, to_rich
-from restor.results import Figure, Value
+from restor.results import STORED_ONLY, Figure, Value
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,33 @@ def keys(results):
     return [column.key for column in arm_table(results).columns]
 
 
-def test_every_figure_has_a_column(results):
-    assert set(keys(results)) == {"arm", "retain", "budget", "seconds"} | {figure.name for figure in results.figures}
+def test_every_figure_that_some_arm_has_is_a_column_unless_it_is_stored_only(results):
+    had = {name for arm in results.summary for name in arm.metrics}
+    assert set(keys(results)) == {"arm", "retain", "budget", "seconds"} | had
+    detail = Figure(name="detail", title="Detail", short="Detail", meaning="seen by those who look", rank=STORED_ONLY)
+    more = with_value(results, "msa", "detail", Value(value=0.5, n=3))
+    more = more.model_copy(update={"figures": [*results.figures, detail]})
+    assert keys(more) == keys(results)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_restoration_above_control_makes_no_narrow_table_wider(results, width):
+    """It is the first to go, and its notes take no numbers from those that are shown."""
+    undefined = with_value(results, "msa", "restoration", Value(value=None, n=3, note="the corruption did not bite"))
+    value = Value(value=0.3, ci_low=0.1, ci_high=0.5, n=32, n_entities=8, note="best control: Recovery only")
+    more = with_value(undefined, "task_vector", "above_control", value)
+    assert "above_control" in keys(more)
+    before, after = (plain(arm_table(each), width) for each in (undefined, more))
+    assert after.split("Left out")[0] == before.split("Left out")[0]
+    assert "Above control" in " ".join(after.split("Left out")[1].split())
+
+
+def test_a_wide_table_names_the_best_control_below_it(results):
+    value = Value(value=0.3, ci_low=0.1, ci_high=0.5, n=32, n_entities=8, note="best control: Recovery only")
+    text = plain(arm_table(with_value(results, "task_vector", "above_control", value)), 200)
+    row = next(line for line in text.splitlines() if line.startswith("Task vector"))
+    sign = row.split("30 [10, 50] ")[1][0]
+    assert f"{sign} best control: Recovery only" in text
 
 
 def test_a_metric_of_a_users_own_is_a_column_with_its_own_words(results):

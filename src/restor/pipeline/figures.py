@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored
-from restor.results import Value
-from restor.types import Group, Judgement
+from restor.evaluation.verdicts import verdict_of
+from restor.results import ArmVerdict, Value
+from restor.types import Group, Judgement, Kind
 
 if TYPE_CHECKING:
     import pyarrow
@@ -44,12 +45,29 @@ def scored_rows(table: pyarrow.Table, seed: int) -> tuple[Scored, ...]:
     )
 
 
+def compared_with(kind: Kind, retain: str | None, control: Kind, read: str | None) -> bool:
+    """Whether an arm of this kind and retain text has another as its control: one that `read` the same text or none."""
+    return kind in (Kind.METHOD, Kind.ORACLE) and control is Kind.CONTROL and read in (None, retain)
+
+
+def control_name(label: str, retain: str | None, id: str, taken: Mapping[str, object]) -> str:
+    """What a control is called in notes: its label and retain text, or its id where another one has these."""
+    name = f"{label} ({retain})" if retain else label
+    return id if name in taken else name
+
+
 def figures_of(
-    arm: Sequence[Scored], *, corrupted: Sequence[Scored], ideal: Sequence[Scored], clean: Sequence[Scored]
-) -> dict[str, Value]:
-    """All metrics of an arm, in the order of the catalogue."""
-    answers = Answers(arm=arm, corrupted=corrupted, ideal=ideal, clean=clean)
+    arm: Sequence[Scored],
+    *,
+    corrupted: Sequence[Scored],
+    ideal: Sequence[Scored],
+    clean: Sequence[Scored],
+    controls: Mapping[str, Sequence[Scored]],
+    kind: Kind,
+) -> tuple[dict[str, Value], ArmVerdict | None]:
+    """All metrics of an arm, in the order of the catalogue, and its verdict."""
+    answers = Answers(arm=arm, corrupted=corrupted, ideal=ideal, clean=clean, controls=controls, kind=kind)
     found: dict[str, Value] = {}
     for name in METRICS_CATALOGUE.names():
         found.update(METRICS_CATALOGUE.get(name)().compute(answers))
-    return found
+    return found, verdict_of(answers)

@@ -21,7 +21,7 @@ from restor.data.files import TEMPORARY_PREFIX
 from restor.errors import DataError
 from restor.evaluation.judges.base import JudgeConfig, with_values
 from restor.evaluation.metrics.base import Scored, all_figures
-from restor.pipeline.figures import REFERENCES, figures_of, scored_rows
+from restor.pipeline.figures import REFERENCES, compared_with, control_name, figures_of, scored_rows
 from restor.pipeline.files import store_errors
 from restor.pipeline.local_chat import build_judge
 from restor.pipeline.publish import write_results
@@ -162,8 +162,13 @@ def _arms(results: Results, parts: Mapping[str, Sequence[Scored]]) -> list[Arm]:
         if arm.id not in parts:  # it failed, and says why
             found.append(arm)
             continue
-        metrics = figures_of(parts[arm.id], **_references(results, parts, [arm.seed]))
-        found.append(arm.model_copy(update={"metrics": metrics}))
+        metrics, verdict = figures_of(
+            parts[arm.id],
+            **_references(results, parts, [arm.seed]),
+            controls=_controls(results, parts, arm, [arm.seed]),
+            kind=arm.kind,
+        )
+        found.append(arm.model_copy(update={"metrics": metrics, "verdict": verdict}))
     return found
 
 
@@ -176,13 +181,18 @@ def _summary(results: Results, parts: Mapping[str, Sequence[Scored]]) -> list[Ar
         if not made:
             found.append(pooled)
             continue
-        references = _references(results, parts, [arm.seed for arm in made])
-        metrics = figures_of([item for arm in made for item in parts[arm.id]], **references)
+        seeds = [arm.seed for arm in made]
+        metrics, verdict = figures_of(
+            [item for arm in made for item in parts[arm.id]],
+            **_references(results, parts, seeds),
+            controls=_controls(results, parts, pooled, seeds),
+            kind=pooled.kind,
+        )
         failed = [arm for arm in own if arm.id not in parts]
         note = "; ".join(f"{arm.id} failed: {next((v.note for v in arm.metrics.values()), '')}" for arm in failed)
         if note:
             metrics = {name: _noted(value, note) for name, value in metrics.items()}
-        found.append(pooled.model_copy(update={"metrics": metrics}))
+        found.append(pooled.model_copy(update={"metrics": metrics, "verdict": verdict}))
     return found
 
 
@@ -199,6 +209,20 @@ def _references(
         for arm in results.arms:
             if arm.kind is Kind.REFERENCE and arm.arm in found and arm.seed == seed:
                 found[arm.arm] += parts.get(arm.id, ())
+    return found
+
+
+def _controls(
+    results: Results, parts: Mapping[str, Sequence[Scored]], arm: Arm, seeds: Sequence[int | None]
+) -> dict[str, list[Scored]]:
+    """The answers of the controls of an arm to its seeds; none of one that failed for any of them."""
+    found: dict[str, list[Scored]] = {}
+    for control in results.summary:
+        if compared_with(arm.kind, arm.retain, control.kind, control.retain):
+            ids = {one.seed: one.id for one in results.arms if (one.arm, one.retain) == (control.arm, control.retain)}
+            name = control_name(control.label, control.retain, control.id, found)
+            made = all(ids.get(seed) in parts for seed in seeds)
+            found[name] = [item for seed in seeds for item in parts[ids[seed]]] if made else []
     return found
 
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from restor.evaluation.metrics.base import Scored, all_figures
-from restor.pipeline.figures import REFERENCES, figures_of, scored_rows
+from restor.pipeline.figures import REFERENCES, compared_with, control_name, figures_of, scored_rows
 from restor.pipeline.plan import PlannedArm, SeedPlan
 from restor.pipeline.stage import Stage
 from restor.pipeline.store import Artifact
-from restor.results import FACT_COLUMNS, Ancestor, Arm, Cost, Value
+from restor.results import FACT_COLUMNS, Ancestor, Arm, ArmVerdict, Cost, Value
 from restor.types import Kind
 
 
@@ -59,11 +59,15 @@ def arms_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reason
         for arm in plan.arms:
             own = answers.get(arm.id)
             described = describe(arm, id=arm.id, seed=arm.seed, seeds=[arm.seed])
-            metrics = undefined(reasons[arm.id]) if own is None else measure([own], **references)
+            if own is None:
+                metrics, verdict = undefined(reasons[arm.id]), None
+            else:
+                metrics, verdict = measure([own], **references, controls=_controls([plan], answers, arm))
             found.append(
                 described.model_copy(
                     update={
                         "metrics": metrics,
+                        "verdict": verdict,
                         "cost": own.cost if own else Cost(),
                         "lineage": lineage(arm.model) if arm.model else [],
                     }
@@ -76,6 +80,19 @@ def _reference(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], nam
     """The answers of a reference arm, one per seed; none where the study has no such model."""
     ids = [arm.id for plan in plans for arm in plan.arms if arm.name == name and arm.kind is Kind.REFERENCE]
     return [answers[id] for id in ids]
+
+
+def _controls(
+    plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], arm: PlannedArm
+) -> dict[str, list[ArmAnswers]]:
+    """The answers of the controls of an arm, one per seed; none of one that failed for any of them."""
+    found: dict[str, list[ArmAnswers]] = {}
+    for place, control in enumerate(plans[0].arms):
+        if compared_with(arm.kind, arm.retain, control.kind, control.retain):
+            ids = [plan.arms[place].id for plan in plans]
+            name = control_name(control.label, control.retain, control.id.rsplit("/", 1)[0], found)
+            found[name] = [answers[id] for id in ids] if all(id in answers for id in ids) else []
+    return found
 
 
 def summary_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reasons: Mapping[str, str]) -> list[Arm]:
@@ -91,13 +108,14 @@ def summary_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], rea
             found.append(described.model_copy(update={"metrics": undefined(note)}))
             continue
         own_plans, parts = [plan for plan, _ in made], [part for _, part in made]
-        metrics = measure(parts, **{name: _reference(own_plans, answers, name) for name in REFERENCES})
+        references = {name: _reference(own_plans, answers, name) for name in REFERENCES}
+        metrics, verdict = measure(parts, **references, controls=_controls(own_plans, answers, first))
         if note:
             metrics = {
                 name: value.model_copy(update={"note": "; ".join(filter(None, [value.note, note]))})
                 for name, value in metrics.items()
             }
-        found.append(described.model_copy(update={"metrics": metrics, "cost": mean_cost(parts)}))
+        found.append(described.model_copy(update={"metrics": metrics, "verdict": verdict, "cost": mean_cost(parts)}))
     return found
 
 
@@ -107,11 +125,21 @@ def measure(
     corrupted: Sequence[ArmAnswers],
     ideal: Sequence[ArmAnswers],
     clean: Sequence[ArmAnswers],
-) -> dict[str, Value]:
-    """All metrics of an arm over one or more seeds."""
-    pooled = ([item for part in parts for item in part.scored] for parts in (arm, corrupted, ideal, clean))
-    own, bad, matched, first = pooled
-    return figures_of(own, corrupted=bad, ideal=matched, clean=first)
+    controls: Mapping[str, Sequence[ArmAnswers]],
+) -> tuple[dict[str, Value], ArmVerdict | None]:
+    """All metrics of an arm over one or more seeds, and its verdict."""
+
+    def pooled(parts: Sequence[ArmAnswers]) -> list[Scored]:
+        return [item for part in parts for item in part.scored]
+
+    return figures_of(
+        pooled(arm),
+        corrupted=pooled(corrupted),
+        ideal=pooled(ideal),
+        clean=pooled(clean),
+        controls={name: pooled(parts) for name, parts in controls.items()},
+        kind=arm[0].arm.kind,
+    )
 
 
 def describe(planned: PlannedArm, *, id: str, seed: int | None, seeds: Sequence[int]) -> Arm:

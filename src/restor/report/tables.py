@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from restor.report.text import UNDEFINED, counted, interval, listed, number, one_line, share
-from restor.results import Arm, Figure, Results, Value
+from restor.results import STORED_ONLY, Arm, Figure, Results, Value
 from restor.types import Budget, Kind
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def figures_of(results: Results) -> list[Figure]:
     for name in values:
         described.setdefault(name, Figure(name=name, title=name, short=name, meaning="not described by the results"))
     found = (figure for figure in described.values() if figure.name in values or figure.name in ALWAYS)
-    return sorted(found, key=lambda figure: figure.rank)
+    return sorted((figure for figure in found if figure.rank < STORED_ONLY), key=lambda figure: figure.rank)
 
 
 ALWAYS = ("test.original", "restoration")
@@ -177,8 +177,10 @@ def _cell(arm: Arm, column: Column, notes: dict[str, int]) -> Cell:
         return Cell("") if arm.kind is Kind.BASELINE else Cell(number(seconds, 1 if seconds < 10 else 0), seconds)
     value = arm.metrics.get(column.key) or Value(value=None, n=0, note="not measured in this study")
     note = one_line(value.note, 300) or ("undefined, and the results do not say why" if value.value is None else "")
-    # A baseline has no log-probs because it is no model, which needs no footnote.
-    plain = arm.kind is Kind.BASELINE and value.value is None and (column.unit == "nats" or column.key == "runner_up")
+    # A baseline has no log-probs because it is no model, and only methods have controls, which needs no footnote.
+    no_model = arm.kind is Kind.BASELINE and (column.unit == "nats" or column.key == "runner_up")
+    no_method = arm.kind not in (Kind.METHOD, Kind.ORACLE) and column.key == "above_control"
+    plain = value.value is None and (no_model or no_method)
     footnote = notes.setdefault(note, len(notes) + 1) if note and not plain else None
     if value.value is None:
         return Cell(UNDEFINED, None, footnote)
@@ -236,7 +238,7 @@ def _known(arm: Arm, metric: str) -> bool:
 def to_json_rows(table: Table) -> list[dict[str, Any]]:
     """The rows as plain JSON values: numbers are shares and nats, intervals beside them, undefined is null."""
     keep = {"id", "label", "arm", "kind", "algorithm", "model", "retain", "recovered", "seeds", "budget", "metrics"}
-    keep |= {"cost"}
+    keep |= {"cost", "verdict"}
     return [row.arm.model_dump(mode="json", include=keep) for row in table.rows]
 
 
@@ -298,8 +300,7 @@ class _Terminal:
         yield Text()
         yield Text(self.table.caption, style="dim")
         for place, note in enumerate(shown.footnotes, 1):
-            if any(cell.footnote == place for row in shown.rows for cell in row.cells):
-                yield Text(f"{str(place).translate(_SUPERSCRIPTS)} {note}", style="dim")
+            yield Text(f"{str(place).translate(_SUPERSCRIPTS)} {note}", style="dim")
         if left_out:
             names = ", ".join(column.title for column in left_out)
             yield Text(
@@ -325,6 +326,15 @@ def _fitted(table: Table, width: int) -> tuple[Table, list[Column]]:
         if rank == 0:
             break
         kept = [place for place in kept if table.columns[place].rank != rank]
-    rows = tuple(replace(row, cells=tuple(row.cells[place] for place in kept)) for row in table.rows)
+    numbers: dict[int, int] = {}
+
+    def numbered(cell: Cell) -> Cell:
+        if cell.footnote is None:
+            return cell
+        return replace(cell, footnote=numbers.setdefault(cell.footnote, len(numbers) + 1))
+
+    rows = tuple(replace(row, cells=tuple(numbered(row.cells[place]) for place in kept)) for row in table.rows)
+    columns = tuple(table.columns[place] for place in kept)
+    notes = tuple(table.footnotes[number - 1] for number in numbers)
     left_out = [column for place, column in enumerate(table.columns) if place not in kept]
-    return replace(table, columns=tuple(table.columns[place] for place in kept), rows=rows), left_out
+    return replace(table, columns=columns, rows=rows, footnotes=notes), left_out

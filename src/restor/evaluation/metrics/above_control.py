@@ -1,0 +1,73 @@
+"""Restoration above control: what unlearning restores beyond its side effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, final
+
+from restor.evaluation.metrics.base import (
+    SMALLEST_GAP,
+    Answers,
+    Metric,
+    gained,
+    judged,
+    needs,
+    not_bitten,
+    of_group,
+    paired,
+)
+from restor.results import Figure, Value
+from restor.types import Group, Judgement, Kind
+
+
+@final
+class AboveControl(Metric):
+    """Restoration of the arm less that of its best control: (acc(arm) - acc(best)) / (acc(ideal) - acc(corrupted)).
+
+    The controls are those of the study that read the arm's retain text or none: recovery only, retain only, a random
+    forget set. All models are compared on the same facts: those that are scored for every one of them. The best control
+    is the one with the highest estimate.
+
+    That choice is made on the facts that are reported, so luck favours the best of several controls. The figure is
+    therefore too low on average, never too high: the choice works against the method. The interval takes the best
+    control anew in each bootstrap draw, of the same entities for all models. It so holds for a method that is to be
+    above *every* control, and is conservative where controls are about equal. Where the estimate would lie above such
+    an interval, the interval is widened to hold it.
+    """
+
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(
+            name="above_control",
+            title="Above control % [95 %]",
+            short="Above control\n% [95 %]",
+            meaning="restoration less that of the best control that reads the same retain text or none; the best is "
+            "taken anew in each bootstrap draw",
+            unit="ratio",
+            rank=6,
+        ),
+    )
+
+    def compute(self, answers: Answers) -> Mapping[str, Value]:
+        """The difference, or why there is none."""
+        return {"above_control": self._value(answers)}
+
+    def _value(self, answers: Answers) -> Value:
+        if answers.kind not in (None, Kind.METHOD, Kind.ORACLE):
+            return Value(value=None, n=0, note="only methods are compared with controls")
+        if missing := needs("restoration above control", answers, "corrupted", "top"):
+            return Value(value=None, n=0, note=missing)
+        names = [name for name, asked in answers.controls.items() if asked]
+        failed = [name for name, asked in answers.controls.items() if not asked]
+        if not names:
+            why = f"no control has answers: {', '.join(failed)}" if failed else "there is no control to compare with"
+            return Value(value=None, n=0, note=why)
+        models = [answers.arm, answers.corrupted, answers.top, *(answers.controls[name] for name in names)]
+        pairs = paired([of_group(asked, Group.TEST) for asked in models], judged(Judgement.ORIGINAL))
+        value = gained(pairs, least=SMALLEST_GAP, flat=not_bitten(answers.top_name), over=slice(3, None))
+        if value.value is None:
+            return value
+        means = dict(zip(names, pairs.means[3:], strict=True))
+        note = f"best control: {max(means, key=means.__getitem__)}"
+        note += f"; without {', '.join(failed)}, which failed for some seed" if failed else ""
+        high = value.ci_high if value.ci_high is None else max(value.ci_high, value.value)
+        return value.model_copy(update={"note": note, "ci_high": high})

@@ -1,0 +1,172 @@
+"""Transitions: the way of each fact over the clean, the corrupted and the unlearned model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from restor.evaluation.metrics.base import (
+    NO_PLANTED,
+    STATES,
+    Answers,
+    FactKey,
+    Metric,
+    mean_value,
+    needs,
+    of_group,
+    state_of,
+)
+from restor.results import Figure, Value
+from restor.types import Group, Judgement
+
+
+class Transition(StrEnum):
+    """What became of a fact. Each fact that is scored for all three models is exactly one of these."""
+
+    RESTORED = "restored"
+    """Clean right, corrupted wrong, arm right."""
+    STILL_PLANTED = "still_planted"
+    """Clean right, corrupted wrong, arm the planted answer; also where the corrupted model gave another wrong one."""
+    MOVED_TO_OTHER = "moved_to_other"
+    """Clean right, corrupted wrong, arm wrong but not the planted answer; also where it was so before."""
+    NEVER_DAMAGED = "never_damaged"
+    """Clean, corrupted and arm right."""
+    NEWLY_DAMAGED = "newly_damaged"
+    """Clean and corrupted right, arm wrong."""
+    GAINED = "gained"
+    """Clean wrong, arm right."""
+    NEVER_KNOWN = "never_known"
+    """Clean wrong, arm wrong."""
+
+
+MEANINGS = {
+    Transition.RESTORED: "right for the clean model, wrong for the corrupted one, right for the arm",
+    Transition.STILL_PLANTED: "right for the clean model, wrong for the corrupted one, the planted answer for the arm",
+    Transition.MOVED_TO_OTHER: "right for the clean model, wrong for the corrupted one, another wrong answer for the "
+    "arm",
+    Transition.NEVER_DAMAGED: "right for the clean model, the corrupted one and the arm",
+    Transition.NEWLY_DAMAGED: "right for the clean model and the corrupted one, wrong for the arm",
+    Transition.GAINED: "wrong for the clean model, right for the arm",
+    Transition.NEVER_KNOWN: "wrong for the clean model and the arm",
+}
+_SHORT = {
+    Transition.RESTORED: "rest-\nored %",
+    Transition.STILL_PLANTED: "still\nplanted %",
+    Transition.MOVED_TO_OTHER: "moved to\nother %",
+    Transition.NEVER_DAMAGED: "never\ndamaged %",
+    Transition.NEWLY_DAMAGED: "newly\ndamaged %",
+    Transition.GAINED: "gai-\nned %",
+    Transition.NEVER_KNOWN: "never\nknown %",
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TransitionMatrix:
+    """How many facts took each way."""
+
+    counts: NDArray[np.int64]
+    """(3, 3, 3): clean, corrupted, arm, each in the order of `STATES`."""
+    unscored: int
+    """Facts without a verdict for one of the three, in no cell."""
+
+
+def _named(group: Group, transition: Transition) -> str:
+    return f"transition.{'untouched.' if group is Group.UNTOUCHED else ''}{transition}"
+
+
+def _figure(group: Group, transition: Transition) -> Figure:
+    untouched = group is Group.UNTOUCHED
+    facts = "facts about untouched entities" if untouched else "targeted test facts"
+    title = transition.replace("_", " ")
+    return Figure(
+        name=_named(group, transition),
+        title=f"Untouched {title} %" if untouched else f"{title.capitalize()} %",
+        short=f"Un. {_SHORT[transition]}" if untouched else _SHORT[transition].capitalize(),
+        meaning=f"share of {facts}: {MEANINGS[transition]}",
+        rank=9,
+    )
+
+
+# About untouched entities nothing is planted.
+_CELLS = [(Group.TEST, transition) for transition in Transition]
+_CELLS += [(Group.UNTOUCHED, transition) for transition in Transition if transition is not Transition.STILL_PLANTED]
+
+
+@final
+class Transitions(Metric):
+    """Share of each transition among the facts that are scored for all three models; the others are unscored.
+
+    The shares of a group add up to 1. A fact that was asked several times counts by its most frequent verdict, and of
+    equally frequent ones by the first of original, planted and other.
+    """
+
+    figures: ClassVar[tuple[Figure, ...]] = tuple(_figure(group, transition) for group, transition in _CELLS)
+
+    def compute(self, answers: Answers) -> Mapping[str, Value]:
+        """A share for each transition and group."""
+        if missing := needs("the way of a fact", answers, "clean", "corrupted"):
+            return {figure.name: Value(value=None, n=0, note=missing) for figure in self.figures}
+        ways = {group: transitions(answers, group) for group in (Group.TEST, Group.UNTOUCHED)}
+        planted = any(item.planted for item in of_group(answers.arm, Group.TEST))
+        found = {}
+        for group, transition in _CELLS:
+            if transition is Transition.STILL_PLANTED and ways[group] and not planted:
+                found[_named(group, transition)] = Value(value=None, n=0, note=NO_PLANTED)
+                continue
+            shares = {fact: None if way is None else float(way is transition) for fact, way in ways[group].items()}
+            found[_named(group, transition)] = mean_value(shares)
+        return found
+
+
+def transition(clean: Judgement, corrupted: Judgement, arm: Judgement) -> Transition | None:
+    """What became of a fact with these verdicts; None where one is missing."""
+    if Judgement.UNSCORED in (clean, corrupted, arm):
+        return None
+    right = arm is Judgement.ORIGINAL
+    if clean is not Judgement.ORIGINAL:
+        return Transition.GAINED if right else Transition.NEVER_KNOWN
+    if corrupted is Judgement.ORIGINAL:
+        return Transition.NEVER_DAMAGED if right else Transition.NEWLY_DAMAGED
+    if right:
+        return Transition.RESTORED
+    return Transition.STILL_PLANTED if arm is Judgement.PLANTED else Transition.MOVED_TO_OTHER
+
+
+def transitions(answers: Answers, group: Group) -> dict[FactKey, Transition | None]:
+    """What became of each fact of a group; None where a verdict is missing.
+
+    Raises:
+        ValueError: if the models were not asked the same facts.
+    """
+    return {fact: transition(*states) for fact, states in _ways(answers, group).items()}
+
+
+def transition_matrix(answers: Answers, group: Group) -> TransitionMatrix:
+    """How many facts of a group took each way from the clean over the corrupted model to the arm.
+
+    Raises:
+        ValueError: if the models were not asked the same facts.
+    """
+    counts = np.zeros((len(STATES),) * 3, dtype=np.int64)
+    unscored = 0
+    for states in _ways(answers, group).values():
+        if Judgement.UNSCORED in states:
+            unscored += 1
+        else:
+            counts[tuple(STATES.index(state) for state in states)] += 1
+    return TransitionMatrix(counts, unscored)
+
+
+def _ways(answers: Answers, group: Group) -> dict[FactKey, tuple[Judgement, Judgement, Judgement]]:
+    clean, corrupted, arm = (
+        state_of(of_group(asked, group)) for asked in (answers.clean, answers.corrupted, answers.arm)
+    )
+    if not clean.keys() == corrupted.keys() == arm.keys():
+        raise ValueError(f"arms asked different facts: {len(arm)}, {len(corrupted)}, {len(clean)}")
+    return {fact: (clean[fact], corrupted[fact], state) for fact, state in arm.items()}

@@ -1,0 +1,360 @@
+"""The verdict of models whose answers are known in advance, over many repetitions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from restor.evaluation.metrics.base import Answers, Scored
+from restor.evaluation.statistics.clusters import Clusters
+from restor.evaluation.verdicts import Evidence, Three, decide, verdict_of
+from restor.types import Group, Judgement, Kind
+
+REPETITIONS = 200
+MINIATURE = (16, 12, 3)
+ONE_SEED = (16, 12, 1)
+FIVE_SEEDS = (16, 12, 5)
+PUBLISHED = (20, 20, 1)
+BY_ENTITY, BY_ENTITY_AND_MODEL, BY_FACT = 0.15, 0.15, 0.3
+"""Of 1: the variance of answers that models share for an entity, that one model has for an entity, that models share
+for a fact."""
+CORRUPTED = {"o": 0.12, "p": 0.75}
+IDEAL = {"o": 0.97, "p": 0.01}
+REFUSES = {"o": 0.12, "p": 0.02}
+
+
+class World:
+    """Answers of models to the same facts; facts about an entity stand and fall together."""
+
+    def __init__(self, size, repetition):
+        entities, facts, seeds = size
+        self._rng = np.random.default_rng([repetition, *size])
+        self._entity = np.repeat(np.arange(entities * seeds), facts)
+        self.clusters = Clusters.of(self._entity.tolist(), np.repeat(np.arange(seeds), entities * facts).tolist())
+        self._shared = self._by_entity(BY_ENTITY) + self._rng.normal(0, BY_FACT**0.5, len(self._entity))
+
+    def says(self, o, p=0.0):
+        """What a model answers rightly, and where it gives the planted answer: `o` and `p` of facts, or per fact."""
+        own = 1 - BY_ENTITY - BY_ENTITY_AND_MODEL - BY_FACT
+        noise = self._by_entity(BY_ENTITY_AND_MODEL) + self._rng.normal(0, own**0.5, len(self._entity))
+        place = np.vectorize(NormalDist().cdf)(self._shared + noise)
+        right = place < o
+        return right.astype(float), (~right & (place > 1 - np.asarray(p))).astype(float)
+
+    def half(self):
+        """Half of the facts of each entity."""
+        return np.arange(len(self._entity)) % 2 == 0
+
+    def _by_entity(self, variance):
+        return self._rng.normal(0, variance**0.5, self._entity[-1] + 1)[self._entity]
+
+
+def evidence(size, repetition, arm, *, corrupted=CORRUPTED, ideal=IDEAL, untouched=0.98, control=None):
+    """A world with an arm of these shares; `arm` may be a function of the world that returns its answers."""
+    world = World(size, repetition)
+    models = [arm(world) if callable(arm) else world.says(**arm), world.says(**corrupted), world.says(**ideal)]
+    others = World(size, repetition + 10_000)
+    kept = [others.says(share)[0] for share in (untouched, 0.98, 0.98)]
+    return Evidence(
+        right=Three(world.clusters, *(right for right, _ in models)),
+        planted=Three(world.clusters, *(planted for _, planted in models)),
+        untouched=Three(others.clusters, *kept),
+        controls={"Recovery only": world.says(**(control or CORRUPTED))[0]},
+    )
+
+
+def rates(size, arm, repetitions=REPETITIONS, **options):
+    found = Counter(decide(evidence(size, place, arm, **options)).kind for place in range(repetitions))
+    return {kind: count / repetitions for kind, count in found.items()}
+
+
+def trained_on_half(world):
+    told, others = world.says(**IDEAL), world.says(**CORRUPTED)
+    return tuple(np.where(world.half(), *pair) for pair in zip(told, others, strict=True))
+
+
+# Models whose verdict is known
+
+
+@pytest.mark.parametrize("size", [FIVE_SEEDS, PUBLISHED])
+def test_the_ideal_of_another_seed_is_restored(size):
+    assert rates(size, IDEAL).get("restored", 0) >= 0.95
+
+
+@pytest.mark.parametrize(("size", "unit"), [(MINIATURE, "seeds"), (ONE_SEED, "entities")])
+def test_where_that_cannot_be_shown_often_enough_it_is_inconclusive_and_says_what_is_needed(size, unit):
+    """Three seeds have two degrees of freedom: such a study is too small for a margin of 10 points."""
+    found = [decide(evidence(size, place, IDEAL)) for place in range(REPETITIONS)]
+    rest = [verdict for verdict in found if verdict.kind != "restored"]
+    assert 0.75 * REPETITIONS < len(found) - len(rest) < 0.95 * REPETITIONS
+    open_ones = [verdict for verdict in rest if verdict.kind == "inconclusive"]
+    assert len(open_ones) >= len(rest) - 0.025 * REPETITIONS
+    numbers = [getattr(verdict.needed, unit) for verdict in open_ones]
+    assert all(number > size[2 if unit == "seeds" else 0] for number in numbers)
+    assert all(f"{number} {unit}" in verdict.reason for number, verdict in zip(numbers, open_ones, strict=True))
+
+
+@pytest.mark.parametrize("size", [MINIATURE, PUBLISHED])
+def test_one_whose_restoration_is_just_the_margin_below_the_ideal_is_hardly_ever_called_restored(size):
+    """At most 5 % are meant, which tests at 0.025 come to with one seed (2,000 repetitions: 5.3 %), and three standard
+    errors of 400 repetitions are allowed."""
+    share = 0.9 * IDEAL["o"] + 0.1 * CORRUPTED["o"]
+    assert rates(size, {"o": share, "p": 0.02}, 400).get("restored", 0) <= 0.083
+
+
+@pytest.mark.parametrize("size", [MINIATURE, ONE_SEED, PUBLISHED])
+def test_the_corrupted_model_is_not_unlearned(size):
+    found = rates(size, CORRUPTED)
+    assert found.get("not unlearned", 0) >= 0.95
+    assert "restored" not in found
+
+
+@pytest.mark.parametrize("size", [MINIATURE, ONE_SEED, PUBLISHED])
+def test_planted_answers_that_are_kept_from_being_said_are_forgotten_and_not_restored(size):
+    found = rates(size, REFUSES)
+    assert found.get("forgotten but not restored", 0) >= 0.95
+    assert "restored" not in found
+
+
+@pytest.mark.parametrize("size", [MINIATURE, ONE_SEED, PUBLISHED])
+def test_one_trained_on_the_answers_to_half_the_facts_is_partly_restored(size):
+    found = rates(size, trained_on_half)
+    assert found.get("partly restored", 0) >= 0.95
+    assert "restored" not in found
+
+
+@pytest.mark.parametrize("size", [MINIATURE, ONE_SEED, PUBLISHED])
+def test_one_that_breaks_untouched_facts_is_damaged_though_it_restores(size):
+    assert rates(size, IDEAL, untouched=0.6).get("damaged", 0) >= 0.95
+
+
+def test_a_corruption_that_did_not_bite_leaves_nothing_to_say():
+    found = rates(PUBLISHED, IDEAL, corrupted=IDEAL)
+    assert found.get("undefined", 0) >= 0.95
+    assert set(found) <= {"undefined", "inconclusive"}
+
+
+def test_few_facts_are_inconclusive_and_say_how_many_are_needed():
+    found = [decide(evidence((4, 3, 1), place, {"o": 0.5, "p": 0.3})) for place in range(REPETITIONS)]
+    open_ones = [verdict for verdict in found if verdict.kind == "inconclusive"]
+    assert len(open_ones) > REPETITIONS / 2
+    told = [verdict.needed.entities for verdict in open_ones if verdict.needed and verdict.needed.entities]
+    assert len(told) > 0.8 * len(open_ones)
+    assert min(told) > 4
+
+
+def test_restoration_rises_with_the_way_from_the_corrupted_model_to_the_ideal():
+    """The restoration that a verdict tells is that of the model, and its verdicts come in order."""
+    order = ["not unlearned", "inconclusive", "forgotten but not restored", "partly restored", "restored"]
+    means, ways = [], []
+    for way in np.linspace(0, 1, 6):
+        between = {name: (1 - way) * CORRUPTED[name] + way * IDEAL[name] for name in ("o", "p")}
+        found = [decide(evidence(MINIATURE, place, between)) for place in range(40)]
+        means.append(np.mean([verdict.restoration for verdict in found]))
+        ways.append(Counter(verdict.kind for verdict in found).most_common(1)[0][0])
+    assert means == sorted(means)
+    assert means == pytest.approx(np.linspace(0, 1, 6), abs=0.03)
+    assert ways == sorted(ways, key=order.index)
+    assert (ways[0], ways[3], ways[-1]) == ("not unlearned", "partly restored", "restored")
+
+
+# What a control does is no merit
+
+
+def test_what_a_control_restores_too_is_not_restored_by_unlearning():
+    found = rates(MINIATURE, {"o": 0.5, "p": 0.02}, control={"o": 0.5})
+    assert found.get("partly restored", 0) <= 0.05
+    assert "restored" not in found
+
+
+def test_one_as_good_as_the_ideal_beside_such_a_control_is_undecided():
+    found = decide(evidence(PUBLISHED, 0, IDEAL, control=IDEAL))
+    assert found.kind == "inconclusive"
+    assert "'Recovery only'" in found.reason
+    assert found.above_control is False
+
+
+def test_a_control_is_judged_without_controls():
+    made = evidence(PUBLISHED, 0, IDEAL, control=IDEAL)
+    found = decide(replace(made, controls={}))
+    assert found.kind == "restored"
+    assert found.above_control is None
+
+
+def test_one_that_knows_more_than_the_ideal_is_restored_and_says_so():
+    found = decide(evidence(PUBLISHED, 0, {"o": 0.97, "p": 0.01}, ideal={"o": 0.6, "p": 0.02}))
+    assert found.kind == "restored"
+    assert "more than that model" in found.reason
+
+
+# Borders
+
+
+def test_true_answers_beside_planted_ones_are_not_restored():
+    """As many right as the ideal, but what is wrong are still the planted answers."""
+    made = evidence(PUBLISHED, 0, {"o": 0.6, "p": 0.4}, ideal={"o": 0.6, "p": 0.01}, corrupted={"o": 0.1, "p": 0.5})
+    same = replace(made, right=replace(made.right, arm=made.right.top))
+    assert decide(same).kind == "partly restored"
+
+
+def test_what_the_corruption_itself_broke_is_no_damage_of_the_arm():
+    made = evidence(PUBLISHED, 0, CORRUPTED, untouched=0.6)
+    broken = replace(made.untouched, corrupted=made.untouched.arm)
+    assert decide(made).kind == "damaged"
+    assert decide(replace(made, untouched=broken)).kind == "not unlearned"
+
+
+def test_without_known_planted_answers_forgetting_is_not_claimed():
+    made = replace(evidence(PUBLISHED, 0, CORRUPTED), planted=None)
+    assert decide(made).kind == "inconclusive"
+    assert decide(replace(evidence(PUBLISHED, 0, IDEAL), planted=None)).kind == "restored"
+
+
+def test_one_entity_says_nothing():
+    found = decide(evidence((1, 40, 1), 0, IDEAL))
+    assert found.kind == "inconclusive"
+    assert "one entity only" in found.reason
+    assert found.needed is None
+
+
+def test_facts_without_a_judgement_are_left_out():
+    made = evidence(PUBLISHED, 0, IDEAL)
+    arm = made.right.arm.copy()
+    arm[::7] = np.nan
+    assert decide(replace(made, right=replace(made.right, arm=arm))).kind == "restored"
+    nothing = np.full_like(arm, np.nan)
+    assert decide(replace(made, right=replace(made.right, arm=nothing))).kind == "undefined"
+
+
+def test_untouched_facts_that_may_be_worse_by_chance_leave_it_undecided():
+    made = evidence(PUBLISHED, 0, IDEAL)
+    arm, before = np.ones(40), np.ones(40)
+    arm[:10] = 0
+    few = Three(Clusters.of(np.repeat(np.arange(4), 10).tolist()), arm, before, before)
+    found = decide(replace(made, untouched=few))
+    assert found.kind == "inconclusive"
+    assert "may be chance" in found.reason
+    assert found.needed.entities > 4
+
+
+def test_a_restored_model_is_not_blamed_for_what_the_corruption_broke():
+    made = evidence(PUBLISHED, 0, IDEAL, untouched=0.6)
+    broken = replace(made.untouched, corrupted=made.untouched.arm)
+    assert decide(replace(made, untouched=broken)).kind == "restored"
+
+
+def small(arm, corrupted, ideal):
+    """Five facts about each of four entities, whose answers are one letter an entity: o right, p planted, - other."""
+    clusters = Clusters.of(np.repeat(np.arange(4), 5).tolist())
+    models = [np.repeat(list(model), 5) for model in (arm, corrupted, ideal)]
+    right, planted = (Three(clusters, *((model == said).astype(float) for model in models)) for said in "op")
+    return decide(Evidence(right=right, planted=planted))
+
+
+def test_what_the_corruption_took_may_be_chance():
+    found = small("oooo", "oopp", "oooo")
+    assert found.kind == "inconclusive"
+    assert "may be chance" in found.reason
+    assert found.needed.entities > 4
+
+
+def test_a_wide_interval_does_not_say_that_nothing_came_back():
+    found = small("o---", "pppp", "oooo")
+    assert (found.restoration, found.kind) == (0.25, "inconclusive")
+    assert found.needed.entities > 4
+    assert small("----", "pppp", "oooo").kind == "forgotten but not restored"
+
+
+# From stored answers
+
+KNOWN, UNKNOWN = -0.2, -5.0
+
+
+def stored(judgement, true, false, *, seeds=1, shared=False):
+    found = []
+    for seed in range(seeds):
+        for person in range(24):
+            name = f"p{person}" if shared else f"p{seed}.{person}"
+            for place in range(5):
+                # a few facts are never known, so that entities differ
+                missed = (person + place) % 11 == 0
+                said = Judgement.OTHER if missed else judgement
+                entity = f"{name}/s{seed}"
+                figures = (true, false, -9.0, 1)
+                found.append(Scored(entity, f"r{place}", 0, Group.TEST, False, True, said, *figures))
+                right = Judgement.ORIGINAL
+                found.append(Scored(f"u{entity}", f"r{place}", 0, Group.UNTOUCHED, False, False, right, *figures))
+    return found
+
+
+def judged_as(arm, kind=Kind.METHOD, controls=None, **world):
+    corrupted = stored(Judgement.PLANTED, UNKNOWN, KNOWN, **world)
+    ideal = stored(Judgement.ORIGINAL, KNOWN, UNKNOWN, **world)
+    controls = {"Nothing": corrupted} if controls is None else controls
+    return verdict_of(Answers(arm, corrupted, ideal, ideal, controls, kind))
+
+
+@pytest.mark.parametrize(
+    ("judgement", "true", "false", "kind", "told"),
+    [
+        (Judgement.ORIGINAL, KNOWN, UNKNOWN, "restored", "as good as a model that never read the false documents"),
+        (Judgement.ORIGINAL, UNKNOWN, KNOWN, "restored", "But inside the model the true answers are not as likely"),
+        (Judgement.PLANTED, UNKNOWN, KNOWN, "not unlearned", "The false answers are still there"),
+        (Judgement.OTHER, UNKNOWN, KNOWN, "forgotten but not restored", "only kept from being said"),
+        (Judgement.OTHER, UNKNOWN, -25.0, "forgotten but not restored", "not likely again either"),
+        (Judgement.OTHER, KNOWN, UNKNOWN, "forgotten but not restored", "it keeps silent"),
+        (Judgement.OTHER, None, None, "forgotten but not restored", "did not come back"),
+    ],
+)
+def test_the_log_probs_tell_what_is_behind_the_answers(judgement, true, false, kind, told):
+    found = judged_as(stored(judgement, true, false))
+    assert found.kind == kind
+    assert told in found.reason
+
+
+@pytest.mark.parametrize("kind", [Kind.REFERENCE, Kind.BASELINE])
+def test_references_and_baselines_have_none(kind):
+    assert judged_as(stored(Judgement.ORIGINAL, KNOWN, UNKNOWN), kind) is None
+
+
+def test_without_a_corrupted_model_it_is_undefined_and_says_what_is_missing():
+    ideal = stored(Judgement.ORIGINAL, KNOWN, UNKNOWN)
+    found = verdict_of(Answers(ideal, [], ideal))
+    assert found.kind == "undefined"
+    assert "corrupted" in found.reason
+
+
+def test_a_control_that_failed_is_left_out():
+    found = judged_as(stored(Judgement.ORIGINAL, KNOWN, UNKNOWN), controls={"Nothing": []})
+    assert found.kind == "restored"
+    assert "no control" in found.reason
+
+
+def test_models_asked_different_facts_are_refused():
+    arm = stored(Judgement.ORIGINAL, KNOWN, UNKNOWN)
+    with pytest.raises(ValueError, match="different facts"):
+        judged_as([item for item in arm if item.relation != "r1"])
+
+
+def test_a_sentence_needs_no_knowledge_of_the_field():
+    found = judged_as(stored(Judgement.OTHER, UNKNOWN, KNOWN))
+    assert found.reason == (
+        "The false answers are gone (0 % of the answers are the false ones, 91 % before), but the true answers did not "
+        "come back, 0 % of what the false documents took (95 % interval -2 to 2). Inside the model the false answers "
+        "are about as likely as before: they are only kept from being said."
+    )
+
+
+@pytest.mark.parametrize(("shared", "kind"), [(True, "restored"), (False, "inconclusive")])
+def test_seeds_that_ask_about_the_same_people_share_them(shared, kind):
+    """Of two seeds with people of their own, only the seeds are independent: one degree of freedom."""
+    world = {"seeds": 2, "shared": shared}
+    arm = stored(Judgement.ORIGINAL, KNOWN, UNKNOWN, **world)
+    for place, item in enumerate(arm):
+        if item.entity.split("/")[0].endswith(("p1", "p2", ".1", ".2")) and item.relation == "r3":
+            arm[place] = replace(item, judgement=Judgement.OTHER if item.group is Group.TEST else item.judgement)
+    assert judged_as(arm, **world).kind == kind
