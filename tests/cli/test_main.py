@@ -58,7 +58,7 @@ def test_help_names_every_verb_and_examples(capsys):
     assert "restor run --seeds 3 --unlearning.lr 1e-4" in out
 
 
-@pytest.mark.parametrize("verb", ["run", "select", "list", "status", "verify", "clean", "report"])
+@pytest.mark.parametrize("verb", ["run", "select", "list", "status", "verify", "clean", "report", "compare"])
 def test_every_verb_has_help(verb, capsys):
     assert main([verb, "--help"]) == 0
     assert f"Usage: restor {verb}" in capsys.readouterr().out

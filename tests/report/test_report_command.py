@@ -43,11 +43,20 @@ def test_the_page_is_made_from_the_two_files_alone(store, capsys):
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
 
 
-@pytest.mark.parametrize("format", ["terminal", "md", "json", "html"])
+@pytest.mark.parametrize("format", ["terminal", "md", "json", "html", "csv", "latex"])
 def test_out_takes_any_format(store, tmp_path, capsys, format):
     report(store=store, format=format, out=tmp_path / "out")
     assert "MSA" in (tmp_path / "out").read_text()
     assert capsys.readouterr().out.strip() == str(tmp_path / "out")
+
+
+def test_latex_and_csv_are_ready_to_paste(store, capsys):
+    report(Path("first"), store=store, format="latex")
+    assert capsys.readouterr().out.count("\\toprule") == 1
+    report(Path("first"), store=store, format="csv")
+    head, first = capsys.readouterr().out.splitlines()[:2]
+    assert head.startswith("study,id,label,")
+    assert first.startswith("first,clean,Clean,")
 
 
 def test_no_study(tmp_path, store):

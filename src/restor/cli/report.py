@@ -1,9 +1,10 @@
-"""`restor report`: a finished study again as a table, a page, Markdown or JSON, from its stored results only."""
+"""`restor report`: a finished study again from its stored results only: table, page, Markdown, LaTeX, CSV or JSON."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +14,7 @@ from restor.results import Results
 if TYPE_CHECKING:
     from restor.report.tables import Table
 
-Format = Literal["terminal", "html", "md", "json"]
+Format = Literal["terminal", "html", "md", "json", "csv", "latex"]
 
 
 def report(
@@ -28,11 +29,11 @@ def report(
     Args:
         study: Folder of the study, its results.json, or its id within the store; the newest study when left out.
         store: Where studies are kept; the default store when left out.
-        format: `terminal` and `md` show the table, `json` its figures; `html` writes the page.
+        format: `terminal`, `md` and `latex` (for booktabs) show the table, `json` its figures; `csv` has all figures,
+            one row per arm and figure; `html` writes the page.
         out: File to write instead of the terminal. The page goes to report.html in the study's folder by default.
     """
     from restor.report.load import load_facts, load_results
-    from restor.report.tables import arm_table
 
     folder = find_study(study, store)
     results = load_results(folder)
@@ -45,14 +46,12 @@ def report(
         write_atomic(page, render_page(results, load_facts(home)))
         sys.stdout.write(f"{page}\n")
         return
-    text = _rendered(results, arm_table(results), format)
+    text = _rendered(results, format, terminal=out is None)
     if out is not None:
         from restor.pipeline.files import write_atomic
 
         write_atomic(out, text)
         sys.stdout.write(f"{out}\n")
-    elif format == "terminal":
-        _show(arm_table(results))
     else:
         sys.stdout.write(text)
 
@@ -87,28 +86,49 @@ def find_study(study: Path | None, store: Path | None) -> Path:
     return inside
 
 
-def _rendered(results: Results, table: Table, format: Format) -> str:
-    from restor.report.tables import to_json_rows, to_markdown
+def _rendered(results: Results, format: Format, *, terminal: bool) -> str:
+    from restor.report.comma import to_csv
+    from restor.report.latex import to_latex
+    from restor.report.tables import arm_table, to_json_rows, to_markdown
 
+    if format == "csv":
+        return to_csv(results)
+    table = arm_table(results)
     if format == "md":
         return to_markdown(table)
+    if format == "latex":
+        return to_latex(table, results.study.id)
     if format == "json":
         study = {"name": results.study.name, "id": results.study.id, "seeds": results.study.seeds}
         return json.dumps({"study": study, "table": to_json_rows(table)}, indent=2, allow_nan=False) + "\n"
+    return plain_text([table], terminal=terminal)
+
+
+def plain_text(tables: Sequence[Table], notes: Sequence[str] = (), *, terminal: bool) -> str:
+    """Notes and tables for the terminal, with its width and colours, or for a file."""
     from io import StringIO
 
     from rich.console import Console
+    from rich.text import Text
 
     from restor.report.tables import to_rich
 
-    plain = StringIO()
-    Console(file=plain, width=140, color_system=None, highlight=False).print(to_rich(table))
-    return plain.getvalue()
-
-
-def _show(table: Table) -> None:
-    from rich.console import Console
-
-    from restor.report.tables import to_rich
-
-    Console(highlight=False).print(to_rich(table))
+    file = StringIO()
+    if terminal:
+        here = Console(highlight=False)
+        console = Console(
+            file=file,
+            width=here.width,
+            color_system=here.color_system if here.is_terminal else None,  # type: ignore[arg-type]
+            force_terminal=here.is_terminal,
+            highlight=False,
+        )
+    else:
+        console = Console(file=file, width=140, color_system=None, highlight=False)
+    for note in notes:
+        console.print(Text(note, style="yellow"))
+    for place, table in enumerate(tables):
+        if place or notes:
+            console.print()
+        console.print(to_rich(table))
+    return file.getvalue()
