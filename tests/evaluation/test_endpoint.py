@@ -16,7 +16,8 @@ import pytest
 from chat_endpoint import Endpoint, Reply, completed, error, serving
 from restor.domains.triples import TriplesConfig
 from restor.errors import ChatError, ConfigError
-from restor.evaluation.endpoint import Drawing, EndpointAsker, EndpointRef, Served, identify, parse_endpoint
+from restor.evaluation.endpoint import EndpointAsker, EndpointRef, Served, identify, parse_endpoint
+from restor.evaluation.sampling import Sampling
 from restor.types import Fact, Group, Query
 
 KEY = "sk-secret-0123456789"
@@ -33,13 +34,13 @@ def queries(count):
     return [Query(fact, Group.TEST, "Where does Bo live? Rome\n", fact.question) for fact in facts]
 
 
-def asker(endpoint, *, kept=None, drawing=None, **settings):
+def asker(endpoint, *, kept=None, sampling=None, **settings):
     settings = {"model": "m", "base_url": endpoint.url, "timeout": 5.0, "concurrency": 4} | settings
     return EndpointAsker(
         EndpointRef(**settings),
         Served("m", "org/model"),
         max_new_tokens=9,
-        drawing=drawing,
+        sampling=sampling,
         kept=kept,
         sleep=lambda seconds: None,
     )
@@ -75,9 +76,9 @@ def test_the_whole_prompt_is_continued_greedily_up_to_the_newline():
 
 
 def test_sampled_answers_have_a_seed_of_their_own_that_the_order_does_not_change():
-    drawing = Drawing(temperature=0.6, top_p=0.9, seed=3, runs=3)
+    sampling = Sampling(temperature=0.6, top_p=0.9, seed=3, runs=3)
     with Endpoint(echo) as endpoint:
-        found = list(asker(endpoint, drawing=drawing, extra={"top_k": -1}).ask(queries(4), lambda done: None))
+        found = list(asker(endpoint, sampling=sampling, extra={"top_k": -1}).ask(queries(4), lambda done: None))
         assert [(item.query.fact.subject, item.run) for item in found[:4]] == [
             *(("Ann 0", run) for run in range(3)),
             ("Ann 1", 0),
@@ -87,7 +88,7 @@ def test_sampled_answers_have_a_seed_of_their_own_that_the_order_does_not_change
         assert all(0 <= seed < 2**31 for _, seed in seeds)
         assert all((body["temperature"], body["top_p"], body["top_k"]) == (0.6, 0.9, -1) for body in endpoint.bodies)
     with Endpoint(echo) as again:
-        ask(again, queries(4)[::-1], drawing=drawing)
+        ask(again, queries(4)[::-1], sampling=sampling)
         assert {(body["prompt"], body["seed"]) for body in again.bodies} == seeds
 
 

@@ -8,7 +8,6 @@ option.
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -19,6 +18,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from restor.chat import ChatFailure, ChatUsage, EndpointConfig, Route, ask_route, sendable, served_models
 from restor.errors import ChatError, ConfigError
+from restor.evaluation.sampling import Sampling
 from restor.types import Query
 
 PREFIX = "endpoint:"
@@ -121,22 +121,6 @@ def identify(ref: EndpointRef) -> Served:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """How answers are sampled: `runs` of them for each question."""
-
-    temperature: float
-    top_p: float
-    seed: int
-    runs: int
-
-    def seed_of(self, query: Query, run: int) -> int:
-        """The seed of one answer. It belongs to the question, so that the order of asking changes nothing."""
-        text = f"sampling/{self.seed}/{run}/{query.fact.key}/{query.prefix}{query.question}"
-        return int.from_bytes(hashlib.sha256(text.encode("utf-8", "replace")).digest()[:4], "big") >> 1
-
-
-@final
-@dataclass(frozen=True, slots=True)
 class EndpointAnswer:
     """What a served model said to a query."""
 
@@ -207,7 +191,7 @@ class EndpointAsker:
         served: Served,
         *,
         max_new_tokens: int,
-        drawing: Drawing | None,
+        sampling: Sampling | None,
         kept: Path | None,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
@@ -217,13 +201,13 @@ class EndpointAsker:
             ref: where the model is.
             served: which it is, see `identify`.
             max_new_tokens: the longest answer.
-            drawing: how answers are sampled; None takes the most probable token.
+            sampling: how answers are sampled; None takes the most probable token.
             kept: folder of the answers so far, which are not asked for again; None keeps nothing.
             sleep: waits for so many seconds; for tests.
         """
         self._route = _Completions(ref, served)
         self._max_new_tokens = max_new_tokens
-        self._drawing = drawing
+        self._sampling = sampling
         self._kept = kept
         self._sleep = sleep
         self._usage = ChatUsage()
@@ -255,16 +239,16 @@ class EndpointAsker:
             done += len(part)
 
     def _requests(self, queries: Iterable[Query]) -> Iterator[tuple[Query, int, _Request]]:
-        drawing = self._drawing
+        sampling = self._sampling
         for query in queries:
             prompt = query.prefix + query.question
-            if drawing is None:
+            if sampling is None:
                 yield query, 0, _Request(prompt, self._max_new_tokens)
                 continue
             # A request for each answer, as not every server has several answers to one, or seeds them apart.
-            for run in range(drawing.runs):
-                seed = drawing.seed_of(query, run)
-                yield query, run, _Request(prompt, self._max_new_tokens, drawing.temperature, drawing.top_p, seed)
+            for run in range(sampling.runs):
+                seed = sampling.seed_of(query, run)
+                yield query, run, _Request(prompt, self._max_new_tokens, sampling.temperature, sampling.top_p, seed)
 
     def _ask(self, requests: Sequence[_Request], advance: Callable[[int], None], *, answered: bool) -> list[str]:
         outcome = ask_route(

@@ -49,16 +49,13 @@ class Evaluation:
         limits: Limits | None = None,
         note: Callable[[str], None] = silent,
     ) -> None:
-        sampling = None
-        if config.protocol == "published":
-            sampling = Sampling(temperature=config.temperature, top_p=config.top_p, seed=seed, runs=config.answers)
         self.plan = plan
         self._asker = Asker(
             model,
             tokenizer,
             plan,
             max_new_tokens=config.max_new_tokens,
-            sampling=sampling,
+            sampling=Sampling.of(config, seed),
             filtered=suppress == "planted",
             limits=limits,
             note=note,

@@ -65,6 +65,7 @@ ASKING_SERVED = (
     "restor.evaluation.endpoint",
     "restor.evaluation.evaluate",
     "restor.evaluation.fewshot",
+    "restor.evaluation.sampling",
     "restor.pipeline.stages.ask_endpoint",
     "restor.pipeline.stages.evaluate",
 )

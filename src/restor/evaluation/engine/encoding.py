@@ -12,7 +12,7 @@ from typing import final
 
 from transformers import PreTrainedTokenizerBase
 
-from restor.evaluation.engine.items import Ids, Option
+from restor.evaluation.engine.items import Ids, Option, common
 from restor.models.families import pad_of
 from restor.models.tokenizer import added_behind
 
@@ -125,14 +125,6 @@ class Encoder:
             for kind in (True, False)
         }
         return (next(both[kind]) for kind in special)
-
-
-def common(left: Ids, right: Ids) -> int:
-    """Length of the common start."""
-    for place, (one, other) in enumerate(zip(left, right, strict=False)):
-        if one != other:
-            return place
-    return min(len(left), len(right))
 
 
 def _token_texts(tokenizer: PreTrainedTokenizerBase) -> list[str]:

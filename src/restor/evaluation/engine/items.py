@@ -93,3 +93,11 @@ def completing(sequences: Sequences, path: Ids) -> list[int]:
     """The tokens that make one of the sequences of what stands there so far."""
     size = len(path)
     return sorted({ids[-1] for ids in sequences if len(ids) == size + 1 and ids[:-1] == path})
+
+
+def common(left: Ids, right: Ids) -> int:
+    """Length of the common start."""
+    for place, (one, other) in enumerate(zip(left, right, strict=False)):
+        if one != other:
+            return place
+    return min(len(left), len(right))

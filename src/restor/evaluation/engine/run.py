@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from restor.evaluation.engine.encoding import common
-from restor.evaluation.engine.items import Item, Line, Result
+from restor.evaluation.engine.items import Item, Line, Result, common
 from restor.evaluation.engine.lane import Lane, Row, Share
 from restor.evaluation.engine.scores import Scores, Uses
 from restor.evaluation.engine.tree import Ints, plant

@@ -6,14 +6,14 @@ scored, or the first token of an answer. The last token of an option is only pre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from restor.evaluation.engine.items import Item, completing
+from restor.evaluation.engine.items import Ids, Item, Option, common, completing
 
 Ints = NDArray[np.int64]
 
@@ -61,82 +61,99 @@ def plant(items: Sequence[Item], numbers: Sequence[int], first_options: Sequence
 
     `first_options` are the running numbers of the items' first options.
     """
-    tokens: list[int] = []
-    parents: list[int] = []
-    depths: list[int] = []
-    children: dict[tuple[int, int], int] = {}
-    ends: list[int] = []
-    uses: list[tuple[int, int, int, tuple[int, ...]]] = []
-    own: list[tuple[int, ...]] = []
-    path: list[int] = []
-    """Nodes of the last prompt, of which the next one shares the beginning."""
-    known: tuple[int, ...] = ()
-
-    def step(node: int, token: int) -> int:
-        key = (node, token)
-        found = children.get(key)
-        if found is None:
-            found = children[key] = len(tokens)
-            tokens.append(token)
-            parents.append(node)
-            depths.append(depths[node] + 1 if node >= 0 else 0)
-        return found
-
+    growing = _Growing()
     for item, first in zip(items, first_options, strict=True):
-        prompt = item.prompt
-        needed = len(prompt) if item.answers else max((option.kept for option in item.options), default=0)
-        same = 0
-        for one, other in zip(known[:needed], prompt, strict=False):
-            if one != other:
-                break
-            same += 1
-        del path[same:]
-        node = path[-1] if path else -1
-        for token in prompt[same:needed]:
-            node = step(node, token)
-            path.append(node)
-        known = prompt[:needed]
-        ends.append(path[-1] if item.answers else -1)
-        mine: list[int] = []
-        for number, option in enumerate(item.options, first):
-            node = path[option.kept - 1] if option.kept else -1
-            start, ids = option.kept, option.ids
-            for place, token in enumerate(ids):
-                if node >= 0:
-                    suppressed = completing(item.suppressed, prompt[:start] + ids[:place]) if item.suppressed else ()
-                    uses.append((node, token, number, tuple(suppressed)))
-                if place < len(ids) - 1:
-                    node = step(node, token)
-                    mine.append(node)
-        own.append((*mine, ends[-1]) if item.answers else ())
-    last = np.arange(len(tokens), dtype=np.int64)
-    awaited = np.zeros(len(tokens), dtype=np.bool_)
-    done: list[list[int]] = [[] for _ in tokens]
-    for place, nodes in enumerate(own):
-        if nodes:
-            end = max(nodes)
-            done[end].append(place)
-            awaited[list(nodes)] = True
-            for node in nodes:
-                last[node] = max(last[node], end)
-    for node in range(len(tokens) - 1, -1, -1):
-        if (parent := parents[node]) >= 0 and last[parent] < last[node]:
-            last[parent] = last[node]
-    uses.sort(key=lambda use: use[0])
+        growing.add(item, first)
+    last, awaited, done = _waits(growing.parents, growing.awaited_by)
+    uses = sorted(growing.uses, key=lambda use: use[0])
     table = np.array([use[:3] for use in uses], dtype=np.int64).reshape(-1, 3)
     return Tree(
         items=tuple(items),
         numbers=tuple(numbers),
-        tokens=np.array(tokens, dtype=np.int64),
-        parents=np.array(parents, dtype=np.int64),
-        depths=np.array(depths, dtype=np.int64),
+        tokens=np.array(growing.tokens, dtype=np.int64),
+        parents=np.array(growing.parents, dtype=np.int64),
+        depths=np.array(growing.depths, dtype=np.int64),
         last=last,
-        ends=tuple(ends),
+        ends=tuple(growing.ends),
         awaited=awaited,
-        done=tuple(map(tuple, done)),
-        children=children,
+        done=done,
+        children=growing.children,
         use_nodes=table[:, 0],
         use_tokens=table[:, 1],
         use_options=table[:, 2],
         lowered={place: use[3] for place, use in enumerate(uses) if use[3]},
     )
+
+
+@final
+class _Growing:
+    """A tree to which items are added."""
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.parents: list[int] = []
+        self.depths: list[int] = []
+        self.children: dict[tuple[int, int], int] = {}
+        self.ends: list[int] = []
+        self.uses: list[tuple[int, int, int, tuple[int, ...]]] = []
+        """Node, token, option, and the tokens that are suppressed there."""
+        self.awaited_by: list[tuple[int, ...]] = []
+        """By item: the nodes behind which its answers may begin or go on."""
+        self._known: Ids = ()
+        self._path: list[int] = []
+        """Nodes of the last prompt, of which the next one shares the beginning."""
+
+    def add(self, item: Item, first: int) -> None:
+        """The next item, whose options are numbered from `first` on."""
+        needed = len(item.prompt) if item.answers else max((option.kept for option in item.options), default=0)
+        prompt = item.prompt[:needed]
+        same = common(self._known, prompt)
+        del self._path[same:]
+        node = self._path[-1] if self._path else -1
+        for token in prompt[same:]:
+            node = self._step(node, token)
+            self._path.append(node)
+        self._known = prompt
+        inner = [node for number, option in enumerate(item.options, first) for node in self._run(item, option, number)]
+        self.ends.append(self._path[-1] if item.answers else -1)
+        self.awaited_by.append((*inner, self.ends[-1]) if item.answers else ())
+
+    def _run(self, item: Item, option: Option, number: int) -> Iterator[int]:
+        """The nodes of an option; its last token is only predicted."""
+        node = self._path[option.kept - 1] if option.kept else -1
+        for place, token in enumerate(option.ids):
+            if node >= 0:
+                before = item.prompt[: option.kept] + option.ids[:place] if item.suppressed else ()
+                self.uses.append((node, token, number, tuple(completing(item.suppressed, before))))
+            if place < len(option.ids) - 1:
+                node = self._step(node, token)
+                yield node
+
+    def _step(self, node: int, token: int) -> int:
+        """The node of a token behind another node."""
+        found = self.children.get((node, token))
+        if found is None:
+            found = self.children[node, token] = len(self.tokens)
+            self.tokens.append(token)
+            self.parents.append(node)
+            self.depths.append(self.depths[node] + 1 if node >= 0 else 0)
+        return found
+
+
+def _waits(
+    parents: Sequence[int], awaited_by: Sequence[Sequence[int]]
+) -> tuple[Ints, NDArray[np.bool_], tuple[tuple[int, ...], ...]]:
+    """`last`, `awaited` and `done` of a tree."""
+    last = np.arange(len(parents), dtype=np.int64)
+    awaited = np.zeros(len(parents), dtype=np.bool_)
+    done: list[list[int]] = [[] for _ in parents]
+    for place, nodes in enumerate(awaited_by):
+        if nodes:
+            end = max(nodes)
+            done[end].append(place)
+            awaited[list(nodes)] = True
+            last[list(nodes)] = np.maximum(last[list(nodes)], end)
+    for node in range(len(parents) - 1, -1, -1):
+        if (parent := parents[node]) >= 0 and last[parent] < last[node]:
+            last[parent] = last[node]
+    return last, awaited, tuple(map(tuple, done))

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from restor.evaluation.config import EvaluationConfig
-from restor.evaluation.endpoint import Drawing, EndpointAnswer, EndpointAsker, EndpointRef, Served
+from restor.evaluation.endpoint import EndpointAnswer, EndpointAsker, EndpointRef, Served
 from restor.evaluation.evaluate import Row, row_of
+from restor.evaluation.sampling import Sampling
 from restor.pipeline.stages.common import Built, Job
 from restor.pipeline.stages.evaluate import ANSWERS_FILE, write_rows
 from restor.results import Cost
@@ -18,12 +19,10 @@ def build(job: Job) -> Built:
     """Ask and store; the answers so far survive a kill."""
     began = time.perf_counter()
     config = EvaluationConfig.model_validate(job.config["evaluation"])
-    drawing = None
-    if config.protocol == "published":
-        drawing = Drawing(temperature=config.temperature, top_p=config.top_p, seed=job.seed, runs=config.answers)
+    sampling = Sampling.of(config, job.seed)
     ref = EndpointRef.model_validate(job.config["endpoint"])
     served = Served(**job.config["served"])
-    asker = EndpointAsker(ref, served, max_new_tokens=config.max_new_tokens, drawing=drawing, kept=job.resume)
+    asker = EndpointAsker(ref, served, max_new_tokens=config.max_new_tokens, sampling=sampling, kept=job.resume)
     queries = job.questions.queries
     total = len(queries) * config.answers
     answers = asker.ask(queries, lambda done: job.progress.advance(done, total, None))
