@@ -5,7 +5,7 @@ Everything a table, a plot or a page shows is read from here; `docs/results-form
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -89,18 +89,21 @@ class Needed(Config):
     seeds: int | None = None
 
 
+VerdictKind: TypeAlias = Literal[
+    "restored",
+    "partly restored",
+    "forgotten but not restored",
+    "not unlearned",
+    "damaged",
+    "inconclusive",
+    "undefined",
+]
+
+
 class ArmVerdict(Config):
     """What an arm's answers say, in one of seven words and one sentence; `docs/concepts.md` has the rules."""
 
-    kind: Literal[
-        "restored",
-        "partly restored",
-        "forgotten but not restored",
-        "not unlearned",
-        "damaged",
-        "inconclusive",
-        "undefined",
-    ]
+    kind: VerdictKind
     reason: str
     """For people, with figures."""
     restoration: float | None = None

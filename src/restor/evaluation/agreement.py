@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restor.errors import DataError
-from restor.evaluation.metrics.base import Floats, interval
+from restor.evaluation.metrics.base import STATES, Floats, interval
 from restor.results import Value
 from restor.types import Judgement
 
@@ -22,7 +22,6 @@ AnswerKey: TypeAlias = tuple[str, int, str, str, int]
 
 _Statistic: TypeAlias = Callable[[Floats], Floats]
 
-SCORED = (Judgement.ORIGINAL, Judgement.PLANTED, Judgement.OTHER)
 
 _CHUNK = 100
 """Bootstrap draws that are summed at a time, so that many entities fit into memory."""
@@ -89,9 +88,9 @@ def agreement(first: Mapping[AnswerKey, Judged], second: Mapping[AnswerKey, Judg
     for key in same:
         a, b = first[key].judgement, second[key].judgement
         confusion[a, b] += 1
-        if a in SCORED and b in SCORED:
+        if a in STATES and b in STATES:
             own = entities.setdefault((key[2], key[1]), np.zeros((3, 3)))
-            own[SCORED.index(a), SCORED.index(b)] += 1
+            own[STATES.index(a), STATES.index(b)] += 1
         else:
             unscored += 1
     counts = np.stack(list(entities.values())) if entities else np.zeros((0, 3, 3))

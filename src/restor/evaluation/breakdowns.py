@@ -13,7 +13,6 @@ from typing import TypeVar, final
 import numpy as np
 
 from restor.evaluation.metrics.base import (
-    SMALLEST_GAP,
     Answers,
     FactKey,
     Paired,
@@ -27,6 +26,7 @@ from restor.evaluation.metrics.base import (
     paired,
     per_fact,
 )
+from restor.evaluation.statistics.estimates import SMALLEST_GAP
 from restor.results import Value
 from restor.types import Group, Judgement
 

@@ -34,23 +34,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, final
+from typing import final
 
 import numpy as np
 
-from restor.evaluation.metrics.base import SMALLEST_GAP, Answers, Paired, Scored, judged, needs, of_group, paired
+from restor.evaluation.metrics.base import Answers, Paired, Scored, judged, needs, of_group, paired
 from restor.evaluation.statistics.clusters import Clusters, Floats
 from restor.evaluation.statistics.contrast import RESTORATION, RESTORATION_ABOVE
 from restor.evaluation.statistics.distributions import t_quantile
 from restor.evaluation.statistics.equivalence import Equivalence, equivalence
-from restor.evaluation.statistics.estimates import Estimate, difference, restoration, restoration_above
+from restor.evaluation.statistics.estimates import SMALLEST_GAP, Estimate, difference, restoration, restoration_above
 from restor.evaluation.statistics.power import (
     needed_for_equivalence,
     needed_for_width,
     seeds_for_equivalence,
     seeds_for_width,
 )
-from restor.results import ArmVerdict, Needed
+from restor.results import ArmVerdict, Needed, VerdictKind
 from restor.types import Group, Judgement, Kind
 
 ALPHA = 0.025
@@ -61,16 +61,6 @@ DAMAGE = 0.1
 """Of accuracy on untouched facts: losing as much as this is damage."""
 HALF = 0.5
 """Of planted answers that must be gone, and of restoration that must be excluded, before it is called missing."""
-
-VerdictKind: TypeAlias = Literal[
-    "restored",
-    "partly restored",
-    "forgotten but not restored",
-    "not unlearned",
-    "damaged",
-    "inconclusive",
-    "undefined",
-]
 
 
 @final
@@ -115,15 +105,15 @@ def verdict_of(answers: Answers) -> ArmVerdict | None:
     models = (answers.arm, answers.corrupted, answers.top)
     test = [of_group(model, Group.TEST) for model in models]
     controls = {name: of_group(asked, Group.TEST) for name, asked in answers.controls.items() if asked}
-    table = _asked([*test, *controls.values()], judged(Judgement.ORIGINAL))
+    table = paired([*test, *controls.values()], judged(Judgement.ORIGINAL))
     known = {item.fact for item in test[0] if item.planted}
     planted = [[item for item in model if item.fact in known] for model in test]
     untouched = [of_group(model, Group.UNTOUCHED) for model in models]
     return decide(
         Evidence(
             right=_three(table),
-            planted=_three(_asked(planted, judged(Judgement.PLANTED))) if known else None,
-            untouched=_three(_asked(untouched, judged(Judgement.ORIGINAL))) if untouched[0] else None,
+            planted=_three(paired(planted, judged(Judgement.PLANTED))) if known else None,
+            untouched=_three(paired(untouched, judged(Judgement.ORIGINAL))) if untouched[0] else None,
             controls={name: table.values[:, 3 + place] for place, name in enumerate(controls)},
             hidden=_hidden(test),
             top_name=answers.top_name,
@@ -387,10 +377,6 @@ def _needed(clusters: Clusters, entities: int | None, facts: int | None, seeds: 
         return Needed(seeds=seeds)
     found = Needed(entities=entities, facts_per_entity=facts)
     return None if entities is None and facts is None else found
-
-
-def _asked(models: Sequence[Sequence[Scored]], value: Callable[[Scored], float | None]) -> Paired:
-    return paired(models, value)
 
 
 def _three(table: Paired) -> Three:

@@ -66,7 +66,7 @@ def export_lm_eval(config: ExportConfig, folder: Path) -> Export:
         data=data,
         seed=config.seed,
         max_new_tokens=config.evaluation.max_new_tokens,
-        evaluation=config.evaluation.model_dump(mode="json", exclude={"judge", "batch"}),
+        evaluation=config.evaluation.model_dump(mode="json", exclude={"judge"}),
         tasks=tuple(_tasks(name, queries)),
     )
     with _whole(folder) as part:

@@ -104,7 +104,7 @@ class LocalChat:
             from restor.models.loading import load_checkpoint
 
             place = self._device if self.ref.device == "auto" else None
-            self._loaded = load_checkpoint(self.ref, device=place)
+            self._loaded = load_checkpoint(self.ref, device=place, to_ask=True)
         return self._loaded
 
 

@@ -41,6 +41,8 @@ REPORT_SOURCES = (
     "restor.pipeline.summary",
     "restor.pipeline.figures",
     "restor.evaluation.metrics",
+    "restor.evaluation.statistics",
+    "restor.evaluation.verdicts",
 )
 
 

@@ -62,6 +62,8 @@ class Run:
         self._best = [np.full(lane.tree.size, -1, dtype=np.int64) for lane in self._lanes_left]
         self._states: list[dict[int, Tensor]] = [{} for _ in self._lanes_left]
         self._slots = Slots(model)
+        self._rows = max(1, LOGITS // model.get_output_embeddings().weight.shape[0])
+        """Most rows of logits in memory at once."""
 
     def _lanes(self, tokens: int) -> int:
         wide = LANE if self._device.type == "cpu" else LANE_GPU
@@ -135,7 +137,7 @@ class Run:
                 [rows, *(self._begins(place, share, starts[place]) for place, share in enumerate(shares))]
             )
         rows = np.unique(rows)
-        most = max(1, LOGITS // self._model.get_output_embeddings().weight.shape[0])
+        most = self._rows
         for start in range(0, len(rows), most):
             block = rows[start : start + most]
             logits = logits_of(self._model, flat[torch.from_numpy(block).to(self._device)])
@@ -249,7 +251,7 @@ class Run:
         return bool(self._best[place][node] >= 0) if writer.plain else node in self._states[place]
 
     def _chosen(self, states: Tensor, lines: Sequence[Line], writer: Writer) -> list[int]:
-        most = max(1, LOGITS // self._model.get_output_embeddings().weight.shape[0])
+        most = self._rows
         tokens: list[int] = []
         for start in range(0, len(lines), most):
             logits = logits_of(self._model, states[start : start + most])

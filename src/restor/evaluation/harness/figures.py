@@ -38,6 +38,7 @@ def harness_figures(
     """
     content = read_export(folder)
     if not isinstance(model, PreTrainedModel):
+        # In float32 on a CPU, as the harness is compared with.
         model, tokenizer = load_checkpoint(model if isinstance(model, ModelRef) else parse_model_ref(str(model)))
     if tokenizer is None:
         raise ConfigError("The model was given without its tokenizer. Give both, or the path of the checkpoint.")

@@ -30,7 +30,7 @@ from pydantic import Field, model_validator
 from restor.chat import ChatConfig, ChatFailure, ChatRequest, ChatUsage, KeptReplies, ask_all, sendable
 from restor.config import stable_hash
 from restor.errors import ConfigError, StoreError
-from restor.evaluation.judges._local import LocalJudge, LocalJudgeConfig, LocalModel, Writer
+from restor.evaluation.judges._local import LocalJudge, LocalJudgeConfig, Writer
 from restor.evaluation.judges.base import JudgeConfig, ignore
 from restor.types import Completion, Judgement, Verdict
 
@@ -79,8 +79,6 @@ class LlmConfig(LocalJudgeConfig):
     name: Literal["llm"] = "llm"
     chat: ChatConfig | None = None
     """The model behind an endpoint, if it is one that is asked."""
-    local: LocalModel | None = None
-    """The model on this machine, if it is one that is asked."""
     per_request: int = Field(10, ge=1, le=100)
     """Answers in one request. With 1, no answer ever sees another."""
     cache: Path | None = None

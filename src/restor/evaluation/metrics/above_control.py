@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import (
-    SMALLEST_GAP,
     Answers,
     Metric,
     gained,
@@ -16,6 +15,7 @@ from restor.evaluation.metrics.base import (
     of_group,
     paired,
 )
+from restor.evaluation.statistics.estimates import SMALLEST_GAP
 from restor.results import Figure, Value
 from restor.types import Group, Judgement, Kind
 

@@ -28,8 +28,6 @@ NO_PLANTED = "no planted answers are known"
 """Why what asks for them is undefined."""
 NO_LOG_PROBS = "no log-probs were stored"
 """Why what asks for them is undefined."""
-SMALLEST_GAP = 0.05
-"""Below this difference of ideal and corrupted accuracy the corruption did not bite."""
 STATES = (Judgement.ORIGINAL, Judgement.PLANTED, Judgement.OTHER)
 """What a fact with a verdict can be; of equally frequent ones the first counts."""
 

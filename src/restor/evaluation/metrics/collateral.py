@@ -16,7 +16,7 @@ from restor.evaluation.metrics.base import (
     of_group,
     paired,
 )
-from restor.results import Figure, Value
+from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group, Judgement
 
 
@@ -38,7 +38,7 @@ class Collateral(Metric):
             meaning="share of facts about untouched entities that the corrupted model answers rightly and the arm does "
             "not, less the reverse",
             unit="ratio",
-            rank=9,
+            rank=STORED_ONLY,
         ),
         Figure(
             name="collateral.ideal",
@@ -47,7 +47,7 @@ class Collateral(Metric):
             meaning="share of facts about untouched entities that the ideal model answers rightly and the arm does "
             "not, less the reverse; where there is no ideal model, the clean one takes its place",
             unit="ratio",
-            rank=9,
+            rank=STORED_ONLY,
         ),
     )
 

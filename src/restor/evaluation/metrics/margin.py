@@ -19,7 +19,7 @@ from restor.evaluation.metrics.base import (
     paired,
     per_fact,
 )
-from restor.results import Figure, Value
+from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group
 
 SMALLEST_MARGIN_GAP = 0.1
@@ -44,14 +44,14 @@ class Margin(Metric):
             meaning="mean over targeted test facts of the log-prob of the true answer less that of the planted one, "
             "nats",
             unit="nats",
-            rank=9,
+            rank=STORED_ONLY,
         ),
         Figure(
             name="margin.positive",
             title="Margin above 0 %",
             short="Margin\n> 0 %",
             meaning="share of targeted test facts whose true answer is likelier than the planted one",
-            rank=9,
+            rank=STORED_ONLY,
         ),
         Figure(
             name="margin.restoration",
@@ -60,7 +60,7 @@ class Margin(Metric):
             meaning="(arm - corrupted) / (ideal - corrupted), of margin.mean; where there is no ideal model, the clean "
             "one takes its place",
             unit="ratio",
-            rank=9,
+            rank=STORED_ONLY,
         ),
         Figure(
             name="logprob.restoration",
@@ -69,7 +69,7 @@ class Margin(Metric):
             meaning="(arm - corrupted) / (ideal - corrupted), of logprob.original; where there is no ideal model, the "
             "clean one takes its place",
             unit="ratio",
-            rank=9,
+            rank=STORED_ONLY,
         ),
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import Answers, Metric, Scored, mean_value, of_group, per_fact
-from restor.results import Figure, Value
+from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group
 
 
@@ -28,7 +28,7 @@ class Rank(Metric):
             short="Ranked\nfirst %",
             meaning="share of targeted test facts whose true answer comes first among the candidates and the planted "
             "answer",
-            rank=9,
+            rank=STORED_ONLY,
         ),
         Figure(
             name="rank.reciprocal",
@@ -36,7 +36,7 @@ class Rank(Metric):
             short="Mean\n1 / rank",
             meaning="mean over targeted test facts of 1 / rank of the true answer among the candidates and the planted "
             "answer",
-            rank=9,
+            rank=STORED_ONLY,
         ),
     )
 

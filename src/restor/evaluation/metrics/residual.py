@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from restor.evaluation.metrics.base import (
     NO_PLANTED,
-    SMALLEST_GAP,
     Answers,
     Floats,
     Metric,
@@ -20,7 +19,8 @@ from restor.evaluation.metrics.base import (
     of_group,
     paired,
 )
-from restor.results import Figure, Value
+from restor.evaluation.statistics.estimates import SMALLEST_GAP
+from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group, Judgement
 
 
@@ -41,7 +41,7 @@ class Residual(Metric):
             meaning="planted answers of the arm for each one of the corrupted model, targeted test facts; 0 is none "
             "left",
             unit="ratio",
-            rank=9,
+            rank=STORED_ONLY,
         ),
     )
 

@@ -22,7 +22,7 @@ from restor.evaluation.metrics.base import (
     per_fact,
     state_of,
 )
-from restor.results import Figure, Value
+from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group, Judgement
 
 LEAST_CHANGED = 0.02
@@ -57,14 +57,14 @@ class Specificity(Metric):
             title="Changed %",
             short="Chan-\nged %",
             meaning="share of targeted test facts whose judgement is another than the corrupted model's",
-            rank=9,
+            rank=STORED_ONLY,
         ),
         Figure(
             name="changed.untouched",
             title="Changed untouched %",
             short="Changed\nuntouched %",
             meaning="share of facts about untouched entities whose judgement is another than the corrupted model's",
-            rank=9,
+            rank=STORED_ONLY,
         ),
         Figure(
             name="specificity.answers",
@@ -72,7 +72,7 @@ class Specificity(Metric):
             short="Speci-\nficity %",
             meaning="t / (t + u), with t and u the shares of targeted and untouched facts whose judgement is another "
             "than the corrupted model's; 0.5 is no preference",
-            rank=9,
+            rank=STORED_ONLY,
         ),
         Figure(
             name="specificity.logprob",
@@ -80,7 +80,7 @@ class Specificity(Metric):
             short="Specif.\nlog-p %",
             meaning="the same, with t and u the mean absolute differences to the corrupted model in the log-prob of "
             "the true answer",
-            rank=9,
+            rank=STORED_ONLY,
         ),
     )
 

@@ -21,7 +21,7 @@ from restor.evaluation.metrics.base import (
     of_group,
     state_of,
 )
-from restor.results import Figure, Value
+from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group, Judgement
 
 
@@ -89,7 +89,7 @@ def _figure(group: Group, transition: Transition) -> Figure:
         title=f"Untouched {title} %" if untouched else f"{title.capitalize()} %",
         short=f"Un. {_SHORT[transition]}" if untouched else _SHORT[transition].capitalize(),
         meaning=f"share of {facts}: {MEANINGS[transition]}",
-        rank=9,
+        rank=STORED_ONLY,
     )
 
 
