@@ -35,8 +35,16 @@ FACT_COLUMNS: dict[str, str] = {
     "logprob_random": "mean over random same-relation answers, none of them true, of the mean token log-prob, nats",
     "rank_original": "rank of the best true answer among the relation's candidates without the planted one; 1 is best",
     "n_candidates": "how many candidates that rank is among",
+    "options": "the answers whose log-probs were asked for: the true ones, the planted one and random ones, a list",
+    "option_logprobs": "mean token log-prob of each of `options`, nats, a list",
+    "layers_original": "mean token log-prob of the best true answer, read off after each layer, nats, a list",
+    "layers_planted": "the same of the planted answer",
+    "dose": "how many forget documents state the planted answer of the fact",
 }
 """Columns of facts.parquet and what they hold."""
+
+LATER_COLUMNS = ("options", "option_logprobs", "layers_original", "layers_planted", "dose")
+"""Columns that older files lack; they are read as null."""
 
 
 STORED_ONLY = 9
@@ -119,6 +127,49 @@ class ArmVerdict(Config):
     needed: Needed | None = None
 
 
+class PairedTest(Config):
+    """An arm against another one on the same targeted test facts: the true answer, fact by fact."""
+
+    other: str
+    """Id of the other arm."""
+    role: Literal["control", "ideal", "corrupted"]
+    difference: float | None
+    """Accuracy of the arm less that of the other."""
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p: float | None = None
+    """Two-sided."""
+    p_holm: float | None = None
+    """`p` corrected for all tests of this role in the table."""
+    method: str = ""
+    """Of the test, e.g. `permutation over entities`."""
+    note: str = ""
+
+
+class Part(Config):
+    """Restoration on some of the facts."""
+
+    name: str
+    """A relation, an entity, a range of a figure."""
+    order: float | None = None
+    """Where it stands on an axis: the mean of the figure in it; null for names."""
+    restoration: Value
+
+
+PartKind: TypeAlias = Literal["relation", "entity", "confidence", "dose"]
+
+
+class Curve(Config):
+    """How a figure went while the arm's model was made."""
+
+    name: str
+    """E.g. `loss`, `forget loss`, `validation restoration`."""
+    stage: str
+    """Of the pipeline, e.g. `unlearn`, `recover`."""
+    points: list[tuple[float, float]]
+    """Step and value; at most 200, evenly spaced."""
+
+
 class Cost(Config):
     """What making the arm's model took, its evaluation not counted."""
 
@@ -126,6 +177,8 @@ class Cost(Config):
     steps: int = 0
     tokens: int = 0
     peak_memory_mb: float = 0.0
+    flops: float | None = None
+    """Floating-point operations, estimated from parameters and tokens; null in older files."""
 
 
 class Ancestor(Config):
@@ -167,6 +220,12 @@ class Arm(Config):
     """By the names of `Results.figures`."""
     verdict: ArmVerdict | None = None
     """Of methods, oracles and controls; null for others, for arms that failed and in older files."""
+    tests: list[PairedTest] = Field(default_factory=list)
+    """Of pooled arms: against each control that reads the same text or none, the ideal and the corrupted model."""
+    parts: dict[PartKind, list[Part]] = Field(default_factory=dict)
+    """Of pooled arms: restoration by relation, by entity, by the clean model's confidence, by dose."""
+    curves: list[Curve] = Field(default_factory=list)
+    """Of arms of one seed."""
     cost: Cost = Cost()
     lineage: list[Ancestor] = Field(default_factory=list)
 

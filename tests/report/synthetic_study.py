@@ -81,7 +81,7 @@ def make_study(
                     counts[judgement if targeted else "kept"] += 1
                     row = _row(fact, arm_id, seed, 0, judgement, said, kind, rng)
                     for column, values in rows.items():
-                        values.append(row[column])
+                        values.append(row.get(column))
                 per_seed.append(_arm(arm_id, name, label, kind, budget, retain, [seed], seed, counts, people, hostile))
     summary = [_pooled([arm for arm in per_seed if arm.id.startswith(f"{stem}/s")], stem) for stem in _stems(per_seed)]
     study = Study(
@@ -138,7 +138,7 @@ def make_comparison(
                 row = _row(fact, f"{name}/s0", 0, run, judgement, said, kind, rng)
                 scored.setdefault(name, []).append(_scored(row))
                 for column, values in rows.items():
-                    values.append(row[column])
+                    values.append(row.get(column))
     arms = []
     for name, _, _, label in spec:
         parts = [scored.get(part, []) for part in ("corrupted", "ideal", "clean")]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pydantic import ValidationError
 
 from restor.errors import DataError
-from restor.results import FACT_COLUMNS, RESULTS_FORMAT, Arm, Results
+from restor.results import FACT_COLUMNS, LATER_COLUMNS, RESULTS_FORMAT, Arm, Results
 from restor.types import Group, Judgement
 
 if TYPE_CHECKING:
@@ -69,11 +69,15 @@ def load_facts(path: Path) -> pyarrow.Table:
         table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} cannot be read as Parquet: {error}. {_AGAIN}") from error
+    schema = _schema()
+    for name in LATER_COLUMNS:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
     missing = [name for name in FACT_COLUMNS if name not in table.column_names]
     if missing:
         raise DataError(f"{file} lacks the column {missing[0]!r}; it needs {', '.join(FACT_COLUMNS)}. {_AGAIN}")
     try:
-        table = table.select(list(FACT_COLUMNS)).cast(_schema())
+        table = table.select(list(FACT_COLUMNS)).cast(schema)
         table.validate(full=True)
     except (pa.ArrowException, ValueError) as error:
         raise DataError(f"{file} holds values of another type than it must: {error}. {_AGAIN}") from error
@@ -101,8 +105,9 @@ def reference(results: Results, name: str) -> Arm | None:
 def _schema() -> pyarrow.Schema:
     import pyarrow as pa
 
-    special = {name: pa.int64() for name in ("seed", "run", "rank_original", "n_candidates")}
-    special |= {"answers": pa.list_(pa.string()), "answer_shown": pa.bool_()}
+    special = {name: pa.int64() for name in ("seed", "run", "rank_original", "n_candidates", "dose")}
+    special |= {name: pa.list_(pa.string()) for name in ("answers", "options")} | {"answer_shown": pa.bool_()}
+    special |= {name: pa.list_(pa.float64()) for name in ("option_logprobs", "layers_original", "layers_planted")}
     special |= {name: pa.float64() for name in FACT_COLUMNS if name.startswith("logprob_")}
     return pa.schema([(name, special.get(name, pa.string())) for name in FACT_COLUMNS])
 
