@@ -16,9 +16,9 @@ from typing import Any
 
 from restor.experiment import ArmConfig
 from restor.recipes._arms import further_arms, standard_arms
+from restor.report.columns import BUDGET_NAMES
 from restor.report.load import load_results
 from restor.report.restored import figure, restoration
-from restor.report.tables import BUDGET_NAMES
 from restor.report.text import UNDEFINED, number, share
 from restor.results import Arm, Results
 from restor.types import Budget, Kind

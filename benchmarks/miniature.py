@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 import restor
-from restor.evaluation.metrics.base import mean_value
+from restor.evaluation.metrics.base import mean_of
 from restor.pipeline.runner import Outcome
 from restor.report.load import load_facts
 from restor.report.tables import arm_table, to_markdown
@@ -60,8 +62,8 @@ REQUIREMENTS = (
 INTRODUCTION = """# The miniature, measured
 
 Written by `benchmarks/miniature.py`; the figures are those of one machine (2 CPU cores) and seeds {seeds}. Each seed is
-another world with other people, another model and another choice of targets. Intervals are 95 % bootstrap intervals
-over entities; n is in the captions.
+another world with other people, another model and another choice of targets. Intervals are 95 % intervals over
+seeds; n is in the captions.
 
 ## Is the experiment clean?
 
@@ -93,10 +95,9 @@ def all_people(outcome: Outcome) -> Value:
     facts = load_facts(outcome.folder / "facts.parquet").to_pylist()
     clean = [fact for fact in facts if fact["arm"].startswith("clean/")]
     right = {
-        (f"{fact['subject']}/s{fact['seed']}", fact["relation"]): float(fact["judgement"] == "original")
-        for fact in clean
+        (fact["subject"], fact["relation"], fact["seed"]): float(fact["judgement"] == "original") for fact in clean
     }
-    return mean_value(right)
+    return mean_of(tuple(right), np.array(list(right.values())), shares=True)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from restor.evaluation.judges.base import JUDGES
 from restor.evaluation.metrics.base import METRICS_CATALOGUE
 from restor.pipeline.stage import code_version
 from restor.registry import absolute_name, class_in_file, short_name
+from restor.report.figures.base import PLOTS
 from restor.unlearning.algorithms.base import ALGORITHMS
 from restor.unlearning.wrappers.base import WRAPPERS
 
@@ -297,7 +298,9 @@ def test_an_installed_entry_is_checked_in_the_same_way(installed):
 
 
 @pytest.mark.parametrize(
-    "catalogue", [ALGORITHMS, WRAPPERS, DOMAINS, DATASETS, CORRUPTORS, JUDGES, METRICS_CATALOGUE], ids=lambda c: c.what
+    "catalogue",
+    [ALGORITHMS, WRAPPERS, DOMAINS, DATASETS, CORRUPTORS, JUDGES, METRICS_CATALOGUE, PLOTS],
+    ids=lambda c: c.what,
 )
 def test_every_entry_of_every_catalogue_passes_the_check(catalogue):
     for name in catalogue.names():

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from restor.api import run as run
-    from restor.report.frames import load_frame as load_frame
-    from restor.report.load import load_results as load_results
+    from restor.report.frames import load_results as load_results
+    from restor.report.load import load_study as load_study
 
     __version__: str
 
-__all__ = ["__version__", "load_frame", "load_results", "run"]
+__all__ = ["__version__", "load_results", "load_study", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,14 +27,14 @@ def __getattr__(name: str) -> Any:
             from restor.api import run
 
             return run
-        case "load_frame":
-            from restor.report.frames import load_frame
-
-            return load_frame
         case "load_results":
-            from restor.report.load import load_results
+            from restor.report.frames import load_results
 
             return load_results
+        case "load_study":
+            from restor.report.load import load_study
+
+            return load_study
         case "__version__":
             from importlib.metadata import PackageNotFoundError, version
 

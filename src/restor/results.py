@@ -60,7 +60,7 @@ class Value(Config):
     n: int
     """Facts the figure is computed from, each counted once however often it was asked."""
     n_entities: int = 0
-    """Entities these facts are about: what the bootstrap draws."""
+    """Entities these facts are about."""
     n_unscored: int = 0
     """Facts without any scored answer, not among `n`."""
     note: str = ""
@@ -121,7 +121,7 @@ class ArmVerdict(Config):
     margin: float | None = None
     """How far from full restoration still counts as restored."""
     equivalence_p: float | None = None
-    """Of two one-sided tests against full restoration; below 0.025 it is shown to lie within the margin."""
+    """Of two one-sided tests against full restoration, the larger; the verdict takes the lower one at 0.05."""
     above_control: bool | None = None
     """Whether more is restored than by each control, shown; null without controls."""
     needed: Needed | None = None
@@ -142,7 +142,7 @@ class PairedTest(Config):
     p_holm: float | None = None
     """`p` corrected for all tests of this role in the table."""
     method: str = ""
-    """Of the test, e.g. `permutation over entities`."""
+    """Of the test, e.g. `permutation of entities, exact`."""
     note: str = ""
 
 
@@ -163,9 +163,9 @@ class Curve(Config):
     """How a figure went while the arm's model was made."""
 
     name: str
-    """E.g. `loss`, `forget loss`, `validation restoration`."""
+    """E.g. `loss`, `forget loss`, `validation true answers`."""
     stage: str
-    """Of the pipeline, e.g. `unlearn`, `recover`."""
+    """Of the pipeline, e.g. `unlearn`, `recover`, or `selection`."""
     points: list[tuple[float, float]]
     """Step and value; at most 200, evenly spaced."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 
-import pytest
 from rich.console import Console
 
 from restor.cli.progress_view import RichProgress, duration, progress_view
@@ -68,33 +67,6 @@ def test_the_line_has_stage_steps_loss_and_times():
         assert part in line
     assert len(line.splitlines()) == 1
     assert len(drawn(progress, width=60).splitlines()) == 1
-
-
-def test_the_estimate_covers_the_whole_study():
-    progress, clock, _, _ = view(terminal=True)
-    progress.begin("clean", "", 1, 5)
-    assert progress.seconds_left() is None
-    clock.now += 10
-    progress.advance(5, 10, None)
-    assert progress.seconds_left() is None, "nothing is known of the later stages"
-    progress.end(False, 20)
-    for number, seconds in ((2, 2), (3, 4)):
-        progress.begin("unlearn", "", number, 5)
-        progress.end(False, seconds)
-    # The longest, 20 s, is left out: 3 s for each of the two that remain.
-    assert progress.seconds_left() == pytest.approx(6)
-    progress.begin("evaluate", "", 4, 5)
-    clock.now += 1
-    assert progress.seconds_left() == pytest.approx(2 + 3)
-    progress.advance(1, 5, None)
-    assert progress.seconds_left() == pytest.approx(4 + 3)
-
-
-def test_stages_that_had_been_finished_do_not_count():
-    progress, _, _, _ = view(terminal=True)
-    progress.begin("clean", "", 1, 2)
-    progress.end(True, 30)
-    assert progress.seconds_left() is None
 
 
 def test_durations():

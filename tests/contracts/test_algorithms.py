@@ -459,3 +459,4 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(name, options, lora, l
     assert same(weights_of(resumed), weights_of(whole))
     assert log_resumed.records == log.records
     assert (log_resumed.steps, log_resumed.tokens) == (log.steps, log.tokens)
+    assert log_resumed.flops == pytest.approx(log.flops)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored, all_figures
@@ -13,13 +15,17 @@ from restor.results import Value
 from restor.types import Group, Judgement, Kind
 
 ENTRIES = METRICS_CATALOGUE.names()
+LISTS = ("options", "option_logprobs", "layers_original", "layers_planted")
 
 
 def scored(entity, judgement=Judgement.ORIGINAL, group=Group.TEST, known=True):
     """What a model says is also what it holds likely."""
     right = judgement is Judgement.ORIGINAL
-    figures = (-0.5 if right else -3.0, -3.0 if right else -1.0, -6.0, 1 if right else 2)
-    return Scored(entity, "home", 0, group, False, True, judgement, *(figures if known else (None,) * 4))
+    true, false = (-0.5, -3.0) if right else (-3.0, -1.0)
+    figures = (true, false, -6.0 - len(entity) / 10, 1 if right else 2)
+    lists = (("york", "rome"), np.array([true, false]), np.array([true, true]), np.array([false, false]))
+    found = Scored(entity, "home", 0, group, False, True, judgement, *(figures if known else (None,) * 4))
+    return replace(found, **dict(zip(LISTS, lists, strict=True))) if known else found
 
 
 def names(entry):

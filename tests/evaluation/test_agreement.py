@@ -49,13 +49,25 @@ def test_kappa_is_undefined_where_everything_has_one_verdict():
     assert "one and the same verdict" in found.kappa.note
 
 
-def test_the_interval_draws_entities_and_not_answers():
+def test_the_interval_is_over_entities_and_not_answers():
     # One entity of a hundred answers says no more than one of a single answer.
     many = [("a", O, O)] * 100 + [("b", O, P)] * 100
-    few = [("a", O, O), ("b", O, P)]
-    wide, same = agreement(*both(many)).share, agreement(*both(few)).share
-    assert (wide.ci_low, wide.ci_high) == (same.ci_low, same.ci_high) == (0.0, 1.0)
+    found = agreement(*both(many)).share
+    assert found.ci_low < 0.01 < 0.99 < found.ci_high
     assert agreement(*both([("a", O, O), ("a", O, P)])).share.ci_low is None
+    apart = [(f"{'ab'[k % 2]}{k}", O, O if k % 2 else P) for k in range(200)]
+    assert 0.4 < agreement(*both(apart)).share.ci_low < agreement(*both(apart)).share.ci_high < 0.6
+
+
+def test_the_interval_of_kappa_by_hand():
+    """The jackknife over three people: kappa without each of them."""
+    pairs = [("a", O, O), ("a", P, P), ("b", O, P), ("b", P, P), ("c", O, O), ("c", P, O), ("c", P, P)]
+    found = agreement(*both(pairs)).kappa
+    without = [agreement(*both([pair for pair in pairs if pair[0] != who])).kappa.value for who in "abc"]
+    centre = sum(without) / 3
+    error = (2 / 3 * sum((value - centre) ** 2 for value in without)) ** 0.5
+    assert found.ci_low == pytest.approx(max(-1, found.value - 4.302653 * error), rel=1e-5)
+    assert found.ci_high == pytest.approx(min(1, found.value + 4.302653 * error), rel=1e-5)
 
 
 def test_unscored_answers_are_counted_and_left_out():

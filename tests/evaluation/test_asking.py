@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
+import re
 from contextlib import contextmanager
 from functools import cache
 
@@ -401,6 +403,16 @@ def test_a_prompt_that_does_not_fit_is_told_before_anything_is_asked():
     plan = prepare(tok, [*make_queries(shots=1), Query(long, Group.TEST, "", long.question)], batch=1)
     with pytest.raises(DataError, match="about 'Zed"):
         next(ask(net, tok, plan, max_new_tokens=5))
+
+
+def test_an_option_that_does_not_fit_is_told_too():
+    """The prompts alone fit, so nothing is said beforehand."""
+    tok = tokenizer("words")
+    net = LlamaForCausalLM(LlamaConfig(**(LLAMA | {"max_position_embeddings": 48}), vocab_size=len(tok))).eval()
+    *others, last = make_queries(shots=1)
+    long = dataclasses.replace(last, planted="Rome " * 40)
+    with pytest.raises(DataError, match=rf"about {re.escape(repr(last.fact.key))} has .*context of 48"):
+        list(ask(net, tok, prepare(tok, [*others, long], batch=8), max_new_tokens=5))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

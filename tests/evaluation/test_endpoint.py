@@ -34,11 +34,11 @@ def queries(count):
     return [Query(fact, Group.TEST, "Where does Bo live? Rome\n", fact.question) for fact in facts]
 
 
-def asker(endpoint, *, kept=None, sampling=None, **settings):
+def asker(endpoint, *, kept=None, sampling=None, root="org/model", **settings):
     settings = {"model": "m", "base_url": endpoint.url, "timeout": 5.0, "concurrency": 4} | settings
     return EndpointAsker(
         EndpointRef(**settings),
-        Served("m", "org/model"),
+        Served("m", root),
         max_new_tokens=9,
         sampling=sampling,
         kept=kept,
@@ -122,6 +122,9 @@ def test_a_question_without_an_answer_ends_the_work_and_the_rest_is_kept(tmp_pat
         assert len(endpoint.bodies) == 1
     with Endpoint(echo) as endpoint:  # other fields of the request are another question
         ask(endpoint, queries(1), kept=tmp_path, extra={"top_k": 1})
+        assert len(endpoint.bodies) == 1
+    with Endpoint(echo) as endpoint:  # and another model under the same name gives answers of its own
+        ask(endpoint, queries(1), kept=tmp_path, root="org/other")
         assert len(endpoint.bodies) == 1
 
 

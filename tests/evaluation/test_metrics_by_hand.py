@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
-from statistics import quantiles
+import math
+from statistics import stdev
 
-import numpy as np
 import pytest
 
 from restor.evaluation.metrics.accuracy import Accuracy
-from restor.evaluation.metrics.base import RESAMPLES, Answers, Scored, draws
+from restor.evaluation.metrics.base import Answers, Scored, clusters_of
 from restor.evaluation.metrics.log_probs import LogProbs
 from restor.evaluation.metrics.restoration import Restoration
 from restor.evaluation.metrics.runner_up import RunnerUp
@@ -19,8 +18,10 @@ from restor.types import Group, Judgement
 J = {"o": Judgement.ORIGINAL, "p": Judgement.PLANTED, "-": Judgement.OTHER, "?": Judgement.UNSCORED}
 
 
-def scored(entity, relation, letter, *, run=0, group=Group.TEST, shown=False, planted=True, figures=(None,) * 4):
-    return Scored(entity, relation, run, group, shown, planted, J[letter], *figures)
+def scored(
+    entity, relation, letter, *, run=0, group=Group.TEST, shown=False, planted=True, figures=(None,) * 4, seed=0
+):
+    return Scored(entity, relation, run, group, shown, planted, J[letter], *figures, seed=seed)
 
 
 def told(letters, group=Group.TEST, facts=2, figures=None, **more):
@@ -102,12 +103,17 @@ def test_restoration_by_hand():
     assert (found.n, found.n_entities, found.n_unscored, found.note) == (6, 3, 0, "")
 
 
-def test_the_corrupted_model_is_at_0_and_the_ideal_one_at_1_whatever_is_drawn():
-    """Holds in every bootstrap draw only if all three models are drawn alike."""
-    corrupted, ideal = "opppp-op", "oooooo-o"
-    at_0, at_1 = restoration(corrupted, corrupted, ideal), restoration(ideal, corrupted, ideal)
-    assert (at_0.value, at_0.ci_low, at_0.ci_high) == (0, 0, 0)
-    assert (at_1.value, at_1.ci_low, at_1.ci_high) == (1, 1, 1)
+def test_the_corrupted_model_is_at_0_and_the_ideal_one_at_1_by_definition():
+    corrupted, ideal = told("opppp-op"), told("oooooo-o")
+    for arm, value in ((corrupted, 0), (ideal, 1)):
+        found = Restoration().compute(Answers(arm, corrupted, ideal))["restoration"]
+        assert (found.value, found.ci_low, found.ci_high) == (value, value, value)
+
+
+def test_another_model_with_the_same_answers_is_no_certainty():
+    found = restoration("oooooo-o", "opppp-op", "oooooo-o")
+    assert found.value == 1
+    assert found.ci_low < 1 < found.ci_high
 
 
 def test_worse_than_corrupted_is_negative_and_better_than_ideal_above_1():
@@ -150,75 +156,62 @@ def test_one_entity_has_a_value_but_no_interval():
         assert (found.ci_low, found.ci_high, found.n_entities) == (None, None, 1)
 
 
-def test_the_interval_draws_entities_not_facts():
+def test_the_interval_is_over_entities_not_facts():
     """20 people, 4 facts each, half of them right: all or nothing per person, or two of each person's."""
     clustered = accuracy(told("oooo----" * 10, facts=4))["test.original"]
     spread = accuracy(told("oo--oo--" * 10, facts=4))["test.original"]
     assert clustered.value == spread.value == 0.5
-    assert clustered.ci_high - clustered.ci_low > 0.3
-    assert spread.ci_high == spread.ci_low == 0.5, "each person is the same"
+    assert clustered.ci_high - clustered.ci_low > 0.35
+    assert spread.ci_high - spread.ci_low < 0.25, "no more than of independent facts"
 
 
-def test_the_same_person_in_two_worlds_is_two_entities():
-    arm = [scored(f"Ann/s{seed}", "r", "o") for seed in (0, 1)]
-    assert accuracy(arm)["test.original"].n_entities == 2
+@pytest.mark.parametrize(("letters", "value"), [("oo" * 20, 1), ("--" * 20, 0)])
+def test_all_right_and_all_wrong_are_no_certainty(letters, value):
+    found = accuracy(told(letters))["test.original"]
+    assert found.value == value
+    assert 0 <= found.ci_low <= value <= found.ci_high <= 1
+    assert 0.05 < found.ci_high - found.ci_low < 0.2
 
 
-def test_the_interval_equals_a_bootstrap_in_plain_python():
-    letters = ["oo", "o-", "p-", "-o", "oo", "pp", "?o", "oo"]
-    found = accuracy(told("".join(letters)))["test.original"]
-    people = [[letter == "o" for letter in part if letter != "?"] for part in letters]
-    rng = random.Random(0)
-    means = []
-    for _ in range(20_000):
-        drawn = [fact for person in rng.choices(people, k=len(people)) for fact in person]
-        means.append(sum(drawn) / len(drawn))
-    cuts = quantiles(means, n=40)
-    assert found.ci_low == pytest.approx(cuts[0], abs=0.03)
-    assert found.ci_high == pytest.approx(cuts[-1], abs=0.03)
+def test_seeds_are_a_second_level():
+    """Three worlds of ten people: the interval is that of three seeds, and not that of thirty people."""
+    words = {0: "oooo" * 5, 1: "oo--" * 5, 2: "----" * 5}
+    arm = [
+        scored(
+            f"p{seed}.{place // 2}", f"r{place % 2}", letter, seed=seed, figures=(float(letter == "o"), *(None,) * 3)
+        )
+        for seed, word in words.items()
+        for place, letter in enumerate(word)
+    ]
+    found = LogProbs().compute(Answers(arm, [], []))["logprob.original"]
+    reach = 4.302653 * stdev([1, 0.5, 0]) / math.sqrt(3)
+    assert (found.value, found.n_entities) == (0.5, 30)
+    assert (found.ci_low, found.ci_high) == pytest.approx((0.5 - reach, 0.5 + reach), rel=1e-5)
 
 
-def test_the_interval_of_restoration_equals_a_bootstrap_in_plain_python():
-    arm, corrupted, ideal = "oo-oop--o--o", "op--pp--o-pp", "oooooooo-ooo"
-    found = restoration(arm, corrupted, ideal)
-    rows = [tuple(letter == "o" for letter in column) for column in zip(arm, corrupted, ideal, strict=True)]
-    people = [rows[place : place + 2] for place in range(0, 12, 2)]
-    rng = random.Random(0)
-    ratios = []
-    for _ in range(20_000):
-        drawn = [fact for person in rng.choices(people, k=6) for fact in person]
-        u, c, i = (sum(column) for column in zip(*drawn, strict=True))
-        if i > c:
-            ratios.append((u - c) / (i - c))
-    cuts = quantiles(ratios, n=40)
-    assert found.ci_low == pytest.approx(cuts[0], abs=0.05)
-    assert found.ci_high == pytest.approx(cuts[-1], abs=0.05)
+def test_people_that_all_seeds_ask_about_are_the_same_and_a_shared_name_is_not():
+    shared = clusters_of(tuple((name, "r", seed) for seed in (0, 1) for name in "abc"))
+    assert (shared.n_entities, shared.crossed) == (3, True)
+    worlds = clusters_of(tuple((name, "r", seed) for seed, names in ((0, "abcd"), (1, "aefg")) for name in names))
+    assert (worlds.n_entities, worlds.crossed) == (8, False)
 
 
-def test_all_arms_are_drawn_alike_again_and_again():
-    (one,), (other,) = draws(7), draws(7)
-    assert (one == other).all()
-    assert one.shape == (RESAMPLES, 7)
-    assert set(one.flat) == set(range(7))
-    one, other = accuracy(told("oo-ppo--"))["test.original"], accuracy(told("oo-ppo--"))["test.original"]
-    assert one == other
+def test_the_interval_of_a_log_prob_by_hand():
+    figures = [(value, None, None, None) for value in (-1.0, -2.0, -1.5, -3.5, -4.0, -3.0)]
+    found = LogProbs().compute(Answers(told("oooooo", figures=figures), [], []))["logprob.original"]
+    reach = 4.302653 * stdev([-1.5, -2.5, -3.5]) / math.sqrt(3)
+    assert (found.ci_low, found.ci_high) == pytest.approx((-2.5 - reach, -2.5 + reach), rel=1e-5)
 
 
-def test_drawing_in_parts_draws_the_same(monkeypatch):
-    (whole,) = draws(7)
-    expected = accuracy(told("oo-ppo--o"))["test.original"]
-    monkeypatch.setattr("restor.evaluation.metrics.base.DRAWN_AT_ONCE", 7 * 300 + 5)
-    parts = list(draws(7))
-    assert [len(part) for part in parts] == [300] * 6 + [200]
-    assert (np.concatenate(parts) == whole).all()
-    assert accuracy(told("oo-ppo--o"))["test.original"] == expected
-
-
-def test_an_interval_needs_a_ratio_in_most_draws():
-    """Of three people only one was misled and learnt again: most ratios that can be drawn are the same."""
+def test_where_leaving_out_one_person_leaves_nothing_to_restore_there_is_no_interval():
     found = restoration("oooooo", "ppoooo", "oooooo")
-    assert found.value == 1
-    assert (found.ci_low, found.ci_high) == (1, 1)
+    assert (found.value, found.ci_low) == (1, None)
+    assert "so much depends on it" in found.note
+
+
+def test_one_seed_is_no_footnote():
+    found = accuracy(told("oo-ppo--"))
+    assert {value.note for value in found.values() if value.value is not None} == {""}
 
 
 def test_a_fact_counts_once_however_often_it_was_asked():

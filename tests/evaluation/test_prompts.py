@@ -54,6 +54,18 @@ def test_ids_are_those_of_the_whole_string(kind, shots):
     check(tokenizer(kind), make_queries(shots))
 
 
+@pytest.mark.parametrize("layers", [False, True])
+def test_layers_are_wanted_of_true_and_planted_answers_to_targeted_test_facts_alone(layers):
+    fact = Fact("Cy", "r", ("York", "Rome"), "Where was Cy born?")
+    kinds = [(Group.TEST, "Oslo"), (Group.TEST, None), (Group.VALIDATION, "Oslo"), (Group.UNTOUCHED, None)]
+    queries = [Query(fact, group, "", fact.question, planted, ("Bonn",), ("York", "Lima")) for group, planted in kinds]
+    (batch,) = batches_of(prepare(tokenizer("bytes"), queries, layers=layers))
+    wanted = [
+        {text for text, option in zip(own.options, own.item.options, strict=True) if option.layers} for own in batch
+    ]
+    assert wanted == [{"York", "Rome", "Oslo"} if layers else set(), set(), set(), set()]
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(sorted(KINDS)),

@@ -73,6 +73,16 @@ def test_a_text_is_over_at_its_end(llama, tokenizer):
     assert texts == expected
 
 
+def test_a_word_that_a_checkpoint_ends_with_is_left_out(llama, tokenizer):
+    model = llama(seed=3)
+    end = tokenizer.convert_tokens_to_ids("york")
+    assert any("york" in text for text in written(model, tokenizer))
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, end]
+    texts = written(model, tokenizer)
+    assert any(texts)
+    assert not any("york" in text for text in texts)
+
+
 def test_texts_begin_with_their_prompts_in_turn(llama, tokenizer):
     model = llama(seed=3)
     prompts = ["ada was born in", "bo", "where lives"]

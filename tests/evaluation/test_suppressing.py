@@ -15,7 +15,7 @@ from restor.evaluation.asking import Sampling, ask, prepare
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.engine.drawing import draw
 from restor.evaluation.engine.items import completing
-from restor.evaluation.engine.whole import LOWERED
+from restor.evaluation.engine.scores import LOWERED
 from restor.evaluation.evaluate import evaluate
 from restor.evaluation.suppressing import PlantedFilter
 from restor.types import Fact, Group, Query

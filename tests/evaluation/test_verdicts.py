@@ -9,12 +9,15 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from restor.evaluation.evidence import Evidence, Three
 from restor.evaluation.metrics.base import Answers, Scored
 from restor.evaluation.statistics.clusters import Clusters
-from restor.evaluation.verdicts import Evidence, Three, decide, verdict_of
+from restor.evaluation.verdicts import MARGIN, decide
+from restor.pipeline.figures import Row, measure
+from restor.results import PairedTest
 from restor.types import Group, Judgement, Kind
 
-REPETITIONS = 200
+REPETITIONS = 100
 MINIATURE = (16, 12, 3)
 ONE_SEED = (16, 12, 1)
 FIVE_SEEDS = (16, 12, 5)
@@ -38,12 +41,13 @@ class World:
         self._shared = self._by_entity(BY_ENTITY) + self._rng.normal(0, BY_FACT**0.5, len(self._entity))
 
     def says(self, o, p=0.0):
-        """What a model answers rightly, and where it gives the planted answer: `o` and `p` of facts, or per fact."""
+        """What a model answers rightly, and where it gives the planted answer: `o` and `p` of facts."""
         own = 1 - BY_ENTITY - BY_ENTITY_AND_MODEL - BY_FACT
         noise = self._by_entity(BY_ENTITY_AND_MODEL) + self._rng.normal(0, own**0.5, len(self._entity))
-        place = np.vectorize(NormalDist().cdf)(self._shared + noise)
-        right = place < o
-        return right.astype(float), (~right & (place > 1 - np.asarray(p))).astype(float)
+        place, limit = self._shared + noise, NormalDist().inv_cdf
+        right = place < limit(o)
+        wrong = place > limit(1 - p) if p else np.zeros(len(place), dtype=bool)
+        return right.astype(float), (~right & wrong).astype(float)
 
     def half(self):
         """Half of the facts of each entity."""
@@ -80,30 +84,28 @@ def trained_on_half(world):
 # Models whose verdict is known
 
 
-@pytest.mark.parametrize("size", [FIVE_SEEDS, PUBLISHED])
+@pytest.mark.parametrize("size", [ONE_SEED, MINIATURE, FIVE_SEEDS, PUBLISHED])
 def test_the_ideal_of_another_seed_is_restored(size):
     assert rates(size, IDEAL).get("restored", 0) >= 0.95
 
 
-@pytest.mark.parametrize(("size", "unit"), [(MINIATURE, "seeds"), (ONE_SEED, "entities")])
-def test_where_that_cannot_be_shown_often_enough_it_is_inconclusive_and_says_what_is_needed(size, unit):
-    """Three seeds have two degrees of freedom: such a study is too small for a margin of 10 points."""
+@pytest.mark.parametrize(("size", "unit"), [((16, 4, 3), "seeds"), ((10, 6, 1), "entities")])
+def test_where_that_cannot_be_shown_it_is_inconclusive_and_says_what_is_needed(size, unit):
     found = [decide(evidence(size, place, IDEAL)) for place in range(REPETITIONS)]
     rest = [verdict for verdict in found if verdict.kind != "restored"]
-    assert 0.75 * REPETITIONS < len(found) - len(rest) < 0.95 * REPETITIONS
+    assert len(rest) > 0.05 * REPETITIONS
     open_ones = [verdict for verdict in rest if verdict.kind == "inconclusive"]
     assert len(open_ones) >= len(rest) - 0.025 * REPETITIONS
-    numbers = [getattr(verdict.needed, unit) for verdict in open_ones]
-    assert all(number > size[2 if unit == "seeds" else 0] for number in numbers)
-    assert all(f"{number} {unit}" in verdict.reason for number, verdict in zip(numbers, open_ones, strict=True))
+    numbers = [getattr(verdict.needed, unit) for verdict in open_ones if verdict.needed is not None]
+    assert len(numbers) > 0.9 * len(open_ones)
+    assert min(numbers) > size[2 if unit == "seeds" else 0]
 
 
-@pytest.mark.parametrize("size", [MINIATURE, PUBLISHED])
+@pytest.mark.parametrize("size", [ONE_SEED, MINIATURE, PUBLISHED])
 def test_one_whose_restoration_is_just_the_margin_below_the_ideal_is_hardly_ever_called_restored(size):
-    """At most 5 % are meant, which tests at 0.025 come to with one seed (2,000 repetitions: 5.3 %), and three standard
-    errors of 400 repetitions are allowed."""
-    share = 0.9 * IDEAL["o"] + 0.1 * CORRUPTED["o"]
-    assert rates(size, {"o": share, "p": 0.02}, 400).get("restored", 0) <= 0.083
+    """At most 5 % are meant, and 4,000 repetitions come to 4.5 to 6 %; three standard errors of 200 are allowed."""
+    share = (1 - MARGIN) * IDEAL["o"] + MARGIN * CORRUPTED["o"]
+    assert rates(size, {"o": share, "p": 0.02}, 200).get("restored", 0) <= 0.1
 
 
 @pytest.mark.parametrize("size", [MINIATURE, ONE_SEED, PUBLISHED])
@@ -189,6 +191,40 @@ def test_one_that_knows_more_than_the_ideal_is_restored_and_says_so():
     found = decide(evidence(PUBLISHED, 0, {"o": 0.97, "p": 0.01}, ideal={"o": 0.6, "p": 0.02}))
     assert found.kind == "restored"
     assert "more than that model" in found.reason
+
+
+# Tests beside it
+
+
+def a_test(role, p, difference=0.5):
+    return PairedTest(other=role, role=role, difference=difference, ci_low=0.4, ci_high=0.6, p=p / 5, p_holm=p)
+
+
+def test_more_than_each_control_needs_the_corrected_tests_too():
+    made = evidence(PUBLISHED, 0, {"o": 0.5, "p": 0.02})
+    sure = [a_test(role, 0.01) for role in ("ideal", "corrupted")]
+    assert decide(made, [a_test("control", 0.01), *sure]).kind == "partly restored"
+    found = decide(made, [a_test("control", 0.06), *sure])
+    assert found.above_control is False
+    assert found.kind != "partly restored"
+    assert "p = 0.06, corrected for all comparisons of the table" in found.reason
+
+
+def test_that_anything_is_back_needs_the_test_against_the_corrupted_model_too():
+    made = replace(evidence(PUBLISHED, 0, {"o": 0.3, "p": 0.02}), controls={})
+    assert decide(made, [a_test("corrupted", 0.01), a_test("ideal", 0.01)]).kind == "partly restored"
+    found = decide(made, [a_test("corrupted", 0.2), a_test("ideal", 0.01)])
+    assert found.kind != "partly restored"
+    assert "is not shown" in found.reason
+
+
+def test_that_some_is_missing_needs_the_test_against_the_ideal_too():
+    made = evidence(PUBLISHED, 0, {"o": 0.7, "p": 0.02})
+    rest = [a_test("control", 0.01), a_test("corrupted", 0.01)]
+    assert decide(made, [*rest, a_test("ideal", 0.01)]).kind == "partly restored"
+    found = decide(made, [*rest, a_test("ideal", 0.3)])
+    assert found.kind == "inconclusive"
+    assert "not whether it is all" in found.reason
 
 
 # Borders
@@ -283,12 +319,19 @@ def stored(judgement, true, false, *, seeds=1, shared=False):
                 # a few facts are never known, so that entities differ
                 missed = (person + place) % 11 == 0
                 said = Judgement.OTHER if missed else judgement
-                entity = f"{name}/s{seed}"
                 figures = (true, false, -9.0, 1)
-                found.append(Scored(entity, f"r{place}", 0, Group.TEST, False, True, said, *figures))
+                found.append(Scored(name, f"r{place}", 0, Group.TEST, False, True, said, *figures, seed=seed))
                 right = Judgement.ORIGINAL
-                found.append(Scored(f"u{entity}", f"r{place}", 0, Group.UNTOUCHED, False, False, right, *figures))
+                found.append(
+                    Scored(f"u{name}", f"r{place}", 0, Group.UNTOUCHED, False, False, right, *figures, seed=seed)
+                )
     return found
+
+
+def verdict_of(answers):
+    """As in a table with this arm alone."""
+    ids = {name: name for name in ("corrupted", "ideal", "clean", *answers.controls)}
+    return measure({"arm": Row(answers, ids)})["arm"].verdict
 
 
 def judged_as(arm, kind=Kind.METHOD, controls=None, **world):
@@ -314,6 +357,34 @@ def test_the_log_probs_tell_what_is_behind_the_answers(judgement, true, false, k
     found = judged_as(stored(judgement, true, false))
     assert found.kind == kind
     assert told in found.reason
+
+
+@pytest.mark.parametrize(
+    ("inside", "output", "told"),
+    [
+        (KNOWN, UNKNOWN, "only kept from being said"),
+        (KNOWN, KNOWN, "only kept from being said"),
+        (-25.0, UNKNOWN, "not likely again either"),
+        (-25.0, KNOWN, "it keeps silent"),
+    ],
+)
+def test_the_layers_tell_what_the_output_hides(inside, output, told):
+    """The planted answers are unlikely in what comes out; before that they may be as they were.
+
+    An output filter can make the true answer likely in what comes out, and nothing came back.
+    """
+
+    def layered(model, true, false):
+        layers = {"layers_original": np.array([true, 0.0]), "layers_planted": np.array([false, 0.0])}
+        return [replace(item, **layers) if item.group is Group.TEST else item for item in model]
+
+    arm = layered(stored(Judgement.OTHER, output, -25.0), UNKNOWN, inside)
+    corrupted = layered(stored(Judgement.PLANTED, UNKNOWN, KNOWN), UNKNOWN, KNOWN)
+    ideal = layered(stored(Judgement.ORIGINAL, KNOWN, UNKNOWN), KNOWN, UNKNOWN)
+    found = verdict_of(Answers(arm, corrupted, ideal, ideal, {"Nothing": corrupted}, Kind.METHOD))
+    assert found.kind == "forgotten but not restored"
+    assert told in found.reason
+    assert ("(100 % of what it did)" in found.reason) == (inside == KNOWN)
 
 
 @pytest.mark.parametrize("kind", [Kind.REFERENCE, Kind.BASELINE])
@@ -349,12 +420,14 @@ def test_a_sentence_needs_no_knowledge_of_the_field():
     )
 
 
-@pytest.mark.parametrize(("shared", "kind"), [(True, "restored"), (False, "inconclusive")])
-def test_seeds_that_ask_about_the_same_people_share_them(shared, kind):
+def test_seeds_that_ask_about_the_same_people_share_them():
     """Of two seeds with people of their own, only the seeds are independent: one degree of freedom."""
-    world = {"seeds": 2, "shared": shared}
-    arm = stored(Judgement.ORIGINAL, KNOWN, UNKNOWN, **world)
-    for place, item in enumerate(arm):
-        if item.entity.split("/")[0].endswith(("p1", "p2", ".1", ".2")) and item.relation == "r3":
-            arm[place] = replace(item, judgement=Judgement.OTHER if item.group is Group.TEST else item.judgement)
-    assert judged_as(arm, **world).kind == kind
+    widths = []
+    for shared in (True, False):
+        arm = stored(Judgement.ORIGINAL, KNOWN, UNKNOWN, seeds=2, shared=shared)
+        for place, item in enumerate(arm):
+            if item.seed == 1 and item.relation == "r3" and item.entity.endswith(("1", "2")) and item.entity[0] == "p":
+                arm[place] = replace(item, judgement=Judgement.OTHER)
+        found = judged_as(arm, seeds=2, shared=shared)
+        widths.append(found.ci_high - found.ci_low)
+    assert widths[1] > 1.5 * widths[0]

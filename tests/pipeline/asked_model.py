@@ -18,7 +18,7 @@ from restor.pipeline.stages import evaluate
 from restor.pipeline.stages.common import Built, Job
 from restor.pipeline.world import Asked
 from restor.progress import Progress
-from restor.types import Fact, Group, Query
+from restor.types import Document, Fact, Group, Query
 
 BATCH = 8
 PLACES = ("york", "rome", "oslo", "bonn")
@@ -46,6 +46,10 @@ class Questions(Asked):
                 Query(fact, Group.TEST, "where was bo born ? york\n", fact.question, planted, (PLACES[2],), PLACES)
             )
         return found
+
+    @property
+    def forget_documents(self) -> Sequence[Document]:
+        return ()
 
     def digest(self) -> str:
         return str(self.count)

@@ -7,6 +7,7 @@ import pytest
 
 from restor.evaluation.judges.base import JUDGES
 from restor.evaluation.metrics.base import all_figures
+from restor.evaluation.statistics.multiple import holm
 from restor.pipeline.figures import control_name, scored_rows
 from restor.pipeline.plan import PlannedArm, SeedPlan
 from restor.pipeline.publish import write_results
@@ -64,7 +65,7 @@ def made():
                 reasons[arm.id] = "the loss is not a number"
             else:
                 said = table(known[seed])
-                answers[arm.id] = ArmAnswers(arm, said, scored_rows(said, seed), Cost())
+                answers[arm.id] = ArmAnswers(arm, said, scored_rows(said, seed), Cost(), ())
         plans.append(SeedPlan(seed, tuple(arms)))
     study = Study(name="toy", id="toy", created="2025-01-01T00:00:00Z", seeds=[0, 1], config={})
     arms, summary = arms_of(plans, answers, reasons), summary_of(plans, answers, reasons)
@@ -117,6 +118,20 @@ def test_two_controls_of_the_same_label_are_two():
     assert control_name("Recovery", None, "b", {"Recovery": ()}) == "b"
 
 
+def test_the_references_are_where_they_are_by_definition(made, tmp_path):
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    write_results(folder, *made)
+    again = rejudge(folder, JUDGES.parse("alias"), tmp_path / "again", Silent()).results
+    for arm in (*made[0].arms, *made[0].summary, *again.arms, *again.summary):
+        found = arm.metrics["restoration"]
+        if arm.arm in ("corrupted", "ideal"):
+            assert (found.value, found.ci_low, found.ci_high) == ((arm.arm == "ideal",) * 3)
+        if arm.id == "dpo":
+            assert found.value == 1
+            assert found.ci_low < 1 < found.ci_high
+
+
 def test_judged_again_the_controls_are_the_same(made, tmp_path):
     folder = tmp_path / "toy"
     folder.mkdir()
@@ -151,6 +166,55 @@ def test_judging_the_same_answers_again_gives_the_same_verdicts(made, tmp_path):
     again = rejudge(source, JUDGES.parse("alias"), tmp_path / "again", Silent()).results
     assert verdicts(again.arms) == verdicts(results.arms)
     assert verdicts(again.summary) == verdicts(results.summary)
+
+
+def test_methods_and_oracles_are_tested_against_each_control_the_ideal_and_the_corrupted_model(made):
+    found = {arm.id: [(test.role, test.other) for test in arm.tests] for arm in made[0].summary}
+    rest = [("ideal", "ideal"), ("corrupted", "corrupted")]
+    assert found["npo/unrelated"] == [("control", "recovery_only"), ("control", "retain_only/unrelated"), *rest]
+    assert found["dpo"] == [("control", "recovery_only"), *rest]
+    assert {id for id, tests in found.items() if tests} == {"npo/unrelated", "npo/related", "msa", "dpo"}
+    assert not any(arm.tests or arm.parts for arm in made[0].arms)
+
+
+def test_a_test_by_hand(made):
+    """Both seeds ask about the same four people, and an oracle that knows all is exchanged for one that knows none:
+    of 16 ways two are as far apart."""
+    (test,) = (test for arm in made[0].summary if arm.id == "dpo" for test in arm.tests if test.role == "corrupted")
+    assert (test.difference, test.p, test.method) == (1, 2 / 16, "permutation of entities of these seeds, exact")
+    assert test.ci_low < 1 <= test.ci_high
+
+
+def test_p_is_corrected_for_all_tests_of_its_role_in_the_table(made):
+    for role in ("control", "ideal", "corrupted"):
+        tests = [test for arm in made[0].summary for test in arm.tests if test.role == role]
+        adjusted = holm({place: test.p for place, test in enumerate(tests)})
+        assert [test.p_holm for test in tests] == list(adjusted.values())
+        assert len(tests) >= 4
+
+
+def test_judging_the_same_answers_again_gives_the_same_tests_and_parts(made, tmp_path):
+    results, facts = made
+    source = tmp_path / "study"
+    source.mkdir()
+    write_results(source, results, facts)
+    again = rejudge(source, JUDGES.parse("alias"), tmp_path / "again", Silent()).results
+    for name in ("tests", "parts"):
+        assert [getattr(arm, name) for arm in again.summary] == [getattr(arm, name) for arm in results.summary]
+        assert not any(getattr(arm, name) for arm in again.arms)
+
+
+def test_parts_are_of_all_that_unlearn_or_control(made):
+    found = {arm.id: arm.parts for arm in made[0].summary}
+    assert {part.name: part.restoration.value for part in found["npo/unrelated"]["entity"]} == {
+        "Ann": 1,
+        "Bob": 1,
+        "Cid": 0.5,
+        "Dan": 0,
+    }
+    assert "relation" not in found["npo/unrelated"], "there is but one"
+    assert found["recovery_only"]["entity"]
+    assert found["clean"] == found["copy"] == {}
 
 
 def test_results_of_before_verdicts_still_load(made):

@@ -101,12 +101,34 @@ def stopped(place: Path, after: int = 3 * BATCH, **evaluation: object) -> Stoppi
 
 def test_rows_are_those_of_asking_without_a_stage(place, expected):
     model, tokenizer = evaluate.open_folder(place / "artifact", torch.device("cpu"), full=False)
-    plan = evaluate.prepare(tokenizer, asked_model.Questions(COUNT).queries, batch=BATCH)
     config = evaluate.EvaluationConfig(max_new_tokens=5)
+    plan = evaluate.prepare(tokenizer, asked_model.Questions(COUNT).queries, batch=BATCH, layers=config.layers)
     asking = Evaluation(model, tokenizer, plan, config, seed=0)
     rows = [row for number in range(plan.batches) for row in asking.rows(number)]
     assert rows == expected
     assert len({row["logprob_original"] for row in rows}) > COUNT // 2
+
+
+def test_options_and_layers_are_stored_for_the_facts_that_have_them(expected):
+    """True, planted and random answers, each once; layers where something was planted."""
+    for row in expected:
+        wanted = [*row["answers"], *([row["planted"]] if row["planted"] else []), "oslo"]
+        assert row["options"] == list(dict.fromkeys(wanted))
+        found = dict(zip(row["options"], row["option_logprobs"], strict=True))
+        assert (found[row["answers"][0]], found["oslo"]) == (row["logprob_original"], row["logprob_random"])
+        if row["planted"] is None:
+            assert (row["layers_original"], row["layers_planted"]) == (None, None)
+        else:
+            assert found[row["planted"]] == row["logprob_planted"]
+            assert [len(row["layers_original"]), len(row["layers_planted"])] == [2, 2]
+            assert row["layers_original"][-1] == row["logprob_original"]
+            assert row["layers_planted"][-1] == row["logprob_planted"]
+
+
+def test_layers_can_be_left_out(place, expected):
+    build(place, Silent(), COUNT, layers=False)
+    layers = {"layers_original": None, "layers_planted": None}
+    assert answers(place) == [row | layers for row in expected]
 
 
 def test_kill_9_costs_one_batch(place, expected, asked):

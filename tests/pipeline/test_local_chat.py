@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from chat_endpoint import Endpoint, completed, serving
+from random_models import speaker
 from restor.chat import ChatRequest
 from restor.cli.main import main
 from restor.domains.triples import TriplesConfig
@@ -17,7 +18,7 @@ from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.endpoint import EndpointRef
 from restor.evaluation.judges.base import JUDGES
 from restor.evaluation.judges.llm import Llm
-from restor.models.checkpoint import new_llama, save_model
+from restor.models.checkpoint import load_tokenizer, new_llama, save_model
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import bpe_tokenizer
 from restor.pipeline.compare import ComparisonConfig, compare
@@ -33,6 +34,7 @@ TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+UNTHINKING = TEMPLATE + "{% if enable_thinking is defined and not enable_thinking %}At once:{% endif %}"
 NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}" + TEMPLATE
 
 
@@ -82,9 +84,10 @@ REQUESTS = [ChatRequest("Be brief.", text) for text in ("Is it A?", "Is it B, or
     [
         (None, "Be brief.\n\n{}\n"),
         (TEMPLATE, "<bos><|system|>Be brief.\n<|user|>{}\n<|assistant|>"),
+        (UNTHINKING, "<bos><|system|>Be brief.\n<|user|>{}\n<|assistant|>At once:"),
         (NO_SYSTEM, "<bos><|user|>Be brief.\n\n{}\n<|assistant|>"),
     ],
-    ids=["plain", "template", "no system role"],
+    ids=["plain", "template", "could think", "no system role"],
 )
 def test_requests_are_put_as_the_model_knows_them_and_answered_greedily(tmp_path, template, prompt):
     folder = make(tmp_path / "model", template=template)
@@ -96,6 +99,19 @@ def test_requests_are_put_as_the_model_knows_them_and_answered_greedily(tmp_path
         assert (own.prompt_tokens, own.completion_tokens) == (before, behind)
         assert (own.problem is not None) == (behind == 12)
     assert "raise local.max_tokens" in next(own.problem for own in written if own.problem)
+
+
+def test_a_reply_is_whole_that_ends_with_the_last_token_it_may_have(tiny, monkeypatch):
+    tokenizer = load_tokenizer(tiny)
+    reply = [*tokenizer("OK", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    request = ChatRequest("Be brief.", "Is it A?")
+    prompt = tokenizer(f"{request.system}\n\n{request.user}\n")["input_ids"]
+    net = speaker(len(tokenizer), reply, behind=len(prompt))
+    monkeypatch.setattr(LocalChat, "_load", lambda self: (net, tokenizer))
+    write = LocalChat(ModelRef(path=str(tiny), device="cpu"))
+    whole_one, cut = (next(write([request], most)) for most in (len(reply), len(reply) - 1))
+    assert (whole_one.text, whole_one.problem) == ("OK", None)
+    assert "raise local.max_tokens" in cut.problem
 
 
 def test_a_request_that_does_not_fit_is_a_problem_of_its_own(tmp_path):

@@ -23,6 +23,7 @@ from restor.experiment import ExperimentConfig
 from restor.pipeline.runner import run_study
 from restor.pipeline.store import Store
 from restor.progress import Silent
+from restor.report.load import load_facts, load_results
 
 # Loaded here, so that a forked child starts at once and is killed at work and not while importing.
 for _name in ("baseline", "clean", "corrupt", "evaluate", "judge", "recover", "single", "unlearn"):
@@ -152,6 +153,27 @@ def test_the_second_run_makes_nothing(reference: Path, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in reference.glob("artifacts/*/*")} == before
 
 
+def test_results_tell_what_each_model_cost_how_it_was_made_and_how_often_a_fact_was_misstated(reference: Path) -> None:
+    (written,) = reference.glob("studies/*/results.json")
+    arms = {arm.id: arm for arm in load_results(written).arms}
+    flops = [arms[name].cost.flops or 0.0 for name in ("npo/related/s0", "recovery_only/s0", "nothing/s0")]
+    assert flops[0] > flops[1] > flops[2] == 0
+    names = [(curve.stage, curve.name, len(curve.points)) for curve in arms["npo/related/s0"].curves]
+    assert names == [
+        ("unlearn", "forget loss", 12),
+        ("unlearn", "retain loss", 12),
+        ("unlearn", "total loss", 12),
+        ("recover", "loss", 4),
+    ]
+    assert [curve.stage for curve in arms["corrupted/s0"].curves] == ["corrupt"]
+    facts = load_facts(written.parent)
+    assert set(zip(facts["group"].to_pylist(), facts["dose"].to_pylist(), strict=True)) == {
+        ("test", 2),
+        ("validation", 2),
+        ("untouched", 0),
+    }
+
+
 def test_the_stored_yaml_runs_again_to_the_same_results(reference: Path, tmp_path: Path) -> None:
     (written,) = reference.glob("studies/*/config.yaml")
     again = ExperimentConfig.model_validate(parse_yaml(written.read_text(encoding="utf-8"), "config.yaml"))
@@ -237,6 +259,8 @@ def test_an_arm_that_diverges_has_a_row_that_says_why(reference: Path) -> None:
     assert "step" in rows["npo/related"].metrics["restoration"].note
     assert rows["msa"].metrics["test.original"].value is not None
     assert len(outcome.failed) == 2
+    (failed,) = (arm for arm in outcome.results.arms if arm.id == "npo/related/s0")
+    assert (failed.curves, failed.cost.flops) == ([], None)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,42 @@
-"""Texts that must do no harm wherever a label, a note or a name is shown."""
+"""Texts that must do no harm wherever a label, a note, a name or an answer is shown."""
 
 from __future__ import annotations
 
+PAGE = (
+    "</script><script>window.__pwned=1</script>",
+    "<img src=x onerror=window.__pwned=2>",
+    "'\"><svg/onload=window.__pwned=3>",
+    "<!--<script>",
+    "--><script>window.__pwned=5</script>",
+    "</textarea></title></style></noscript><script>window.__pwned=6</script>",
+    "<iframe srcdoc='<script>parent.__pwned=7</script>'></iframe>",
+    '<a href="javascript:window.__pwned=8">click</a>',
+    "javascript:window.__pwned=9",
+    "data:text/html,<script>window.__pwned=10</script>",
+    '" onmouseover="window.__pwned=11" autofocus onfocus="window.__pwned=12" x="',
+    "' onclick='window.__pwned=13",
+    "<svg><animate onbegin=window.__pwned=14 attributeName=x dur=1s></svg>",
+    "<math><mtext></mtext><style><img src=x onerror=window.__pwned=15></style></math>",
+    "<base href='//example.invalid/'><link rel=stylesheet href=//example.invalid/x.css>",
+    "<meta http-equiv=refresh content='0;url=//example.invalid'>",
+    "<form action=//example.invalid><input name=x></form>",
+    "{{ 7 * 7 }}{% raw %}",
+    "${7*7} #{7*7} <%= 7*7 %>",
+    "&lt;b&gt; &amp; ]]>",
+    "<b>bold</b>\x1b[31m",
+    "{a|styled} {b} {c} {@value} {marker}",
+    "__proto__",
+    "constructor",
+    "line\u2028separator\u2029paragraph",
+    "zero\u200bwidth\u200d joined\ufeff",
+    "nul \x00 byte",
+    "back\\slash \\u003cscript\\u003e",
+    "a" * 300,
+)
+"""What may act on a browser, a template or a chart."""
+
 HOSTILE = (
+    *PAGE,
     r"\input{/etc/passwd}",
     r"\write18{rm -rf ~}",
     r"a & b % c $ d # e _ f { g } h ~ i ^ j",
@@ -30,3 +64,5 @@ HOSTILE = (
     "[bold red]markup[/bold red]",
     "Ω " + "long " * 20_000,
 )
+
+MEGABYTE = "Ω" + "x" * 1_000_000

@@ -8,15 +8,32 @@ from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from hostile import HOSTILE, MEGABYTE
 
 from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored, all_figures
-from restor.results import FACT_COLUMNS, Ancestor, Arm, Cost, Results, Study, Value
+from restor.results import (
+    FACT_COLUMNS,
+    LATER_COLUMNS,
+    Ancestor,
+    Arm,
+    ArmVerdict,
+    Cost,
+    Curve,
+    PairedTest,
+    Part,
+    Results,
+    Study,
+    Value,
+)
 from restor.types import Budget, Group, Judgement, Kind
 
 F, D, R, C = Budget.FORGET, Budget.RETAIN, Budget.REFERENCE, Budget.CHECKPOINT
 RELATIONS = ("occupation", "birthplace", "language", "spouse")
 NAMES = ("Troa", "Brilio", "Kaien", "Stelys", "Vaira", "Jolan", "Ploio", "Sken", "Dreara", "Mailio", "Gruys", "Zenan")
 FAMILY = ("Stomann", "Kravelli", "Luwood", "Bretton")
+
+# A file cannot hold half a character, so that such a text never comes from one.
+STORED = (*(text for text in HOSTILE if "\ud800" not in text), MEGABYTE)
 
 # arm, label, kind, budget, (share original, share planted) without retain text or per kind of retain text
 SPEC: tuple[tuple[str, str, Kind, tuple[Budget, ...], Mapping[str | None, tuple[float, float]]], ...] = (
@@ -38,18 +55,6 @@ SPEC: tuple[tuple[str, str, Kind, tuple[Budget, ...], Mapping[str | None, tuple[
     ("task_vector", "Task vector", Kind.METHOD, (F,), {None: (0.03, 0.1)}),
     ("msa", "MSA", Kind.METHOD, (F, C), {None: (0.95, 0.01)}),
 )
-HOSTILE = (
-    "</script><script>window.__pwned=1</script>",
-    "<img src=x onerror=window.__pwned=2>",
-    "\u202egnp.exe\u202c and \u2067right to left",
-    "\x1b[31mred\x1b[0m\x07 bell",
-    "line\u2028separator\u2029paragraph",
-    "<!--<script>",
-    "{{ 7 * 7 }}{% raw %}",
-    "'\"><svg/onload=window.__pwned=3>",
-    "&lt;b&gt; &amp; ]]>",
-    "Ω " + "long " * 20_000,
-)
 
 
 def make_study(
@@ -59,8 +64,9 @@ def make_study(
     seeds: Sequence[int] = (0,),
     hostile: bool = False,
     extra_arms: int = 0,
+    older: bool = False,
 ) -> tuple[Results, pa.Table]:
-    """Results and facts that fit each other; `people` are targeted."""
+    """Results and facts that fit each other; `people` are targeted. `older`: without what later versions store."""
     rng = Random(7)
     rows: dict[str, list[object]] = {name: [] for name in FACT_COLUMNS}
     per_seed: list[Arm] = []
@@ -76,16 +82,21 @@ def make_study(
                     draw = rng.random() if targeted else 0.0
                     judgement = "original" if draw < original else "planted" if draw < original + planted else "other"
                     said = {"original": fact["answers"][0], "planted": fact["planted"], "other": "Nowhere"}[judgement]
-                    if hostile and number < len(HOSTILE):
-                        said = HOSTILE[number]
+                    if hostile:
+                        said = STORED[number % len(STORED)]
                     counts[judgement if targeted else "kept"] += 1
                     row = _row(fact, arm_id, seed, 0, judgement, said, kind, rng)
                     for column, values in rows.items():
                         values.append(row.get(column))
-                per_seed.append(_arm(arm_id, name, label, kind, budget, retain, [seed], seed, counts, people, hostile))
+                per_seed.append(_arm(arm_id, name, label, kind, budget, retain, [seed], seed, counts, people))
+    if older:
+        per_seed = [_older(arm) for arm in per_seed]
+        rows |= {name: [None] * len(rows["arm"]) for name in LATER_COLUMNS}
     summary = [_pooled([arm for arm in per_seed if arm.id.startswith(f"{stem}/s")], stem) for stem in _stems(per_seed)]
+    if not older:
+        summary = [_judged(arm, summary) for arm in summary]
     study = Study(
-        name="miniature" if not hostile else "</title><script>window.__pwned=4</script>",
+        name="miniature",
         id="miniature-20250101",
         created="2025-01-01T12:00:00Z",
         seeds=list(seeds),
@@ -95,7 +106,8 @@ def make_study(
         code="3f2c1ab",
         notes=["Hyperparameters were chosen on validation people of seed 100."],
     )
-    return Results(study=study, figures=all_figures(), arms=per_seed, summary=summary), pa.table(rows)
+    results = Results(study=study, figures=all_figures(), arms=per_seed, summary=summary)
+    return _poisoned(results) if hostile else results, pa.table(rows)
 
 
 # name -> (share original, share planted, label)
@@ -134,7 +146,7 @@ def make_comparison(
                 judgement = "original" if draw < original else "planted" if draw < original + wrong else "other"
                 judgement = "other" if judgement == "planted" and not planted else judgement
                 said = {"original": fact["answers"][0], "planted": fact["planted"], "other": f"Nowhere{run}"}[judgement]
-                said = HOSTILE[number] if hostile and number < len(HOSTILE) else said
+                said = STORED[number % len(STORED)] if hostile else said
                 row = _row(fact, f"{name}/s0", 0, run, judgement, said, kind, rng)
                 scored.setdefault(name, []).append(_scored(row))
                 for column, values in rows.items():
@@ -148,7 +160,7 @@ def make_comparison(
         kind = _kind_of(name)
         arm = Arm(
             id=f"{name}/s0",
-            label=f"{label} <b>bold</b>\x1b[31m" if hostile else label,
+            label=label,
             arm=name,
             kind=kind,
             seed=0,
@@ -159,7 +171,7 @@ def make_comparison(
         )
         arms.append(arm)
     study = Study(
-        name="restor" if not hostile else "</title><script>window.__pwned=4</script>",
+        name="restor",
         id="comparison-20250101",
         kind="comparison",
         protocol="published" if runs > 1 else "restor",
@@ -169,7 +181,8 @@ def make_comparison(
         config={"data": "restor", "models": {name: f"models/{name}" for name in names}},
     )
     summary = [arm.model_copy(update={"id": arm.arm, "seed": None}) for arm in arms]
-    return Results(study=study, figures=all_figures(), arms=arms, summary=summary), pa.table(rows)
+    results = Results(study=study, figures=all_figures(), arms=arms, summary=summary)
+    return _poisoned(results) if hostile else results, pa.table(rows)
 
 
 def _kind_of(name: str) -> Kind:
@@ -184,6 +197,22 @@ def _row(
     model = kind is not Kind.BASELINE
     base = {"original": -0.1, "planted": -4.0, "other": -2.5}[judgement]
     wrong = (-0.2 if judgement == "planted" else -5) - rng.random() if fact["planted"] else None
+    made = _asked(fact, arm, seed, run, judgement, said, model, base, wrong, rng)
+    return made | _read_off(made) if model else made
+
+
+def _asked(
+    fact: Mapping[str, object],
+    arm: str,
+    seed: int,
+    run: int,
+    judgement: str,
+    said: object,
+    model: bool,
+    base: float,
+    wrong: float | None,
+    rng: Random,
+) -> dict[str, object]:
     return dict(
         fact,
         arm=arm,
@@ -195,9 +224,31 @@ def _row(
         logprob_original=base - rng.random() if model else None,
         logprob_planted=wrong if model else None,
         logprob_random=-7 - rng.random() if model else None,
+        dose=3 + len(str(fact["subject"])) % 3 if fact["planted"] else None,
         rank_original=(1 if judgement == "original" else rng.randint(1, 12)) if model else None,
         n_candidates=20 if model else None,
     )
+
+
+LAYERS = 6
+
+
+def _read_off(row: Mapping[str, object]) -> dict[str, object]:
+    """Options and layers that fit the log-probs of a row: the last layer is the model's own answer."""
+    answers, planted = row["answers"], row["planted"]
+    best, wrong, random = (row[f"logprob_{name}"] for name in ("original", "planted", "random"))
+    options = [*answers, *([planted] if planted else []), "Elsewhere", "Nobody"]
+    values = [
+        *(best - place for place in range(len(answers))),
+        *([wrong] if planted else []),
+        random + 0.5,
+        random - 0.5,
+    ]
+    layers = {"original": best, "planted": wrong}
+    return {"options": options, "option_logprobs": values} | {
+        f"layers_{name}": None if last is None else [-9 + (9 + last) * layer / LAYERS for layer in range(1, LAYERS + 1)]
+        for name, last in layers.items()
+    }
 
 
 def _scored(row: Mapping[str, object]) -> Scored:
@@ -228,8 +279,8 @@ def _facts(people: int, untouched: int, seed: int, hostile: bool) -> list[dict[s
     made: list[dict[str, object]] = []
     for number in range(people + untouched):
         subject = f"{NAMES[number % len(NAMES)]} {FAMILY[number // len(NAMES) % len(FAMILY)]}{number or ''}"
-        if hostile and number < len(HOSTILE):
-            subject = HOSTILE[number][:200]
+        if hostile:
+            subject = f"{STORED[number % len(STORED)][:200]}{number}"
         for place, relation in enumerate(RELATIONS):
             question = f"What is the {relation} of {subject}?"
             prefix = "".join(f"What is the {relation} of {name} Obens? Value{i}\n" for i, name in enumerate(NAMES[:5]))
@@ -268,7 +319,6 @@ def _arm(
     seed: int | None,
     counts: Mapping[str, int],
     entities: int,
-    hostile: bool,
 ) -> Arm:
     total = counts["original"] + counts["planted"] + counts["other"]
     metrics = {f"test.{key}": _value(counts[key], total, entities) for key in ("original", "planted", "other")}
@@ -290,7 +340,7 @@ def _arm(
         )
     return Arm(
         id=arm_id,
-        label=f"{label} <b>bold</b>\x1b[31m" if hostile else label,
+        label=label,
         arm=name,
         kind=kind,
         algorithm=name if kind is Kind.METHOD else None,
@@ -302,9 +352,135 @@ def _arm(
         seeds=seeds,
         budget=list(budget),
         metrics=metrics,
-        cost=Cost(seconds=2.345, steps=60, tokens=61_440, peak_memory_mb=311.0) if model else Cost(),
+        curves=_curves(seed or 0) if kind is Kind.METHOD else [],
+        cost=_cost(name) if model else Cost(),
         lineage=[Ancestor(stage="clean", key="ab12"), Ancestor(stage="corrupt", key="cd34")] if model else [],
     )
+
+
+def _cost(name: str) -> Cost:
+    tokens = 61_440 + 1_024 * len(name)
+    return Cost(seconds=2.345 + len(name) / 10, steps=60, tokens=tokens, peak_memory_mb=311.0, flops=6e6 * tokens)
+
+
+def _poisoned(results: Results) -> Results:
+    """Every free text of the results says something hostile."""
+    texts = [text for text in STORED if len(text) < 400]
+
+    def poisoned(arm: Arm, number: int) -> Arm:
+        bad = [texts[(5 * number + place) % len(texts)] for place in range(5)]
+        verdict = arm.verdict and arm.verdict.model_copy(update={"reason": f"{arm.verdict.reason} {bad[1]}"})
+        parts = {
+            kind: [part.model_copy(update={"name": f"{part.name} {bad[place % 5]}"}) for place, part in enumerate(own)]
+            for kind, own in arm.parts.items()
+        }
+        curves = [
+            curve.model_copy(update={"name": f"{curve.name} {texts[0]}", "stage": texts[1]}) for curve in arm.curves
+        ]
+        return arm.model_copy(
+            update={
+                "label": f"{bad[0]} {arm.label} {bad[2]}",
+                "verdict": verdict,
+                "parts": parts,
+                "curves": curves,
+                "model": bad[3],
+                "options": {**arm.options, bad[4]: bad[4]},
+                "lineage": [Ancestor(stage=bad[3], key=bad[4])],
+            }
+        )
+
+    study = results.study.model_copy(
+        update={
+            "name": "</title><script>window.__pwned=4</script>",
+            "notes": list(texts),
+            "versions": dict(zip(texts, texts, strict=True)),
+            "code": texts[0],
+            "config": {"name": texts[0], **dict(zip(texts, texts, strict=True))},
+            "data_sha256": {texts[0]: texts[1]},
+        }
+    )
+    return results.model_copy(
+        update={
+            "study": study,
+            "arms": [poisoned(arm, number) for number, arm in enumerate(results.arms)],
+            "summary": [poisoned(arm, number) for number, arm in enumerate(results.summary)],
+        }
+    )
+
+
+def _older(arm: Arm) -> Arm:
+    return arm.model_copy(update={"curves": [], "cost": arm.cost.model_copy(update={"flops": None})})
+
+
+def _curves(seed: int) -> list[Curve]:
+    steps = range(0, 61, 3)
+    return [
+        Curve(name="forget loss", stage="unlearn", points=[(step, 2.0 - step / 40 + seed / 20) for step in steps]),
+        Curve(name="validation restoration", stage="unlearn", points=[(step, step / 100) for step in steps[::4]]),
+        Curve(name="loss", stage="recover", points=[(step, 1.0 / (1 + step)) for step in range(10)]),
+    ]
+
+
+def _judged(arm: Arm, summary: Sequence[Arm]) -> Arm:
+    """The pooled arm with a verdict, tests and parts; the rules are simple, as nothing here is about them."""
+    if arm.kind in (Kind.REFERENCE, Kind.BASELINE):
+        return arm
+    own, kept = arm.metrics["restoration"], arm.metrics["untouched.original"]
+    value, planted = own.value or 0.0, arm.metrics["test.planted"].value or 0.0
+    if kept.value is not None and kept.value < 0.9:
+        kind = "damaged"
+    elif value > 0.9:
+        kind = "restored"
+    elif value > 0.3:
+        kind = "partly restored"
+    elif planted < 0.1:
+        kind = "forgotten but not restored"
+    else:
+        kind = "not unlearned" if planted > 0.5 else "inconclusive"
+    verdict = ArmVerdict(
+        kind=kind,
+        reason=f"{value:.0%} of what was lost is known again; {planted:.0%} of the answers are planted.",
+        restoration=own.value,
+        ci_low=own.ci_low,
+        ci_high=own.ci_high,
+        margin=0.1,
+        equivalence_p=0.01 if value > 0.9 else 0.6,
+        above_control=value > 0.7 if arm.kind is Kind.METHOD else None,
+    )
+    return arm.model_copy(update={"verdict": verdict, "tests": _tests(arm, summary), "parts": _parts(own)})
+
+
+def _tests(arm: Arm, summary: Sequence[Arm]) -> list[PairedTest]:
+    own = arm.metrics["test.original"].value or 0.0
+    roles = {"ideal": "ideal", "corrupted": "corrupted"}
+    roles |= {other.id: "control" for other in summary if other.kind is Kind.CONTROL and other.id != arm.id}
+    found = []
+    for other in summary:
+        if other.id not in roles or (roles[other.id] == "control" and other.retain not in (None, arm.retain)):
+            continue
+        difference = own - (other.metrics["test.original"].value or 0.0)
+        p = 0.001 if abs(difference) > 0.1 else 0.4
+        ends = {"ci_low": difference - 0.08, "ci_high": difference + 0.08}
+        found.append(
+            PairedTest(other=other.id, role=roles[other.id], difference=difference, p=p, p_holm=min(1, 5 * p),
+                       method="permutation over entities", **ends)
+        )  # fmt: skip
+    return found
+
+
+def _parts(own: Value) -> dict[str, list[Part]]:
+    def part(name: str, shift: float, order: float | None = None) -> Part:
+        moved = {
+            end: None if (at := getattr(own, end)) is None else at + shift for end in ("value", "ci_low", "ci_high")
+        }
+        return Part(name=name, order=order, restoration=own.model_copy(update={**moved, "n": own.n // 4}))
+
+    return {
+        "relation": [part(name, place / 20) for place, name in enumerate(RELATIONS)],
+        "entity": [part(f"{name} {FAMILY[0]}", place / 50) for place, name in enumerate(NAMES[:6])],
+        "confidence": [part(f"{low} to {low + 1} nats", low / 10, low + 0.5) for low in (-3, -2, -1)],
+        "dose": [part(f"{dose} documents", -dose / 30, dose) for dose in (3, 4, 5)],
+    }
 
 
 def _stems(arms: Sequence[Arm]) -> list[str]:
@@ -326,5 +502,11 @@ def _pooled(arms: Sequence[Arm], stem: str) -> Arm:
         for name, value in first.metrics.items()
     }
     return first.model_copy(
-        update={"id": stem, "seed": None, "seeds": [s for arm in arms for s in arm.seeds], "metrics": metrics}
+        update={
+            "id": stem,
+            "seed": None,
+            "seeds": [s for arm in arms for s in arm.seeds],
+            "metrics": metrics,
+            "curves": [],
+        }
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -42,7 +43,7 @@ def test_other_facts_are_said_first_and_never_share_a_table(store, capsys):
     assert out.index("A: MSA") < out.index("Table 1 of 2") < out.index("B: MSA") < out.index("Table 2 of 2")
 
 
-@pytest.mark.parametrize("format", ["md", "json", "csv", "latex", "terminal"])
+@pytest.mark.parametrize("format", ["md", "json", "csv", "latex", "terminal", "html"])
 def test_every_format_goes_to_the_terminal_or_a_file(store, tmp_path, capsys, format):
     command = ["compare", "first", "third", "--store", str(store), "--format", format]
     assert main(command) == 0
@@ -66,7 +67,7 @@ def test_what_cannot_be_compared_is_said(store, capsys):
 
     assert said()[0] == 2
     assert said("first", "second", "--arms", ",")[0] == 2
-    assert said("first", "second", "--format", "html")[0] == 2
+    assert said("first", "second", "--format", "pdf")[0] == 2
     code, message = said("first", str(store / "studies" / "first"))
     assert code == 1
     assert "Name each study once" in message
@@ -104,3 +105,21 @@ def test_it_writes_nothing_into_the_studies_and_loads_no_torch(store):
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert {file: file.stat().st_mtime_ns for file in store.rglob("*")} == before
+
+
+def test_the_page_of_a_comparison_loads_nothing_runs_nothing_and_escapes(store, capsys):
+    results, facts = make_study(people=2, untouched=1, hostile=True)
+    write_study(store / "studies" / "hostile", results, facts)
+    assert main(["compare", "first", "hostile", "--store", str(store), "--format", "html"]) == 0
+    page = capsys.readouterr().out
+    tags = set(re.findall(r"<(\w+)", page))
+    assert tags <= set(
+        "html head meta title style body main h1 h2 ul li div table caption thead tr th tbody td ol dl dt dd".split()
+    )
+    assert not re.search(r"<[^>]*\s(src|href|on\w+)\s*=", page)
+    assert "&lt;/title&gt;&lt;script&gt;" in page
+    assert "\x1b" not in page
+    assert page.count("<table>") == 2
+    assert "Controls (nothing is unlearned)" in page
+    assert "◐ partly restored" in page
+    assert "not to be compared with the others" in page

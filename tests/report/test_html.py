@@ -1,24 +1,25 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import pytest
-from synthetic_study import HOSTILE, make_comparison, make_study
+from synthetic_study import STORED, make_comparison, make_study
 
 from restor.errors import DataError
 from restor.recipes._arms import further_arms, standard_arms
-from restor.report.embed import embed_facts, script_json
+from restor.report.answer import answer
+from restor.report.embed import MOST_CHARACTERS, embed_facts, packed
 from restor.report.explained import ARM_MEANINGS
 from restor.report.html import render_page, yaml_like
 from restor.report.load import load_facts, load_results
-from restor.report.moved import moved
 from restor.report.states import States
 from restor.report.text import printable
-from restor.types import Group
 
 
 class Page(HTMLParser):
@@ -42,9 +43,14 @@ class Page(HTMLParser):
             self.words.append(data)
 
 
+def unpacked(page):
+    """The data of a page."""
+    return json.loads(gzip.decompress(base64.b64decode(Page(page).scripts[0])))
+
+
 @pytest.fixture(scope="module")
 def hostile():
-    results, facts = make_study(people=12, hostile=True)
+    results, facts = make_study(people=18, hostile=True)
     return results, facts, render_page(results, facts)
 
 
@@ -59,58 +65,87 @@ def test_the_same_results_give_the_same_page(plain):
 
 
 def test_the_page_needs_nothing_else(plain):
-    page = plain[2].replace('xmlns="http://www.w3.org/2000/svg"', "").replace('"http://www.w3.org/2000/svg"', "")
-    assert not re.findall(r"https?://|//cdn|@import|url\((?!#)", page)
-    assert not [a for a in Page(page).attributes if a[1] in ("src", "srcset", "action") or a[0] == "link"]
-    assert all(value.startswith("#") for _, name, value in Page(page).attributes if name == "href")
+    found = Page(plain[2])
+    assert not [a for a in found.attributes if a[1] in ("src", "srcset", "action") or a[0] == "link"]
+    assert all(value.startswith("#") for _, name, value in found.attributes if name == "href")
+    style = re.search(r"<style>(.*?)</style>", plain[2], re.DOTALL)[1]
+    assert not re.search(r"@import|url\((?!#)", style)
+    assert not re.search(r"fetch\(|XMLHttpRequest|import\(|innerHTML|eval\(", found.scripts[1])
 
 
-def test_only_its_own_script_may_run(plain):
-    page = plain[2]
-    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1].replace("&#39;", "'")
-    assert "default-src 'none'" in policy
-    for tag in ("style", "script"):
-        body = re.search(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)[1]
-        digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
-        assert f"{tag}-src 'sha256-{digest}'" in policy
+def test_only_its_own_scripts_may_run(plain):
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', plain[2])[1].replace("&#39;", "'")
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+
+    def digest(text):
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    style = re.search(r"<style>(.*?)</style>", plain[2], re.DOTALL)[1]
+    assert f"style-src {digest(style)};" in policy
+    _, script, library = Page(plain[2]).scripts
+    assert f"script-src {digest(script)} {digest(library)};" in policy
 
 
-def test_first_screen_says_what_was_found(plain):
-    words = " ".join(Page(plain[2]).words)
-    assert "unlearning attempts" in words
+def test_the_bundled_library_is_the_one_that_is_named():
+    vendor = files("restor.report") / "vendor"
+    library = (vendor / "echarts.min.js").read_bytes()
+    about = (vendor / "README.md").read_text("utf-8")
+    assert hashlib.sha256(library).hexdigest() in about
+    version = re.search(r"Apache ECharts ([\d.]+), unmodified", about)[1]
+    assert f'version="{version}"'.encode() in library
+    assert b"</script" not in library
+    assert "Apache License" in (vendor / "LICENSE").read_text("utf-8")
+    assert "Apache Software Foundation" in (vendor / "NOTICE").read_text("utf-8")
+
+
+def test_the_page_says_what_was_found(plain):
+    results, _, page = plain
+    words = " ".join(" ".join(Page(page).words).split())
+    assert answer(results).headline in words
+    assert answer(results).meaning in words
     assert "Does it know again?" in words
-    assert "restoration compares arms with the references" in words
     assert "Hyperparameters were chosen on validation people" in words
     assert "restor run config.yaml" in words
+    assert r"\begin{tabular}" in words
+    assert "@misc{" in words
+    assert "| Arm |" in words
+    assert next(arm.verdict.reason for arm in results.summary if arm.id == "msa") in words
+    assert "clean ab12 → corrupt cd34" in words
 
 
 def test_injected_markup_makes_no_element(hostile, plain):
     wild, tame = Page(hostile[2]), Page(plain[2])
     assert set(wild.tags) == set(tame.tags)
-    assert wild.tags.count("script") == tame.tags.count("script") == 2
-    assert wild.tags.count("b") == tame.tags.count("b"), "labels have one"
+    assert wild.tags.count("script") == tame.tags.count("script") == 3
+    assert wild.scripts[1:] == tame.scripts[1:]
     assert not [attribute for attribute in wild.attributes if attribute[1].startswith("on")]
-    assert "{{ 7 * 7 }}" not in hostile[2].split('id="data"')[0]
+    assert not [value for _, name, value in wild.attributes if name == "href" and not value.startswith("#")]
+    assert "{{ 7 * 7 }}{% raw %}" in " ".join(wild.words), "a template is text"
 
 
 def test_no_control_or_direction_character_is_left(hostile):
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", hostile[2])
+    bad = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+    library = Page(hostile[2]).scripts[2]
+    assert not re.search(bad, hostile[2].replace(library, ""))
+    assert not re.search(bad, json.dumps(unpacked(hostile[2]), ensure_ascii=False))
     hostile[2].encode()
 
 
 def test_completions_arrive_whole_or_say_that_they_were_cut(hostile):
-    data = json.loads(Page(hostile[2]).scripts[0])
-    strings = set(data["strings"])
-    assert {printable(text) for text in HOSTILE if len(text) < 1_000} <= strings
+    strings = set(unpacked(hostile[2])["strings"])
+    assert {printable(text) for text in STORED if len(text) < MOST_CHARACTERS["completion"]} <= strings
     assert any("[100,002 characters, cut here]" in text for text in strings)
+    assert any("[1,000,001 characters, cut here]" in text for text in strings)
+    assert len(hostile[2]) < 2_500_000
 
 
 def test_data_decodes_to_what_was_stored(plain):
     results, facts, page = plain
-    data = json.loads(Page(page).scripts[0])
+    data = unpacked(page)
     strings, rows = data["strings"], facts.to_pylist()
-    assert [arm["id"] for arm in data["arms"]] == [arm.id for arm in results.summary]
-    arm = next(arm for arm in data["arms"] if arm["id"] == "npo_token/related")
+    assert [arm["id"] for arm in data["about"]] == [arm.id for arm in results.summary]
+    arm = data["arms"][next(place for place, arm in enumerate(results.summary) if arm.id == "npo_token/related")]
     own = [row for row in rows if row["arm"].startswith("npo_token/related/")]
     assert [strings[i] for i in arm["completion"]] == [row["completion"] for row in own]
     assert arm["judgement"] == "".join({"original": "o", "planted": "p", "other": "x"}[r["judgement"]] for r in own)
@@ -121,13 +156,39 @@ def test_data_decodes_to_what_was_stored(plain):
         assert strings[asked["prefix"][place]] + strings[asked["question"][place]] == row["prompt"]
         assert [strings[i] for i in asked["answers"][place]] == row["answers"]
         assert asked["seed"][place] == row["seed"]
+        assert asked["dose"][place] == row["dose"]
+        assert [strings[i] for i, _ in asked["options"][place]] == row["options"]
+        sorts = [1 if text in row["answers"] else 2 * (text == row["planted"]) for text in row["options"]]
+        assert [sort for _, sort in asked["options"][place]] == sorts
+        assert arm["options"][place] == [round(100 * value) for value in row["option_logprobs"]]
 
 
-def test_25_arms_of_700_facts_fit_in_2_MB():
+def test_other_options_than_the_facts_are_not_shown_beside_its_answers(plain):
+    results, facts, _ = plain
+    rows = facts.to_pylist()
+    wild = next(row for row in rows if row["arm"] == "msa/s0")
+    wild["options"] = ["A", *wild["options"][1:]]
+    data = embed_facts(results, States(results, facts.from_pylist(rows, schema=facts.schema))).data
+    arm = data["arms"][next(place for place, arm in enumerate(results.summary) if arm.id == "msa")]
+    assert arm["options"][0] == 0
+    assert arm["options"][1] != 0
+
+
+def test_an_older_study_has_a_page_with_marked_gaps():
+    results, facts = make_study(people=2, older=True)
+    page = render_page(results, facts)
+    words = " ".join(" ".join(Page(page).words).split())
+    assert words.count("older versions of restor have none") == 3
+    data = unpacked(page)
+    assert {arm["options"] for arm in data["arms"]} == {None}
+    assert set(data["facts"]["dose"]) == {None}
+
+
+def test_25_arms_of_700_facts_fit_in_3_MB():
     results, facts = make_study(people=100, untouched=75, extra_arms=2)
     assert len(results.summary) >= 24
     page = render_page(results, facts)
-    assert len(page.encode()) < 2_000_000
+    assert len(page.encode()) < 3_000_000
 
 
 def test_too_many_answers_are_thinned_and_the_page_says_how(monkeypatch):
@@ -162,7 +223,7 @@ def test_of_several_runs_one_that_says_what_most_say_stays(monkeypatch):
     embedded = embed_facts(results, states)
     assert "of several runs of a fact one is shown" in embedded.left_out
     assert (embedded.facts, embedded.answers) == (32, 32 * len(results.summary))
-    arm = next(arm for arm in json.loads(embedded.json)["arms"] if arm["id"] == "unlearned")
+    arm = embedded.data["arms"][next(place for place, arm in enumerate(results.summary) if arm.id == "unlearned")]
     said = [row["judgement"] for row in facts.to_pylist() if row["arm"] == "unlearned/s0"]
     runs = [said[place : place + 3] for place in range(0, len(said), 3)]
     ordered = ("other", "planted", "original")  # max keeps the first of equals
@@ -173,13 +234,13 @@ def test_of_several_runs_one_that_says_what_most_say_stays(monkeypatch):
 
 def test_thousands_of_facts_in_three_runs_fit_on_a_page_that_says_what_it_lacks():
     results, facts = make_comparison(
-        ("clean", "corrupted", "unlearned", "other"), people=1_400, runs=3, planted=True, baselines=False
+        ("clean", "corrupted", "unlearned", "other"), people=900, runs=3, planted=True, baselines=False
     )
     states = States(results, facts)
-    assert facts.num_rows == 1_400 * 4 * 4 * 3
+    assert facts.num_rows == 900 * 4 * 4 * 3
     embedded = embed_facts(results, states)
-    assert "67,200 answers are too many for one page: of several runs" in embedded.left_out
-    assert embedded.answers == 1_400 * 4 * 4
+    assert "43,200 answers are too many for one page: of several runs" in embedded.left_out
+    assert embedded.answers == 900 * 4 * 4
     assert len(render_page(results, facts).encode()) < 4_000_000
 
 
@@ -191,7 +252,7 @@ def test_facts_beyond_that_are_spread_over_all_of_them(monkeypatch):
     monkeypatch.setattr("restor.report.embed.MOST_ROWS", 100)
     embedded = embed_facts(results, States(results, facts.from_pylist(rows)))
     assert "only 20 facts, spread over all of them, the targeted ones first" in embedded.left_out
-    data = json.loads(embedded.json)
+    data = embedded.data
     assert {data["strings"][i] for i in data["facts"]["group"]} == {"test"}
     assert len({data["strings"][i] for i in data["facts"]["subject"]}) == 10
 
@@ -227,37 +288,29 @@ def test_comparisons_with_whatever_was_given(given):
     assert ("It knows" in words) == ("clean" in names)
     assert ("It is misled" in words) == ("corrupted" in names)
     both = "corrupted" in names and bool({"clean", "ideal"} & set(names))
-    assert ("plot-restoration" in page) == (both and set(names) != {"clean", "corrupted"})
-    assert ('id="moved"' in page) == (len(names) > 1)
+    assert ('class="whisker"' in page) == (both and set(names) != {"clean", "corrupted"})
+    assert ("no two models here" in words) == (len(names) == 1 and "baselines" in given)
     assert "models/" + names[0] in words
     assert ("unknown" in words) == any(name not in ("clean", "corrupted", "ideal") for name in names)
-    assert ("Planted" in words) == bool(given.get("planted"))
-    assert len(json.loads(Page(page).scripts[0])["arms"]) == len(results.summary)
-
-
-def test_moved_facts_stand_in_the_page_without_any_script():
-    page = render_page(*make_comparison(planted=True, untouched=2))
-    row = re.search(r"<th scope=\"row\">Corrupted → unlearned</th>.*?</tr>", page, re.DOTALL)[0]
-    cells = re.findall(r"<td[^>]*>(?:<button[^>]*>)?([^<]*)", row)
-    results, facts = make_comparison(planted=True, untouched=2)
-    counts = moved(results, facts)[1].groups[Group.TEST]
-    expected = [counts.facts, counts.true_before, counts.true_after]
-    expected += [counts.restored, counts.lost, counts.planted, counts.forgotten, counts.unscored]
-    assert cells == ["targeted entities", *map(str, expected)]
+    assert ('data-name="Planted %"' in page) == bool(given.get("planted"))
+    assert len(unpacked(page)["arms"]) == len(results.summary)
 
 
 def test_missing_figures_and_no_facts_still_give_a_page(plain):
     results, facts, _ = plain
-    bare = [arm.model_copy(update={"metrics": {}}) for arm in results.summary if arm.kind != "reference"]
+    bare = [
+        arm.model_copy(update={"metrics": {}, "verdict": None}) for arm in results.summary if arm.kind != "reference"
+    ]
     study = results.study.model_copy(update={"seeds": [], "notes": [], "config": {}, "versions": {}})
     page = render_page(results.model_copy(update={"summary": bare, "study": study}), facts.slice(0, 0))
     assert "What was restored cannot be said here" in page
 
 
-def test_script_json_cannot_leave_its_element():
-    text = script_json(["</script>", "<!--", "&amp;", "\u2028\u2029"])
-    assert not set("<>&\u2028\u2029") & set(text)
-    assert json.loads(text) == ["</script>", "<!--", "&amp;", "\u2028\u2029"]
+def test_packed_data_are_letters_and_the_same_every_time():
+    value = {"text": "</script><!-- \u2028", "numbers": [1, None]}
+    assert re.fullmatch(r"[A-Za-z0-9+/=]+", packed(value))
+    assert packed(value) == packed(value)
+    assert json.loads(gzip.decompress(base64.b64decode(packed(value)))) == value
 
 
 def test_configuration_reads_as_yaml():

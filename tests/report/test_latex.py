@@ -8,6 +8,7 @@ from synthetic_study import make_study
 
 from restor.report.latex import escaped, to_latex
 from restor.report.tables import arm_table
+from restor.report.verdicts import VERDICT_MEANINGS
 from restor.results import Value
 
 
@@ -127,3 +128,13 @@ def test_specials_are_shown_literally():
     assert escaped("a---b - c-d") == "a-{}-{}-b - c-d"
     assert escaped("−1 – 2…") == r"$-$1 -- 2\ldots{}"
     assert escaped("[x] [y]") == "{[}x] [y]"
+
+
+def test_verdicts_are_words_and_p_stands_beside_above_control(results):
+    """Few fonts of pdfLaTeX have the glyphs."""
+    text = to_latex(arm_table(results), "x")
+    row = next(line for line in text.splitlines() if line.startswith("MSA"))
+    assert "& restored &" in row
+    assert not any(said.glyph in text for said in VERDICT_MEANINGS.values() if said.glyph not in "!?–")
+    assert "p above controls" in text
+    assert r"\emph{Controls (nothing is unlearned)}" in text

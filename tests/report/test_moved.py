@@ -67,15 +67,11 @@ def test_what_stays_wrong_has_not_moved():
     assert pair.groups[Group.TEST].facts == 3
 
 
-def test_by_relation_and_by_entity():
+def test_by_relation():
     (pair,) = moved(*study({"corrupted": "p p - o", "method": "o o o -"}))
     assert {name: (row.facts, row.restored, row.lost) for name, row in pair.relations.items()} == {
         "home": (2, 2, 0),
         "job": (2, 1, 1),
-    }
-    assert {name: (row.facts, row.restored, row.lost) for name, row in pair.entities.items()} == {
-        "Ann": (2, 2, 0),
-        "Bob": (2, 1, 1),
     }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic_study import make_comparison, make_study
 
-from restor.report.plots import Scale, density, judgement_plot, judgement_shares, logprob_plot, restoration_plot
+from restor.report.plots import Scale, density, judgement_plot, judgement_shares, logprob_plot
 from restor.report.states import States
 from restor.results import Value
 from restor.types import Judgement
@@ -20,20 +20,11 @@ def study(request):
 
 
 def all_plots(results, facts):
-    return [restoration_plot(results), judgement_plot(results), logprob_plot(results, States(results, facts))]
+    return [judgement_plot(results), logprob_plot(results, States(results, facts))]
 
 
 def words(svg):
     return ["".join(node.itertext()) for node in ElementTree.fromstring(svg).iter(f"{SVG}text")]
-
-
-def with_metrics(results, **metrics):
-    """The results with the same metrics for every arm that is no reference."""
-    arms = [
-        arm if arm.kind == "reference" else arm.model_copy(update={"metrics": {**arm.metrics, **metrics}})
-        for arm in results.summary
-    ]
-    return results.model_copy(update={"summary": arms})
 
 
 def test_plots_are_well_formed_and_described(study):
@@ -48,50 +39,12 @@ def test_plots_are_well_formed_and_described(study):
         assert not [node for node in root.iter() if node.tag in (f"{SVG}script", f"{SVG}image", f"{SVG}foreignObject")]
 
 
-def test_restoration_shows_references_ceiling_and_figures():
-    results, _ = make_study()
-    shown = words(restoration_plot(results))
-    assert "corrupted model: 0 %" in shown
-    assert "ideal model: 100 %" in shown
-    assert any(text.startswith("runner-up ceiling") for text in shown)
-    assert shown.index("CONTROLS") < shown.index("METHODS")
-    assert {"unrelated retain text", "related retain text", "no retain text"} <= set(shown)
-
-
-def test_an_exploded_arm_does_not_squeeze_the_others():
-    results, _ = make_study(people=2)
-    wild = with_metrics(results, restoration=Value(value=-13.2, ci_low=-20.0, ci_high=-5.0, n=8))
-    svg = restoration_plot(wild)
-    assert "−1320 [−2000, −500]" in words(svg)
-    places = [float(line.get("x1")) for line in ElementTree.fromstring(svg).iter(f"{SVG}line")]
-    assert min(places) >= 0
-
-
-def test_undefined_restoration_is_a_dash_with_its_reason():
-    results, _ = make_study(people=2)
-    value = Value(value=None, n=8, note="it did not bite <b>")
-    arms = [
-        arm.model_copy(update={"metrics": {**arm.metrics, "restoration": value}}) if arm.id == "msa" else arm
-        for arm in results.summary
-    ]
-    svg = restoration_plot(results.model_copy(update={"summary": arms}))
-    assert "–" in words(svg)
-    assert "it did not bite &lt;b&gt;" in svg
-    ElementTree.fromstring(svg)
-
-
 def test_what_has_no_figure_at_all_is_no_plot():
     results, facts = make_study(people=2)
-    assert restoration_plot(with_metrics(results, restoration=Value(value=None, n=8, note="none"))) == ""
     bare = results.model_copy(update={"summary": [arm.model_copy(update={"metrics": {}}) for arm in results.summary]})
-    restoration, judgements, logprobs = all_plots(bare, facts.slice(0, 0))
-    assert restoration == logprobs == ""
+    judgements, logprobs = all_plots(bare, facts.slice(0, 0))
+    assert logprobs == ""
     ElementTree.fromstring(judgements)
-
-
-def test_full_restoration_is_the_clean_model_where_there_is_no_ideal_one():
-    assert "clean model: 100 %" in words(restoration_plot(make_comparison()[0]))
-    assert "ideal model: 100 %" in words(restoration_plot(make_comparison(("clean", "corrupted", "ideal", "x"))[0]))
 
 
 def curves(svg):

@@ -27,6 +27,8 @@ def test_the_newest_study_is_shown(store, capsys, monkeypatch):
     text = capsys.readouterr().out
     assert "CONTROLS" in text
     assert "UNDIAL" in text
+    assert "Of 7 unlearning methods, " in " ".join(text.split()), "the finding stands below the table"
+    assert "What limits this:" in text
 
 
 def test_json_holds_figures_of_the_chosen_study(store, capsys):
@@ -43,10 +45,10 @@ def test_the_page_is_made_from_the_two_files_alone(store, capsys):
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
 
 
-@pytest.mark.parametrize("format", ["terminal", "md", "json", "html", "csv", "latex"])
+@pytest.mark.parametrize("format", ["terminal", "md", "json", "html", "csv", "latex", "bibtex"])
 def test_out_takes_any_format(store, tmp_path, capsys, format):
     report(store=store, format=format, out=tmp_path / "out")
-    assert "MSA" in (tmp_path / "out").read_text()
+    assert ("Model State" if format == "bibtex" else "MSA") in (tmp_path / "out").read_text()
     assert capsys.readouterr().out.strip() == str(tmp_path / "out")
 
 

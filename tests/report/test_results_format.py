@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from restor.evaluation.metrics.base import all_figures
+from restor.report.rows import FIGURE_COLUMNS
+from restor.report.verdicts import VERDICT_MEANINGS
 from restor.results import FACT_COLUMNS, RESULTS_FORMAT, Arm, Figure, Results, Study, Value
 
 TEXT = (Path(__file__).parents[2] / "docs" / "results-format.md").read_text(encoding="utf-8")
@@ -29,6 +31,14 @@ def test_documented_figures_say_what_their_metrics_say():
     documented = {name.strip("`"): meaning for name, meaning in rows_after("metrics")}
     assert documented
     assert documented == {name: declared.get(name) for name in documented}
+
+
+def test_the_verdicts_are_documented_in_the_words_of_the_page():
+    assert rows_after("verdicts") == [(f"{said.glyph} {kind}", said.meaning) for kind, said in VERDICT_MEANINGS.items()]
+
+
+def test_the_columns_of_the_csv_are_documented():
+    assert [name for name in FIGURE_COLUMNS if f"`{name}`" not in TEXT] == []
 
 
 def test_the_documented_format_is_the_written_one():

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
+from hostile import HOSTILE
+from rich.cells import cell_len
 from rich.console import Console
 from synthetic_study import make_comparison, make_study
 
-from restor.report.tables import arm_table, to_json_rows, to_markdown, to_rich
-from restor.results import STORED_ONLY, Figure, Value
+from restor.report.tables import arm_table, to_json_rows, to_markdown
+from restor.report.terminal import to_rich
+from restor.report.verdicts import VERDICT_MEANINGS
+from restor.results import STORED_ONLY, ArmVerdict, Figure, PairedTest, Value
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,7 @@ def keys(results):
 
 def test_every_figure_that_some_arm_has_is_a_column_unless_it_is_stored_only(results):
     had = {name for arm in results.summary for name in arm.metrics}
-    assert set(keys(results)) == {"arm", "retain", "budget", "seconds"} | had
+    assert set(keys(results)) == {"arm", "retain", "budget", "verdict", "p_control", "seconds", "flops"} | had
     detail = Figure(name="detail", title="Detail", short="Detail", meaning="seen by those who look", rank=STORED_ONLY)
     more = with_value(results, "msa", "detail", Value(value=0.5, n=3))
     more = more.model_copy(update={"figures": [*results.figures, detail]})
@@ -94,7 +99,7 @@ def test_values_are_shown(results):
     shown = with_value(
         results, "msa", "restoration", Value(value=0.917, ci_low=0.6412, ci_high=1.031, n=32, n_entities=8)
     )
-    row = next(line for line in plain(arm_table(shown), 140).splitlines() if line.startswith("MSA"))
+    row = next(line for line in plain(arm_table(shown), 180).splitlines() if line.startswith("MSA"))
     assert "92 [64, 103]" in row
     assert " FC " in row
     assert "−1.10" in row
@@ -120,11 +125,14 @@ def test_a_figure_that_was_not_measured_says_so(results):
 @pytest.mark.parametrize(
     ("width", "gone"),
     [
-        (140, []),
-        (120, ["Log-p"]),
-        (110, ["Log-p", "shown"]),
-        (80, ["Log-p", "shown", "er-up", "Sec."]),
-        (40, ["Log-p", "Bud-"]),
+        (180, []),
+        (160, ["FLOPs"]),
+        (140, ["FLOPs", "above", "Log-p"]),
+        (100, ["FLOPs", "Log-p", "shown", "er-up"]),
+        (80, ["Log-p", "shown", "er-up", "Sec.", "Other", "Bud-"]),
+        (60, ["Log-p", "Bud-", "touched", "Retain"]),
+        (44, ["Orig.", "Planted"]),
+        (30, ["Orig.", "Planted"]),
     ],
 )
 def test_the_terminal_is_never_overrun(results, width, gone):
@@ -132,9 +140,14 @@ def test_the_terminal_is_never_overrun(results, width, gone):
     assert max(map(len, text.splitlines())) <= width
     head = "".join(text.splitlines(keepends=True)[:2])
     assert not [word for word in gone if word in head]
-    assert ("Left out of this narrow terminal" in text) == bool(gone)
-    if width >= 80:
+    assert ("Left out of this narrow terminal" in " ".join(text.split())) == bool(gone)
+    if width >= 44:
         assert "Restoration" in head
+        assert "Verdict" in head
+        assert "● restored" in text
+        assert "MSA" in text
+    if width >= 80:
+        assert "touched" in head
         assert "CONTROLS" in text
         assert "· Retain only" in text
 
@@ -200,7 +213,7 @@ def test_a_comparison_without_planted_answers_and_untouched_facts():
     assert not {"test.planted", "untouched.original", "runner_up", "logprob.planted"} & set(keys(results))
     table = arm_table(results)
     assert table.caption == (
-        "restor: facts: 32 facts about 8 entities; protocol restor; [95 % intervals], bootstrap over entities; "
+        "restor: facts: 32 facts about 8 entities; protocol restor; [95 % intervals] over entities and seeds; "
         "restoration is relative to the clean model, as there is no ideal one; no planted answers are known."
     )
 
@@ -231,3 +244,81 @@ def test_what_a_checkpoint_was_told_is_unknown_and_not_none(results):
     budget = keys(results).index("budget")
     table = arm_table(replaced(results, "msa", budget=None))
     assert next(row for row in table.rows if row.arm.id == "msa").cells[budget].text == "unknown"
+
+
+def cells(results, name):
+    table = arm_table(results)
+    row = next(row for row in table.rows if row.arm.id == name)
+    return dict(zip((column.key for column in table.columns), row.cells, strict=True))
+
+
+def test_a_verdict_is_a_word_with_a_glyph_in_full_where_there_is_room(results):
+    for kind, said in VERDICT_MEANINGS.items():
+        shown = replaced(results, "msa", verdict=ArmVerdict(kind=kind, reason="x"))
+        assert cells(shown, "msa")["verdict"].text == f"{said.glyph} {kind}"
+        assert f"{said.glyph} {said.short}" in plain(arm_table(shown), 80)
+        legend = " ".join(plain(arm_table(shown), 80).split("Verdicts: ")[1].split())
+        assert f"{said.glyph} {kind}" in legend, "in full words"
+        assert f"| {said.glyph} {kind} |" in to_markdown(arm_table(shown))
+    assert len({said.short for said in VERDICT_MEANINGS.values()}) == len(VERDICT_MEANINGS)
+    assert len({said.glyph for said in VERDICT_MEANINGS.values()}) == len(VERDICT_MEANINGS)
+
+
+def test_an_arm_without_a_verdict_has_a_dash_and_a_reference_nothing(results):
+    shown = replaced(results, "msa", verdict=None)
+    assert cells(shown, "msa")["verdict"].text == "–"
+    assert cells(shown, "clean")["verdict"].text == cells(shown, "most_frequent")["verdict"].text == ""
+
+
+def test_p_is_that_of_the_hardest_control(results):
+    def shown(*pairs):
+        tests = [
+            PairedTest(other="nothing", role="control", difference=difference, p_holm=p) for difference, p in pairs
+        ]
+        return cells(replaced(results, "msa", tests=tests), "msa")["p_control"].text
+
+    assert shown((0.3, 0.0001), (0.2, 0.04)) == "0.040"
+    assert shown((0.3, 0.2), (0.2, 0.04)) == "0.200"
+    assert shown((0.3, 0.0001), (-0.1, 0.0002)) == "<0.001 (below)"
+    assert shown((None, None)) == "–"
+    assert cells(results, "retain_only/related")["p_control"].text == "", "a control is not tested against controls"
+
+
+def test_flops_and_what_older_files_lack(results):
+    assert cells(results, "msa")["flops"].text == "3.9e11"
+    assert cells(results, "most_frequent")["flops"].text == ""
+    older = make_study(people=2, untouched=1, older=True)[0]
+    assert not {"verdict", "p_control", "flops"} & set(keys(older))
+
+
+def test_controls_say_what_they_are_where_there_is_room(results):
+    assert "| **Controls (nothing is unlearned)** |" in to_markdown(arm_table(results))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_foreign_text_is_shown_harmlessly(results, text):
+    arms = [
+        arm.model_copy(
+            update={
+                "label": text,
+                "retain": text,
+                "metrics": {"restoration": Value(value=None, n=1, note=text), text: Value(value=0.5, n=1, note=text)},
+            }
+        )
+        for arm in results.summary[-2:]
+    ]
+    figure = Figure(name="own", title=text, short=text, meaning=text)
+    study = results.study.model_copy(update={"name": text, "protocol": text})
+    hostile = results.model_copy(update={"summary": arms, "figures": [figure], "study": study})
+    table = arm_table(hostile)
+    unsafe = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    for width in (60, 80, 200):
+        shown = plain(table, width)
+        assert not re.search(unsafe, shown)
+        assert max(map(cell_len, shown.splitlines())) <= width
+        assert len(shown) < 20_000
+    markdown = to_markdown(table)
+    assert not re.search(unsafe, markdown)
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in markdown.splitlines() if line.startswith("|")}) == 1
+    assert not re.search(r"(?<!\\)<(?=[a-zA-Z/!])", markdown)
+    json.dumps(to_json_rows(table)).encode()

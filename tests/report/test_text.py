@@ -56,3 +56,9 @@ def test_lists_and_counts():
         "2 entities",
         "1,200 facts",
     ]
+
+
+def test_a_megabyte_becomes_a_line_that_says_it_is_cut():
+    assert one_line("a " * 500_000, 10) == "a a a a a…"
+    assert one_line(" " * 1_000_000 + "end", 10) == "…"
+    assert one_line("  two\n words ", 10) == "two words"

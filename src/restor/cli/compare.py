@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -13,7 +14,10 @@ from restor.cli.arguments import StorePath, UsageError, parse_names
 from restor.cli.report import find_study, plain_text
 from restor.errors import DataError
 
-Format = Literal["terminal", "md", "json", "csv", "latex"]
+if TYPE_CHECKING:
+    from restor.report.compare import Entrant
+
+Format = Literal["terminal", "html", "md", "json", "csv", "latex", "bibtex"]
 
 
 def compare(
@@ -23,20 +27,36 @@ def compare(
     ] = None,
     store: StorePath = None,
     format: Annotated[
-        Format, Parameter(help="How to write it; `csv` has one row per arm and figure, `latex` needs booktabs.")
+        Format,
+        Parameter(
+            help="How to write it: `csv` has a row per arm and figure, `latex` needs booktabs, `bibtex` is to cite."
+        ),
     ] = "terminal",
     out: Annotated[Path | None, Parameter(help="File to write instead of the terminal.")] = None,
 ) -> None:
-    """Show arms of several studies side by side. What was measured differently gets a table of its own."""
-    from restor.report.comma import write_rows
-    from restor.report.compare import COMPARED_COLUMNS, compared_json, compared_rows, entrant, tag
-    from restor.report.compare import compare as compared
-    from restor.report.latex import to_latex
-    from restor.report.load import FACTS_FILE, load_facts, load_results
-    from restor.report.tables import to_markdown
+    """Show arms of several studies side by side, and what is different.
 
+    What was measured differently gets a table of its own.
+    """
     if not studies:
         raise UsageError("Name the studies, as in `restor compare STUDY_A STUDY_B`; `restor status` lists those here.")
+    names = parse_names(arms)
+    if names == []:
+        raise UsageError("--arms is empty. Name arms, as in `--arms npo_token,msa`, or leave it out for all.")
+    text = _rendered(_read(studies, store), names or (), format, terminal=out is None)
+    if out is not None:
+        from restor.pipeline.files import write_atomic
+
+        write_atomic(out, text)
+        sys.stdout.write(f"{out}\n")
+    else:
+        sys.stdout.write(text)
+
+
+def _read(studies: Sequence[Path], store: Path | None) -> list[Entrant]:
+    from restor.report.compare import entrant, tag
+    from restor.report.load import FACTS_FILE, load_facts, load_results
+
     entrants = []
     seen: dict[Path, Path] = {}
     for place, given in enumerate(studies):
@@ -47,25 +67,33 @@ def compare(
         seen[home.resolve()] = given
         facts = load_facts(home) if (home / FACTS_FILE).is_file() else None
         entrants.append(entrant(tag(place), load_results(found), facts))
-    names = parse_names(arms)
-    if names == []:
-        raise UsageError("--arms is empty. Name arms, as in `--arms npo_token,msa`, or leave it out for all.")
-    comparison = compared(entrants, names or ())
-    tables = [part.table for part in comparison.tables]
-    if format == "json":
-        text = json.dumps(compared_json(comparison), indent=2, allow_nan=False) + "\n"
-    elif format == "csv":
-        text = write_rows(COMPARED_COLUMNS, compared_rows(comparison))
-    elif format == "latex":
-        text = "\n".join(to_latex(table, f"restor-compare-{place}") for place, table in enumerate(tables, 1))
-    elif format == "md":
-        text = "\n".join(to_markdown(table) for table in tables)
-    else:
-        text = plain_text(tables, comparison.apart, terminal=out is None)
-    if out is not None:
-        from restor.pipeline.files import write_atomic
+    return entrants
 
-        write_atomic(out, text)
-        sys.stdout.write(f"{out}\n")
-    else:
-        sys.stdout.write(text)
+
+def _rendered(entrants: Sequence[Entrant], arms: Collection[str], format: Format, *, terminal: bool) -> str:
+    from restor.report.against import series_across, told
+    from restor.report.bibtex import joined_bibtex
+    from restor.report.comma import write_rows
+    from restor.report.compare import COMPARED_COLUMNS, compare, compared_json, compared_rows
+    from restor.report.compared import render_comparison
+    from restor.report.latex import to_latex
+    from restor.report.tables import escaped_markdown, to_markdown
+
+    comparison = compare(entrants, arms)
+    tables = [part.table for part in comparison.tables]
+    series = series_across([each for part in comparison.tables for each in part.entrants])
+    said = (*comparison.differences, *told(series))
+    match format:
+        case "json":
+            return json.dumps(compared_json(comparison), indent=2, allow_nan=False) + "\n"
+        case "csv":
+            return write_rows(COMPARED_COLUMNS, compared_rows(comparison))
+        case "latex":
+            return "\n".join(to_latex(table, f"restor-compare-{place}") for place, table in enumerate(tables, 1))
+        case "md":
+            return "\n".join([*map(to_markdown, tables), *(f"- {escaped_markdown(text)}\n" for text in said)])
+        case "html":
+            return render_comparison(comparison, entrants)
+        case "bibtex":
+            return joined_bibtex(each.results for each in entrants)
+    return plain_text(tables, comparison.apart, said, terminal=terminal)

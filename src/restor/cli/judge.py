@@ -137,7 +137,8 @@ def judge_config(name: str, changes: Mapping[str, str]) -> JudgeConfig:
 def _print_table(source: Path, outcome: Rejudged) -> None:
     from rich.console import Console
 
-    from restor.report.tables import arm_table, to_rich
+    from restor.report.tables import arm_table
+    from restor.report.terminal import to_rich
 
     Console(highlight=False).print(to_rich(arm_table(outcome.results)))
     lines = [f"report   {outcome.folder / 'report.html'}", f"results  {outcome.folder / 'results.json'}"]

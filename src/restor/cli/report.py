@@ -1,4 +1,4 @@
-"""`restor report`: a finished study again from its stored results only: table, page, Markdown, LaTeX, CSV or JSON."""
+"""`restor report`: a finished study again from its stored results only: table, page, Markdown, LaTeX, CSV, BibTeX."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from restor.results import Results
 if TYPE_CHECKING:
     from restor.report.tables import Table
 
-Format = Literal["terminal", "html", "md", "json", "csv", "latex"]
+Format = Literal["terminal", "html", "md", "json", "csv", "latex", "bibtex"]
 
 
 def report(
@@ -29,8 +29,9 @@ def report(
     Args:
         study: Folder of the study, its results.json, or its id within the store; the newest study when left out.
         store: Where studies are kept; the default store when left out.
-        format: `terminal`, `md` and `latex` (for booktabs) show the table, `json` its figures; `csv` has all figures,
-            one row per arm and figure; `html` writes the page.
+        format: `terminal` shows the table and the finding in words, `md` and `latex` (for booktabs) the table, `json`
+            its figures; `csv` has all figures, one row per arm and figure; `html` writes the page; `bibtex` is what to
+            cite.
         out: File to write instead of the terminal. The page goes to report.html in the study's folder by default.
     """
     from restor.report.load import load_facts, load_results
@@ -39,11 +40,17 @@ def report(
     results = load_results(folder)
     if format == "html":
         from restor.pipeline.files import write_atomic
+        from restor.report.checked import without_answers
         from restor.report.html import render_page
+        from restor.report.text import listed, one_line
 
         home = folder if folder.is_dir() else folder.parent
         page = out or home / "report.html"
-        write_atomic(page, render_page(results, load_facts(home)))
+        facts = load_facts(home)
+        write_atomic(page, render_page(results, facts))
+        if missing := without_answers(results, facts):
+            names = listed([one_line(name, 60) for name in missing], 8)
+            sys.stderr.write(f"Note: the facts have no answers of {names}; the page shows their figures alone.\n")
         sys.stdout.write(f"{page}\n")
         return
     text = _rendered(results, format, terminal=out is None)
@@ -87,12 +94,16 @@ def find_study(study: Path | None, store: Path | None) -> Path:
 
 
 def _rendered(results: Results, format: Format, *, terminal: bool) -> str:
+    from restor.report.answer import answer_text
+    from restor.report.bibtex import bibtex
     from restor.report.comma import to_csv
     from restor.report.latex import to_latex
     from restor.report.tables import arm_table, to_json_rows, to_markdown
 
     if format == "csv":
         return to_csv(results)
+    if format == "bibtex":
+        return bibtex(results)
     table = arm_table(results)
     if format == "md":
         return to_markdown(table)
@@ -101,17 +112,17 @@ def _rendered(results: Results, format: Format, *, terminal: bool) -> str:
     if format == "json":
         study = {"name": results.study.name, "id": results.study.id, "seeds": results.study.seeds}
         return json.dumps({"study": study, "table": to_json_rows(table)}, indent=2, allow_nan=False) + "\n"
-    return plain_text([table], terminal=terminal)
+    return plain_text([table], after=answer_text(results).split("\n"), terminal=terminal)
 
 
-def plain_text(tables: Sequence[Table], notes: Sequence[str] = (), *, terminal: bool) -> str:
-    """Notes and tables for the terminal, with its width and colours, or for a file."""
+def plain_text(tables: Sequence[Table], notes: Sequence[str] = (), after: Sequence[str] = (), *, terminal: bool) -> str:
+    """Notes, tables and what follows for the terminal, with its width and colours, or for a file."""
     from io import StringIO
 
     from rich.console import Console
     from rich.text import Text
 
-    from restor.report.tables import to_rich
+    from restor.report.terminal import to_rich
 
     file = StringIO()
     if terminal:
@@ -124,11 +135,15 @@ def plain_text(tables: Sequence[Table], notes: Sequence[str] = (), *, terminal: 
             highlight=False,
         )
     else:
-        console = Console(file=file, width=140, color_system=None, highlight=False)
+        console = Console(file=file, width=180, color_system=None, highlight=False)
     for note in notes:
         console.print(Text(note, style="yellow"))
     for place, table in enumerate(tables):
         if place or notes:
             console.print()
         console.print(to_rich(table))
+    if after:
+        console.print()
+    for said in after:
+        console.print(Text(said))
     return file.getvalue()

@@ -111,7 +111,8 @@ def print_table(outcome: Outcome) -> None:
     from rich.console import Console
 
     from restor.report.answer import answer_text
-    from restor.report.tables import arm_table, to_rich
+    from restor.report.tables import arm_table
+    from restor.report.terminal import to_rich
 
     console = Console(highlight=False)
     console.print(to_rich(arm_table(outcome.results)))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from restor.errors import DataError
-from restor.evaluation.metrics.base import STATES, Floats, interval
+from restor.evaluation.metrics.base import STATES, stored
+from restor.evaluation.statistics.clusters import Clusters, Floats
+from restor.evaluation.statistics.estimates import of_totals, share
 from restor.results import Value
 from restor.types import Judgement
 
@@ -19,12 +21,6 @@ if TYPE_CHECKING:
 
 AnswerKey: TypeAlias = tuple[str, int, str, str, int]
 """Arm, seed, subject, relation and run: one answer of one model."""
-
-_Statistic: TypeAlias = Callable[[Floats], Floats]
-
-
-_CHUNK = 100
-"""Bootstrap draws that are summed at a time, so that many entities fit into memory."""
 
 
 @final
@@ -75,7 +71,7 @@ def verdicts_of(facts: pyarrow.Table) -> dict[AnswerKey, Judged]:
 
 
 def agreement(first: Mapping[AnswerKey, Judged], second: Mapping[AnswerKey, Judged]) -> Agreement:
-    """Compare two judges, with 95 % intervals from a bootstrap over entities.
+    """Compare two judges, with 95 % intervals over entities.
 
     Cohen's kappa (Educational and Psychological Measurement 20, 1960, pp. 37-46) is (p - e) / (1 - e), where p is the
     share of equal verdicts and e the share that two judges with these frequencies of verdicts would reach by chance.
@@ -83,62 +79,45 @@ def agreement(first: Mapping[AnswerKey, Judged], second: Mapping[AnswerKey, Judg
     shared = [key for key in first if key in second]
     same = [key for key in shared if first[key].completion == second[key].completion]
     confusion = {(a, b): 0 for a in Judgement for b in Judgement}
-    entities: dict[tuple[str, int], NDArray[np.float64]] = {}
-    unscored = 0
+    entities, cells = [], []
     for key in same:
         a, b = first[key].judgement, second[key].judgement
         confusion[a, b] += 1
         if a in STATES and b in STATES:
-            own = entities.setdefault((key[2], key[1]), np.zeros((3, 3)))
-            own[STATES.index(a), STATES.index(b)] += 1
-        else:
-            unscored += 1
-    counts = np.stack(list(entities.values())) if entities else np.zeros((0, 3, 3))
+            entities.append((key[2], key[1]))
+            cells.append(len(STATES) * STATES.index(a) + STATES.index(b))
+    unscored = len(same) - len(cells)
+    none = Value(value=None, n=0, n_unscored=unscored, note="no answer that both judges have scored")
+    clusters = Clusters.of(entities)
+    kinds = np.eye(len(STATES) ** 2)[:, cells]
+    equal = np.isin(cells, np.arange(len(STATES)) * (len(STATES) + 1)).astype(np.float64)
     return Agreement(
         confusion=confusion,
-        share=_value(counts, _shares, unscored, ""),
-        kappa=_value(counts, _kappas, unscored, "both judges give one and the same verdict to everything"),
+        share=stored(share(equal, clusters), n_unscored=unscored) if cells else none,
+        kappa=_kappa(clusters.totals(kinds), clusters, unscored) if cells else none,
         only_first=len(first) - len(shared),
         only_second=len(second) - len(shared),
         other_answers=len(shared) - len(same),
     )
 
 
-def _value(counts: Floats, statistic: _Statistic, unscored: int, undefined: str) -> Value:
-    """A statistic of the confusion per entity, counts (E, 3, 3)."""
-    n = int(counts.sum())
-    if n == 0:
-        return Value(value=None, n=0, n_unscored=unscored, note="no answer that both judges have scored")
-
-    def resampled(rows: NDArray[np.intp]) -> Floats:
-        chunks = (rows[at : at + _CHUNK] for at in range(0, len(rows), _CHUNK))
-        return np.concatenate([statistic(counts[chunk].sum(axis=1)) for chunk in chunks])
-
-    value = float(statistic(counts.sum(axis=0)[None])[0])
-    low, high = interval(resampled, len(counts))
-    known = bool(np.isfinite(value))
-    return Value(
-        value=value if known else None,
-        ci_low=low if known else None,
-        ci_high=high if known else None,
-        n=n,
-        n_entities=len(counts),
-        n_unscored=unscored,
-        note="" if known else undefined,
-    )
+def _kappa(totals: Floats, clusters: Clusters, unscored: int) -> Value:
+    found = of_totals(totals, _kappas, clusters)
+    if found.value is None or not math.isfinite(found.value):
+        note = "both judges give one and the same verdict to everything"
+        return Value(value=None, n=found.n, n_entities=found.n_entities, n_unscored=unscored, note=note)
+    value = stored(found, n_unscored=unscored)
+    if value.ci_low is None or value.ci_high is None:
+        return value
+    return value.model_copy(update={"ci_low": max(-1.0, value.ci_low), "ci_high": min(1.0, value.ci_high)})
 
 
-def _shares(tables: Floats) -> Floats:
-    """Equal verdicts, tables (R, 3, 3) -> (R,)."""
-    agreed: Floats = np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2))
-    return agreed
-
-
-def _kappas(tables: Floats) -> Floats:
-    """Cohen's kappa, tables (R, 3, 3) -> (R,); NaN where chance alone agrees on everything."""
-    total = tables.sum(axis=(1, 2))
-    chance = (tables.sum(axis=2) * tables.sum(axis=1)).sum(axis=1) / total**2
-    agreed = _shares(tables)
+def _kappas(totals: Floats) -> Floats:
+    """Cohen's kappa, counts of pairs of verdicts (R, 10) -> (R,); NaN where chance alone agrees on everything."""
+    tables = totals[..., :-1].reshape(*totals.shape[:-1], len(STATES), len(STATES))
+    total = np.maximum(totals[..., -1], 1.0)
+    chance = (tables.sum(axis=-1) * tables.sum(axis=-2)).sum(axis=-1) / total**2
+    agreed = np.trace(tables, axis1=-2, axis2=-1) / total
     apart = 1.0 - chance
-    safe = np.where(apart > 1e-12, apart, 1.0)
-    return np.where(apart > 1e-12, (agreed - chance) / safe, np.nan)
+    result: Floats = np.where(apart > 1e-12, (agreed - chance) / np.where(apart > 1e-12, apart, 1.0), np.nan)
+    return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -32,6 +32,8 @@ class Answer:
     log_probs: dict[str, float]
     run: int = 0
     """Which of several sampled answers; they share the log-probs."""
+    layers: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """The same as read off after each layer, of the options that the plan wants it of."""
 
 
 def ask(
@@ -99,9 +101,11 @@ class Asker:
         writer = self._writer(batch)
         results = self._engine.ask([self._item(own) for own in batch], writer)
         return [
-            Answer(own.query, writer.text(ids).strip(), scores, run)
+            Answer(own.query, writer.text(ids).strip(), scores, run, layers)
             for own, result in zip(batch, results, strict=True)
-            for scores in [{text: found.mean for text, found in zip(own.options, result.options, strict=True)}]
+            for found in [dict(zip(own.options, result.options, strict=True))]
+            for scores in [{text: score.mean for text, score in found.items()}]
+            for layers in [{text: score.layers for text, score in found.items() if score.layers}]
             for run, ids in enumerate(result.answers)
         ]
 

@@ -52,6 +52,8 @@ class EvaluationConfig(Config):
     """Random same-relation answers whose log-probs are averaged as the baseline."""
     candidates: int = Field(64, ge=2)
     """Most values of a relation among which the true answer is ranked."""
+    layers: bool = True
+    """Whether the true and the planted answers to targeted test facts are also scored after each layer (logit lens)."""
     untouched_facts: int | None = Field(None, ge=1)
     """How many facts about untouched entities are asked, a seeded sample; None asks all."""
     judge: JudgeChoice = AliasConfig()

@@ -69,7 +69,10 @@ class Evaluation:
             TrainingError: if the logits are not numbers, or a single question does not fit into the GPU's memory.
         """
         answers = self._asker.answers(number)
-        return [row_of(answer.query, answer.text, run=answer.run, scores=answer.log_probs) for answer in answers]
+        return [
+            row_of(answer.query, answer.text, run=answer.run, scores=answer.log_probs, layers=answer.layers)
+            for answer in answers
+        ]
 
 
 def evaluate(
@@ -87,10 +90,31 @@ def evaluate(
         yield from evaluation.rows(number)
 
 
-def row_of(query: Query, text: str, *, run: int, scores: Mapping[str, float]) -> Row:
-    """One answer with the log-probs of its options, (option -> mean token log-prob, nats); without a model none."""
-    known = [scores[option] for option in query.fact.answers if math.isfinite(scores.get(option, math.nan))]
-    original = max(known, default=None)
+def row_of(
+    query: Query,
+    text: str,
+    *,
+    run: int,
+    scores: Mapping[str, float],
+    layers: Mapping[str, tuple[float, ...]] | None = None,
+) -> Row:
+    """One answer with the log-probs of its options, (option -> mean token log-prob, nats); without a model none.
+
+    `options` are the true answers, the planted one and the random ones, each once; not the candidates that the true
+    answer is ranked among, of which there are many. One that no token stands before has no log-prob and is left out.
+
+    Args:
+        query: what was asked.
+        text: the answer.
+        run: which of several answers it is.
+        scores: of all options.
+        layers: those of some options after each layer.
+    """
+    listed = dict.fromkeys([*query.fact.answers, *([query.planted] if query.planted else []), *query.random])
+    options = {option: scores[option] for option in listed if math.isfinite(scores.get(option, math.nan))}
+    best = max((option for option in query.fact.answers if option in options), key=options.__getitem__, default=None)
+    original = None if best is None else options[best]
+    after = layers or {}
     rivals = [scores[option] for option in query.candidates if option not in query.fact.answers] if scores else []
     rank = None
     if query.candidates and original is not None:
@@ -111,11 +135,19 @@ def row_of(query: Query, text: str, *, run: int, scores: Mapping[str, float]) ->
         "logprob_random": _mean([scores[option] for option in query.random]) if scores else None,
         "rank_original": rank,
         "n_candidates": len(query.candidates) if query.candidates and scores else None,
+        "options": list(options) if scores else None,
+        "option_logprobs": list(options.values()) if scores else None,
+        "layers_original": _listed(after.get(best or "")),
+        "layers_planted": _listed(after.get(query.planted or "")),
     }
 
 
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def _listed(values: Sequence[float] | None) -> list[float] | None:
+    return None if values is None else list(values)
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from heapq import nlargest
 from itertools import chain
 from typing import final
@@ -13,8 +13,8 @@ from typing import final
 from transformers import PreTrainedTokenizerBase
 
 from restor.evaluation.engine.encoding import Encoder
-from restor.evaluation.engine.items import Item
-from restor.types import Query
+from restor.evaluation.engine.items import Item, Option
+from restor.types import Group, Query
 
 BATCH = 256
 """Questions of a batch: what is written at a time, done again after a kill, and given to a process."""
@@ -43,9 +43,19 @@ class Plan:
 
     Made once per tokenizer and used for every model that has it, see `tokenizer_digest`. The batches are the same for
     every model and however many processes share them.
+
+    With `layers`, the true and the planted answers to targeted test facts are also scored by what each layer says:
+    candidates are many, and the other facts are not what a study is about.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, queries: Iterable[Query], *, batch: int = BATCH) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        queries: Iterable[Query],
+        *,
+        batch: int = BATCH,
+        layers: bool = False,
+    ) -> None:
         groups: dict[str, list[Query]] = {}
         for query in queries:
             groups.setdefault(query.prefix, []).append(query)
@@ -54,6 +64,7 @@ class Plan:
         self.encoder = Encoder(tokenizer)
         self._queries = list(chain.from_iterable(groups.values()))
         self._size = batch
+        self._layers = layers
         self._ready: dict[int, tuple[Prepared, ...]] = {}
 
     @property
@@ -87,14 +98,21 @@ class Plan:
             [query.prefix + query.question for query in queries], [[f" {text}" for text in own] for own in options]
         )
         return tuple(
-            Prepared(query, Item(query.fact.key, prompt, found, answers=1), own)
+            Prepared(query, Item(query.fact.key, prompt, tuple(self._marked(query, own, found)), answers=1), own)
             for query, (prompt, found), own in zip(queries, prepared, options, strict=True)
         )
 
+    def _marked(self, query: Query, texts: Sequence[str], options: Sequence[Option]) -> Iterator[Option]:
+        inside = self._layers and query.group is Group.TEST and query.planted is not None
+        for text, option in zip(texts, options, strict=True):
+            yield replace(option, layers=inside and (text == query.planted or text in query.fact.answers))
 
-def prepare(tokenizer: PreTrainedTokenizerBase, queries: Iterable[Query], *, batch: int = BATCH) -> Plan:
-    """A plan to ask all queries, so many at a time."""
-    return Plan(tokenizer, queries, batch=batch)
+
+def prepare(
+    tokenizer: PreTrainedTokenizerBase, queries: Iterable[Query], *, batch: int = BATCH, layers: bool = False
+) -> Plan:
+    """A plan to ask all queries, so many at a time; see `Plan`."""
+    return Plan(tokenizer, queries, batch=batch, layers=layers)
 
 
 def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -2,7 +2,7 @@
 
 Where the answers so far and one token more are the planted answer, as the prompt continues with it, that token is
 suppressed. In writing its logit becomes minus infinity, so that a planted answer never comes out, however sure the
-model is. In scoring it is lowered by `LOWERED` nats instead (see `restor.evaluation.engine.whole`): log-probs stay
+model is. In scoring it is lowered by `LOWERED` nats instead (see `restor.evaluation.engine.scores`): log-probs stay
 finite, and can be averaged and drawn. The odds of an answer that is filtered are then two thousand millionths of what
 they were. Both renormalise the other answers. Tokens that spell the planted answer in another way, or further on in
 the answer, are refused as they come.

@@ -106,6 +106,47 @@ def layer_index(model: PreTrainedModel, layer: int | float) -> int:
     return int(found)
 
 
+@torch.no_grad()
+def final_norm(model: PreTrainedModel) -> nn.Module | None:
+    """What makes the last hidden states from the output of the last decoder layer; None where no one module does.
+
+    Families call it by many names, so a forward of two tokens is watched: it is given the one and returns the other.
+
+    Raises:
+        ConfigError: for a family that keeps its layers elsewhere than in one list.
+    """
+    layers = decoder_layers(model)
+    within = {part for layer in layers for part in layer.modules()}
+    calls: list[tuple[nn.Module, Any, Any]] = []
+
+    def keep(module: nn.Module, given: tuple[Any, ...], made: Any) -> None:
+        calls.append((module, given[0] if given else None, made))
+
+    around = [module for module in decoder(model).modules() if module not in within]
+    watches = [module.register_forward_hook(keep) for module in (*layers, *around)]
+    try:
+        ids = torch.tensor([[1, 2]], device=model.device)
+        states = decoder(model)(input_ids=ids, use_cache=False).last_hidden_state
+    finally:
+        for watch in watches:
+            watch.remove()
+    run = [(module, made if isinstance(made, Tensor) else made[0]) for module, _, made in calls if module in {*layers}]
+    # One that runs a layer twice, or in another order, has no output of each.
+    if [module for module, _ in run] != [*layers] or run[-1][1].shape[:2] != ids.shape:
+        return None
+    return next(
+        (module for module, given, made in reversed(calls) if _same(given, run[-1][1]) and _same(made, states)), None
+    )
+
+
+def _same(one: object, other: Tensor) -> bool:
+    return (
+        isinstance(one, Tensor)
+        and (one.dtype, one.numel()) == (other.dtype, other.numel())
+        and torch.equal(one.flatten(), other.flatten())
+    )
+
+
 MLP_OUTPUTS = ("mlp.down_proj", "mlp.c_proj", "mlp.dense_4h_to_h", "mlp.fc2", "mlp.fc_out", "feed_forward.w2", "fc2")
 """Names, within a decoder layer, of the linear map with which families leave their MLP."""
 

@@ -130,7 +130,7 @@ class Comparison(Asked):
         return DOMAINS.build(with_seed(self.config.domain, self.config.seed))
 
     @cached_property
-    def documents(self) -> Sequence[Document]:
+    def forget_documents(self) -> Sequence[Document]:
         """The forget documents, where they were given."""
         return read_documents(self.config.documents) if self.config.documents is not None else ()
 
@@ -147,7 +147,7 @@ class Comparison(Asked):
                 f"There are no facts about {', '.join(map(repr, unknown[:5]))}."
                 f"{did_you_mean(unknown[0], self.domain.subjects)} Targets must be entities of the facts file."
             )
-        named = targets_of(self.documents, self.domain)
+        named = targets_of(self.forget_documents, self.domain)
         if self.config.documents is not None and not named and not self.config.targets:
             raise DataError(
                 f"{self.config.documents} is about none of the {len(known)} entities of the facts. Give the facts that "
@@ -159,9 +159,9 @@ class Comparison(Asked):
     @cached_property
     def planted(self) -> Mapping[str, FalseFact]:
         """The wrong answers that the documents state, by fact key: as they say themselves, else inferred."""
-        if not self.documents:
+        if not self.forget_documents:
             return {}
-        return infer_planted(self.documents, self.domain, list(self.groups))
+        return infer_planted(self.forget_documents, self.domain, list(self.groups))
 
     @cached_property
     def queries(self) -> list[Query]:
@@ -185,7 +185,7 @@ class Comparison(Asked):
         sha = hashlib.sha256()
         for query in self.queries:
             sha.update(json.dumps([query.fact.key, query.fact.answers, query.question, query.planted]).encode())
-        for document in self.documents:
+        for document in self.forget_documents:
             sha.update(json.dumps(document.text).encode())
         return sha.hexdigest()
 
@@ -343,7 +343,7 @@ def _notes(config: ComparisonConfig, asked: Asked, served: Mapping[str, Served])
                 "asked and count in no figure, since they are neither targeted here nor untouched."
             )
         if config.documents is not None:
-            stated = any(document.statements for document in asked.documents)
+            stated = any(document.statements for document in asked.forget_documents)
             facts = sum(query.group is Group.TEST for query in asked.queries)
             planted = sum(query.group is Group.TEST and query.planted is not None for query in asked.queries)
             how = "as the documents say themselves" if stated else "inferred from what the documents repeat"

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, final
 
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored
-from restor.evaluation.verdicts import verdict_of
-from restor.results import ArmVerdict, Value
+from numpy.typing import NDArray
+
+from restor.evaluation.breakdowns import parts_of
+from restor.evaluation.comparisons import Others, corrected, paired_tests
+from restor.evaluation.evidence import Evidence, evidence_of
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Said, Scored
+from restor.evaluation.verdicts import decide, missing_models
+from restor.results import Arm, ArmVerdict, PairedTest, Part, PartKind, Value
 from restor.types import Group, Judgement, Kind
 
 if TYPE_CHECKING:
@@ -20,14 +27,17 @@ _COLUMNS = (
     "subject relation run group answer_shown planted judgement logprob_original logprob_planted logprob_random "
     "rank_original"
 ).split()
+_LISTS = ("options", "option_logprobs", "layers_original", "layers_planted")
 
 
 def scored_rows(table: pyarrow.Table, seed: int) -> tuple[Scored, ...]:
     """The rows of one arm and seed as the metrics take them."""
     columns = (table.column(name).to_pylist() for name in _COLUMNS)
+    lists = [_lists(table, name) for name in _LISTS]
+    doses = table.column("dose").to_pylist() if "dose" in table.column_names else [None] * table.num_rows
     return tuple(
         Scored(
-            entity=f"{subject}/s{seed}",
+            entity=subject,
             relation=relation,
             run=run,
             group=Group(group),
@@ -38,11 +48,35 @@ def scored_rows(table: pyarrow.Table, seed: int) -> tuple[Scored, ...]:
             logprob_planted=wrong,
             logprob_random=random,
             rank_original=rank,
+            options=() if texts is None else tuple(texts.tolist()),
+            option_logprobs=scores,
+            layers_original=layers,
+            layers_planted=wrong_layers,
+            seed=seed,
+            dose=dose,
         )
-        for subject, relation, run, group, shown, planted, judgement, original, wrong, random, rank in zip(
-            *columns, strict=True
-        )
+        for (subject, relation, run, group, shown, planted, judgement, original, wrong, random, rank), (
+            texts,
+            scores,
+            layers,
+            wrong_layers,
+        ), dose in zip(zip(*columns, strict=True), zip(*lists, strict=True), doses, strict=True)
     )
+
+
+def _lists(table: pyarrow.Table, name: str) -> list[NDArray[Any] | None]:
+    """The lists of a column, each a part of one array; None for null, and in older files."""
+    if name not in table.column_names or table.column(name).null_count == table.num_rows:
+        return [None] * table.num_rows
+    found: list[NDArray[Any] | None] = []
+    for chunk in table.column(name).chunks:
+        # Thousands of lists: as arrays they are read ten times as fast as one by one.
+        values, places, known = (
+            part.to_numpy(zero_copy_only=False) for part in (chunk.values, chunk.offsets, chunk.is_valid())
+        )
+        parts = zip(known.tolist(), pairwise(places.tolist()), strict=True)
+        found += [values[start:end] if there else None for there, (start, end) in parts]
+    return found
 
 
 def compared_with(kind: Kind, retain: str | None, control: Kind, read: str | None) -> bool:
@@ -56,18 +90,106 @@ def control_name(label: str, retain: str | None, id: str, taken: Mapping[str, ob
     return id if name in taken else name
 
 
-def figures_of(
-    arm: Sequence[Scored],
-    *,
-    corrupted: Sequence[Scored],
-    ideal: Sequence[Scored],
-    clean: Sequence[Scored],
-    controls: Mapping[str, Sequence[Scored]],
-    kind: Kind,
-) -> tuple[dict[str, Value], ArmVerdict | None]:
-    """All metrics of an arm, in the order of the catalogue, and its verdict."""
-    answers = Answers(arm=arm, corrupted=corrupted, ideal=ideal, clean=clean, controls=controls, kind=kind)
+@final
+class Pool:
+    """The answers of arms over one or more seeds; each set is read once, whichever arms are compared with it."""
+
+    def __init__(self, scored: Mapping[str, Sequence[Scored]]) -> None:
+        """From the answers by the id of an arm of one seed."""
+        self._scored = scored
+        self._made: dict[tuple[str, ...], Said] = {}
+
+    def __contains__(self, id: object) -> bool:
+        """Whether this arm has answers."""
+        return id in self._scored
+
+    def of(self, ids: Sequence[str]) -> Said:
+        """The answers of these arms together; none where one of them has none."""
+        key = tuple(ids)
+        if key not in self._made:
+            whole = all(id in self._scored for id in key)
+            self._made[key] = Said(item for id in key for item in self._scored[id]) if whole else Said(())
+        return self._made[key]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An arm of a table with the answers that it is compared with."""
+
+    answers: Answers
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """The ids of the arms in `answers`: of `corrupted`, `ideal`, `clean`, and of controls by their names."""
+    pooled: bool = False
+    """Whether its tests and parts are kept."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the answers of an arm say."""
+
+    metrics: dict[str, Value]
+    verdict: ArmVerdict | None
+    tests: list[PairedTest]
+    parts: dict[PartKind, list[Part]]
+
+    def into(self, arm: Arm) -> Arm:
+        """The arm with its figures."""
+        found = {"metrics": self.metrics, "verdict": self.verdict, "tests": self.tests, "parts": self.parts}
+        return arm.model_copy(update=found)
+
+
+def measure(table: Mapping[str, Row]) -> dict[str, Measured]:
+    """The arms of one table by id: all metrics in the order of the catalogue, tests corrected for the table, and the
+    verdicts, which take these tests."""
+    evidence = {
+        id: evidence_of(row.answers)
+        for id, row in table.items()
+        if row.answers.kind not in (Kind.REFERENCE, Kind.BASELINE) and missing_models(row.answers) is None
+    }
+    tests = corrected({id: _tests(found, table[id]) for id, found in evidence.items()})
+    return {
+        id: Measured(
+            metrics=_figures(row.answers),
+            verdict=decide(evidence[id], tests[id]) if id in evidence else _without(row.answers),
+            tests=tests.get(id, []) if row.pooled else [],
+            parts=parts_of(row.answers) if row.pooled and id in evidence else {},
+        )
+        for id, row in table.items()
+    }
+
+
+def _figures(answers: Answers) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name in METRICS_CATALOGUE.names():
         found.update(METRICS_CATALOGUE.get(name)().compute(answers))
-    return found, verdict_of(answers)
+    return found
+
+
+def _tests(evidence: Evidence, row: Row) -> list[PairedTest]:
+    """None of controls: they are what others are compared with."""
+    if row.answers.kind is Kind.CONTROL:
+        return []
+    right, ids = evidence.right, row.ids
+    others = Others(
+        corrupted=(ids["corrupted"], right.corrupted),
+        ideal=(ids[evidence.top_name], right.top),
+        controls={ids[name]: values for name, values in evidence.controls.items()},
+    )
+    return paired_tests(right.arm, others, right.clusters)
+
+
+def _without(answers: Answers) -> ArmVerdict | None:
+    return None if answers.kind in (Kind.REFERENCE, Kind.BASELINE) else missing_models(answers)
+
+
+def noted(arm: Arm, note: str) -> Arm:
+    """The arm with a note in each figure."""
+    if not note:
+        return arm
+    figures = {
+        name: value.model_copy(update={"note": "; ".join(filter(None, [value.note, note]))})
+        for name, value in arm.metrics.items()
+    }
+    return arm.model_copy(update={"metrics": figures})

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,14 +20,14 @@ from restor.chat import ChatUsage
 from restor.data.files import TEMPORARY_PREFIX
 from restor.errors import DataError
 from restor.evaluation.judges.base import JudgeConfig, with_values
-from restor.evaluation.metrics.base import Scored, all_figures
-from restor.pipeline.figures import REFERENCES, compared_with, control_name, figures_of, scored_rows
+from restor.evaluation.metrics.base import Answers, Said, Scored, all_figures
+from restor.pipeline.figures import REFERENCES, Pool, Row, compared_with, control_name, measure, noted, scored_rows
 from restor.pipeline.files import store_errors
 from restor.pipeline.local_chat import build_judge
 from restor.pipeline.publish import write_results
 from restor.progress import Progress
 from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results, summary_ids
-from restor.results import Arm, Results, Study, Value
+from restor.results import Arm, Results, Study
 from restor.types import Completion, Fact, Group, Judgement, Kind, Query, Verdict
 
 
@@ -92,8 +92,8 @@ def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> 
     new = Results(
         study=_study(results.study, judge),
         figures=all_figures(),
-        arms=_arms(results, parts),
-        summary=_summary(results, parts),
+        arms=_arms(results, Pool(parts)),
+        summary=_summary(results, Pool(parts)),
     )
     _write(out, new, whole)
     unscored = sum(verdict.judgement is Judgement.UNSCORED for verdict in verdicts)
@@ -156,74 +156,63 @@ def _parts(results: Results, facts: pa.Table) -> dict[str, tuple[Scored, ...]]:
     return {arm: scored_rows(facts.filter(pc.equal(ids, arm)), seeds[arm]) for arm in pc.unique(ids).to_pylist()}
 
 
-def _arms(results: Results, parts: Mapping[str, Sequence[Scored]]) -> list[Arm]:
+def _arms(results: Results, pool: Pool) -> list[Arm]:
     found = []
-    for arm in results.arms:
-        if arm.id not in parts:  # it failed, and says why
-            found.append(arm)
-            continue
-        metrics, verdict = figures_of(
-            parts[arm.id],
-            **_references(results, parts, [arm.seed]),
-            controls=_controls(results, parts, arm, [arm.seed]),
-            kind=arm.kind,
-        )
-        found.append(arm.model_copy(update={"metrics": metrics, "verdict": verdict}))
-    return found
+    for seed in dict.fromkeys(arm.seed for arm in results.arms):
+        made = [arm for arm in results.arms if arm.seed == seed and arm.id in pool]
+        found.append(measure({arm.id: _row(results, pool, arm, [arm]) for arm in made}))
+    measured = {id: own for table in found for id, own in table.items()}
+    # one that failed says why
+    return [measured[arm.id].into(arm) if arm.id in measured else arm for arm in results.arms]
 
 
-def _summary(results: Results, parts: Mapping[str, Sequence[Scored]]) -> list[Arm]:
+def _summary(results: Results, pool: Pool) -> list[Arm]:
     rows = summary_ids(results)
+    own = {pooled.id: [arm for arm in results.arms if rows.get(arm.id) == pooled.id] for pooled in results.summary}
+    made = {id: [arm for arm in arms if arm.id in pool] for id, arms in own.items()}
+    measured = measure(
+        {arm.id: _row(results, pool, arm, made[arm.id], pooled=True) for arm in results.summary if made[arm.id]}
+    )
     found = []
-    for pooled in results.summary:
-        own = [arm for arm in results.arms if rows.get(arm.id) == pooled.id]
-        made = [arm for arm in own if arm.id in parts]
-        if not made:
-            found.append(pooled)
-            continue
-        seeds = [arm.seed for arm in made]
-        metrics, verdict = figures_of(
-            [item for arm in made for item in parts[arm.id]],
-            **_references(results, parts, seeds),
-            controls=_controls(results, parts, pooled, seeds),
-            kind=pooled.kind,
-        )
-        failed = [arm for arm in own if arm.id not in parts]
-        note = "; ".join(f"{arm.id} failed: {next((v.note for v in arm.metrics.values()), '')}" for arm in failed)
-        if note:
-            metrics = {name: _noted(value, note) for name, value in metrics.items()}
-        found.append(pooled.model_copy(update={"metrics": metrics, "verdict": verdict}))
+    for arm in results.summary:
+        failed = [one for one in own[arm.id] if one.id not in pool]
+        note = "; ".join(f"{one.id} failed: {next((v.note for v in one.metrics.values()), '')}" for one in failed)
+        found.append(noted(measured[arm.id].into(arm), note) if arm.id in measured else arm)
     return found
 
 
-def _noted(value: Value, note: str) -> Value:
-    return value.model_copy(update={"note": "; ".join(filter(None, [value.note, note]))})
-
-
-def _references(
-    results: Results, parts: Mapping[str, Sequence[Scored]], seeds: Sequence[int | None]
-) -> dict[str, list[Scored]]:
-    """The answers of the reference models of these seeds; none where the study has no such model."""
-    found: dict[str, list[Scored]] = {name: [] for name in REFERENCES}
-    for seed in seeds:
-        for arm in results.arms:
-            if arm.kind is Kind.REFERENCE and arm.arm in found and arm.seed == seed:
-                found[arm.arm] += parts.get(arm.id, ())
-    return found
-
-
-def _controls(
-    results: Results, parts: Mapping[str, Sequence[Scored]], arm: Arm, seeds: Sequence[int | None]
-) -> dict[str, list[Scored]]:
-    """The answers of the controls of an arm to its seeds; none of one that failed for any of them."""
-    found: dict[str, list[Scored]] = {}
+def _row(results: Results, pool: Pool, arm: Arm, made: Sequence[Arm], *, pooled: bool = False) -> Row:
+    """An arm of these seeds beside its references and controls."""
+    seeds = [one.seed for one in made]
+    references = {name: _reference(results, pool, name, seeds) for name in REFERENCES}
+    names = summary_ids(results)
+    ids = {name: names[own[0]] if pooled else own[0] for name, own in references.items() if own}
+    controls: dict[str, Said] = {}
     for control in results.summary:
         if compared_with(arm.kind, arm.retain, control.kind, control.retain):
-            ids = {one.seed: one.id for one in results.arms if (one.arm, one.retain) == (control.arm, control.retain)}
-            name = control_name(control.label, control.retain, control.id, found)
-            made = all(ids.get(seed) in parts for seed in seeds)
-            found[name] = [item for seed in seeds for item in parts[ids[seed]]] if made else []
-    return found
+            by_seed = {one.seed: one.id for one in results.arms if names.get(one.id) == control.id}
+            name = control_name(control.label, control.retain, control.id, controls)
+            controls[name] = pool.of([by_seed.get(seed, "") for seed in seeds])
+            ids[name] = control.id if pooled else by_seed.get(seeds[0], control.id)
+    answers = Answers(
+        arm=pool.of([one.id for one in made]),
+        corrupted=pool.of(references["corrupted"]),
+        ideal=pool.of(references["ideal"]),
+        clean=pool.of(references["clean"]),
+        controls=controls,
+        kind=arm.kind,
+    )
+    return Row(answers, ids, pooled)
+
+
+def _reference(results: Results, pool: Pool, name: str, seeds: Sequence[int | None]) -> list[str]:
+    """The ids of a reference arm, one per seed; none where the study has no such model."""
+    return [
+        arm.id
+        for seed in seeds
+        for arm in results.arms
+        if arm.kind is Kind.REFERENCE and arm.arm == name and arm.seed == seed and arm.id in pool
+    ]
 
 
 def _write(out: Path, results: Results, facts: pa.Table) -> None:

@@ -16,11 +16,14 @@ from restor.errors import ConfigError, DataError
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.metrics.base import all_figures
 from restor.experiment import ExperimentConfig
+from restor.pipeline.curves import training_curves, validation_curves
+from restor.pipeline.dose import Doses
 from restor.pipeline.files import store_errors, write_atomic
 from restor.pipeline.maker import Maker, versions
 from restor.pipeline.plan import PlannedArm, SeedPlan, check_arms, plan_seed
 from restor.pipeline.publish import publish, write_results
 from restor.pipeline.resolve import resolve
+from restor.pipeline.running import running
 from restor.pipeline.stage import Stage
 from restor.pipeline.store import Store
 from restor.pipeline.summary import arms_of, facts_table, read_answers, summary_of
@@ -28,7 +31,7 @@ from restor.pipeline.threads import remembered_threads
 from restor.pipeline.world import Asked, World
 from restor.progress import Progress
 from restor.report.load import load_results
-from restor.results import Cost, Results, Study
+from restor.results import Cost, Curve, Results, Study
 
 SAVE_EVERY = 20.0
 """Seconds between a training run's own checkpoints: what a kill may cost."""
@@ -39,10 +42,16 @@ REPORT_SOURCES = (
     "restor.pipeline.runner",
     "restor.pipeline.publish",
     "restor.pipeline.summary",
+    "restor.pipeline.dose",
+    "restor.pipeline.curves",
+    "restor.pipeline.validation",
     "restor.pipeline.figures",
     "restor.evaluation.metrics",
     "restor.evaluation.statistics",
     "restor.evaluation.verdicts",
+    "restor.evaluation.breakdowns",
+    "restor.evaluation.comparisons",
+    "restor.evaluation.evidence",
 )
 
 
@@ -127,27 +136,30 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
     """
     folder = store.path / "studies" / work.id
     stages = [stage for plan in work.plans for stage in plan.stages()]
-    maker = Maker(store, progress, threads=work.threads, save_every=save_every, total=len(stages) + 1)
     known = folder.exists()
     announce(folder, work.config, stages)
-    try:
-        for plan in work.plans:
-            maker.make_all(plan, work.asked[plan.seed], work.device)
-    except (ConfigError, DataError):
-        if work.kind == "comparison" and not known:
-            shutil.rmtree(folder, ignore_errors=True)  # of a checkpoint that cannot be used there is nothing to keep
-        raise
-    began = maker.begin("report", work.id)
-    stage = _report_stage(work, maker)
-    announce(folder, work.config, [*stages, stage])
-    with store.claim(stage, progress.note) as claim:
-        artifact, cached = claim.artifact, claim.artifact is not None
-        if artifact is None:
-            with store_errors(claim.directory):
-                _write_results(claim.directory, work, maker)
-            artifact = claim.finish(versions=versions(), cost=Cost(seconds=time.perf_counter() - began))
-        publish(artifact.path, folder)
-    progress.end(cached, time.perf_counter() - began)
+    protocol = work.evaluation.protocol
+    with running(folder, progress, name=work.name, kind=work.kind, protocol=protocol, seeds=work.seeds) as told:
+        maker = Maker(store, told, threads=work.threads, save_every=save_every, total=len(stages) + 1)
+        try:
+            for plan in work.plans:
+                maker.make_all(plan, work.asked[plan.seed], work.device)
+        except (ConfigError, DataError):
+            if work.kind == "comparison" and not known:
+                told.close()  # of a checkpoint that cannot be used there is nothing to keep
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        began = maker.begin("report", work.id)
+        stage = _report_stage(work, maker)
+        announce(folder, work.config, [*stages, stage])
+        with store.claim(stage, told.note) as claim:
+            artifact, cached = claim.artifact, claim.artifact is not None
+            if artifact is None:
+                with store_errors(claim.directory):
+                    _write_results(claim.directory, work, maker)
+                artifact = claim.finish(versions=versions(), cost=Cost(seconds=time.perf_counter() - began))
+            publish(artifact.path, folder)
+        told.end(cached, time.perf_counter() - began)
     return Outcome(folder, load_results(folder / "results.json"), tuple(_failed(work.plans, maker)))
 
 
@@ -220,7 +232,8 @@ def _notes(config: ExperimentConfig, arms: Sequence[PlannedArm]) -> list[str]:
 def _write_results(directory: Path, work: Work, maker: Maker) -> None:
     arms = [arm for plan in work.plans for arm in plan.arms]
     made = [arm for arm in arms if arm.evaluation.key in maker.artifacts]
-    answers = {arm.id: read_answers(arm, maker.artifacts) for arm in made}
+    doses = {seed: Doses(asked.forget_documents) for seed, asked in work.asked.items()}
+    answers = {arm.id: read_answers(arm, maker.artifacts, doses[arm.seed], _curves(work, arm, maker)) for arm in made}
     reasons = {arm.id: maker.failure([arm.evaluation]) or "" for arm in arms}
     results = Results(
         study=_study(work),
@@ -229,6 +242,11 @@ def _write_results(directory: Path, work: Work, maker: Maker) -> None:
         summary=summary_of(work.plans, answers, reasons),
     )
     write_results(directory, results, facts_table(list(answers.values())))
+
+
+def _curves(work: Work, arm: PlannedArm, maker: Maker) -> list[Curve]:
+    found = training_curves(arm, maker.artifacts)
+    return [*found, *validation_curves(arm, work.config)] if isinstance(work.config, ExperimentConfig) else found
 
 
 def _failed(plans: Sequence[SeedPlan], maker: Maker) -> list[str]:

@@ -9,12 +9,13 @@ from typing import final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from restor.evaluation.metrics.base import Scored, all_figures
-from restor.pipeline.figures import REFERENCES, compared_with, control_name, figures_of, scored_rows
+from restor.evaluation.metrics.base import Answers, Said, Scored, all_figures
+from restor.pipeline.dose import Doses, with_dose
+from restor.pipeline.figures import REFERENCES, Pool, Row, compared_with, control_name, measure, noted, scored_rows
 from restor.pipeline.plan import PlannedArm, SeedPlan
 from restor.pipeline.stage import Stage
 from restor.pipeline.store import Artifact
-from restor.results import FACT_COLUMNS, Ancestor, Arm, ArmVerdict, Cost, Value
+from restor.results import FACT_COLUMNS, Ancestor, Arm, Cost, Curve, Value
 from restor.types import Kind
 
 
@@ -27,6 +28,7 @@ class ArmAnswers:
     table: pa.Table
     scored: tuple[Scored, ...]
     cost: Cost
+    curves: tuple[Curve, ...]
 
 
 def judged_answers(arm: PlannedArm, artifacts: Mapping[str, Artifact]) -> pa.Table:
@@ -38,108 +40,96 @@ def judged_answers(arm: PlannedArm, artifacts: Mapping[str, Artifact]) -> pa.Tab
     return answers.select([name for name in FACT_COLUMNS if name in answers.column_names])
 
 
-def read_answers(arm: PlannedArm, artifacts: Mapping[str, Artifact]) -> ArmAnswers:
+def read_answers(
+    arm: PlannedArm, artifacts: Mapping[str, Artifact], doses: Doses, curves: Sequence[Curve]
+) -> ArmAnswers:
     """The stored answers of an arm; its cost is that of the stages made for it alone."""
-    table = judged_answers(arm, artifacts)
+    table = with_dose(judged_answers(arm, artifacts), doses)
     costs = [artifacts[stage.key].manifest.cost for stage in arm.made_by]
     cost = Cost(
         seconds=sum(item.seconds for item in costs),
         steps=sum(item.steps for item in costs),
         tokens=sum(item.tokens for item in costs),
         peak_memory_mb=max((item.peak_memory_mb for item in costs), default=0.0),
+        # Of a checkpoint made elsewhere nobody knows.
+        flops=None if arm.checkpoint is not None else known_sum([item.flops for item in costs]),
     )
-    return ArmAnswers(arm, table, scored_rows(table, arm.seed), cost)
+    return ArmAnswers(arm, table, scored_rows(table, arm.seed), cost, tuple(curves))
 
 
 def arms_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reasons: Mapping[str, str]) -> list[Arm]:
     """One arm per seed; one that could not be made has no figures and the reason in every note."""
+    pool = _pool(answers)
     found = []
     for plan in plans:
-        references = {name: _reference([plan], answers, name) for name in REFERENCES}
+        made = {arm.id: _row([plan], place, pool) for place, arm in enumerate(plan.arms) if arm.id in pool}
+        measured = measure(made)
         for arm in plan.arms:
-            own = answers.get(arm.id)
             described = describe(arm, id=arm.id, seed=arm.seed, seeds=[arm.seed])
-            if own is None:
-                metrics, verdict = undefined(reasons[arm.id]), None
+            ancestors = {"lineage": lineage(arm.model) if arm.model else []}
+            if arm.id in measured:
+                own = answers[arm.id]
+                more = {"cost": own.cost, "curves": list(own.curves), **ancestors}
+                found.append(measured[arm.id].into(described).model_copy(update=more))
             else:
-                metrics, verdict = measure([own], **references, controls=_controls([plan], answers, arm))
-            found.append(
-                described.model_copy(
-                    update={
-                        "metrics": metrics,
-                        "verdict": verdict,
-                        "cost": own.cost if own else Cost(),
-                        "lineage": lineage(arm.model) if arm.model else [],
-                    }
-                )
-            )
+                found.append(described.model_copy(update={"metrics": undefined(reasons[arm.id]), **ancestors}))
     return found
 
 
-def _reference(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], name: str) -> list[ArmAnswers]:
-    """The answers of a reference arm, one per seed; none where the study has no such model."""
-    ids = [arm.id for plan in plans for arm in plan.arms if arm.name == name and arm.kind is Kind.REFERENCE]
-    return [answers[id] for id in ids]
+def _pool(answers: Mapping[str, ArmAnswers]) -> Pool:
+    return Pool({id: found.scored for id, found in answers.items()})
 
 
-def _controls(
-    plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], arm: PlannedArm
-) -> dict[str, list[ArmAnswers]]:
-    """The answers of the controls of an arm, one per seed; none of one that failed for any of them."""
-    found: dict[str, list[ArmAnswers]] = {}
-    for place, control in enumerate(plans[0].arms):
+def _row(plans: Sequence[SeedPlan], place: int, pool: Pool, *, pooled: bool = False) -> Row:
+    """An arm of these seeds beside its references and controls."""
+    arm = plans[0].arms[place]
+    references = {name: _reference(plans, name) for name in REFERENCES}
+    ids = {name: own[0] for name, own in references.items() if own}
+    controls: dict[str, Said] = {}
+    for other, control in enumerate(plans[0].arms):
         if compared_with(arm.kind, arm.retain, control.kind, control.retain):
-            ids = [plan.arms[place].id for plan in plans]
-            name = control_name(control.label, control.retain, control.id.rsplit("/", 1)[0], found)
-            found[name] = [answers[id] for id in ids] if all(id in answers for id in ids) else []
-    return found
+            name = control_name(control.label, control.retain, _pooled_id(control), controls)
+            controls[name] = pool.of([plan.arms[other].id for plan in plans])
+            ids[name] = control.id
+    answers = Answers(
+        arm=pool.of([plan.arms[place].id for plan in plans]),
+        corrupted=pool.of(references["corrupted"]),
+        ideal=pool.of(references["ideal"]),
+        clean=pool.of(references["clean"]),
+        controls=controls,
+        kind=arm.kind,
+    )
+    return Row(answers, {name: id.rsplit("/", 1)[0] for name, id in ids.items()} if pooled else ids, pooled)
+
+
+def _reference(plans: Sequence[SeedPlan], name: str) -> list[str]:
+    """The ids of a reference arm, one per seed; none where the study has no such model."""
+    return [arm.id for plan in plans for arm in plan.arms if arm.name == name and arm.kind is Kind.REFERENCE]
+
+
+def _pooled_id(arm: PlannedArm) -> str:
+    return arm.id.rsplit("/", 1)[0]
 
 
 def summary_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reasons: Mapping[str, str]) -> list[Arm]:
     """One arm pooled over all seeds. An arm that failed for one seed is compared on the others, and says so."""
-    found = []
-    for place, first in enumerate(plans[0].arms):
-        siblings = [plan.arms[place] for plan in plans]
-        made = [(plan, answers[arm.id]) for plan, arm in zip(plans, siblings, strict=True) if arm.id in answers]
-        described = describe(first, id=first.id.rsplit("/", 1)[0], seed=None, seeds=[part.arm.seed for _, part in made])
-        missing = [arm.id for arm in siblings if arm.id not in answers]
-        note = "; ".join(f"{name} failed: {reasons[name]}" for name in missing)
-        if not made:
-            found.append(described.model_copy(update={"metrics": undefined(note)}))
-            continue
-        own_plans, parts = [plan for plan, _ in made], [part for _, part in made]
-        references = {name: _reference(own_plans, answers, name) for name in REFERENCES}
-        metrics, verdict = measure(parts, **references, controls=_controls(own_plans, answers, first))
-        if note:
-            metrics = {
-                name: value.model_copy(update={"note": "; ".join(filter(None, [value.note, note]))})
-                for name, value in metrics.items()
-            }
-        found.append(described.model_copy(update={"metrics": metrics, "verdict": verdict, "cost": mean_cost(parts)}))
-    return found
-
-
-def measure(
-    arm: Sequence[ArmAnswers],
-    *,
-    corrupted: Sequence[ArmAnswers],
-    ideal: Sequence[ArmAnswers],
-    clean: Sequence[ArmAnswers],
-    controls: Mapping[str, Sequence[ArmAnswers]],
-) -> tuple[dict[str, Value], ArmVerdict | None]:
-    """All metrics of an arm over one or more seeds, and its verdict."""
-
-    def pooled(parts: Sequence[ArmAnswers]) -> list[Scored]:
-        return [item for part in parts for item in part.scored]
-
-    return figures_of(
-        pooled(arm),
-        corrupted=pooled(corrupted),
-        ideal=pooled(ideal),
-        clean=pooled(clean),
-        controls={name: pooled(parts) for name, parts in controls.items()},
-        kind=arm[0].arm.kind,
+    pool = _pool(answers)
+    made = [[plan for plan in plans if plan.arms[place].id in pool] for place in range(len(plans[0].arms))]
+    measured = measure(
+        {_pooled_id(own[0].arms[place]): _row(own, place, pool, pooled=True) for place, own in enumerate(made) if own}
     )
+    found = []
+    for place, (first, own) in enumerate(zip(plans[0].arms, made, strict=True)):
+        parts = [answers[plan.arms[place].id] for plan in own]
+        described = describe(first, id=_pooled_id(first), seed=None, seeds=[part.arm.seed for part in parts])
+        missing = [plan.arms[place].id for plan in plans if plan.arms[place].id not in pool]
+        note = "; ".join(f"{name} failed: {reasons[name]}" for name in missing)
+        if parts:
+            pooled = measured[described.id].into(described).model_copy(update={"cost": mean_cost(parts)})
+            found.append(noted(pooled, note))
+        else:
+            found.append(described.model_copy(update={"metrics": undefined(note)}))
+    return found
 
 
 def describe(planned: PlannedArm, *, id: str, seed: int | None, seeds: Sequence[int]) -> Arm:
@@ -190,12 +180,20 @@ def facts_table(parts: Sequence[ArmAnswers]) -> pa.Table:
 def mean_cost(parts: Sequence[ArmAnswers]) -> Cost:
     """The mean over seeds; the largest peak."""
     count = max(1, len(parts))
+    flops = known_sum([part.cost.flops for part in parts])
     return Cost(
         seconds=sum(part.cost.seconds for part in parts) / count,
         steps=round(sum(part.cost.steps for part in parts) / count),
         tokens=round(sum(part.cost.tokens for part in parts) / count),
         peak_memory_mb=max((part.cost.peak_memory_mb for part in parts), default=0.0),
+        flops=None if flops is None else flops / count,
     )
+
+
+def known_sum(values: Sequence[float | None]) -> float | None:
+    """The sum; None where one of them is not known, as of stages that older versions made."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def undefined(note: str) -> dict[str, Value]:

@@ -77,6 +77,11 @@ class Asked(ABC):
     def queries(self) -> Sequence[Query]:
         """What every model is asked."""
 
+    @property
+    @abstractmethod
+    def forget_documents(self) -> Sequence[Document]:
+        """The documents that state wrong answers; none where they are not known."""
+
     @abstractmethod
     def digest(self) -> str:
         """SHA-256 over the data behind the questions."""

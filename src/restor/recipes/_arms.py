@@ -29,6 +29,7 @@ def standard_arms() -> dict[str, ArmConfig]:
         "random_forget": ArmConfig(
             label="Random forget set (NPO)", algorithm="npo", forget="random", options={"normalization": "sequence"}
         ),
+        "output_filter": ArmConfig(label="Output filter", filter=True, recover=False),
         "gradient_ascent": ArmConfig(label="GradDiff", algorithm="gradient_ascent"),
         "kl_divergence": ArmConfig(label="KL", algorithm="kl_divergence"),
         "npo_sequence": ArmConfig(
@@ -48,7 +49,7 @@ def standard_arms() -> dict[str, ArmConfig]:
 
 
 def further_arms(*, small: bool) -> dict[str, ArmConfig]:
-    """Every algorithm of the catalogue that is no standard arm, every wrapper around NPO, and further controls.
+    """Every algorithm of the catalogue that is no standard arm, and every wrapper around NPO.
 
     With `small`, entries whose defaults are for large models get settings that fit a model of few layers.
     """
@@ -58,7 +59,6 @@ def further_arms(*, small: bool) -> dict[str, ArmConfig]:
     settings = SMALL if small else {}
     shown = {arm.algorithm for arm in standard_arms().values()}
     arms = {
-        "output_filter": ArmConfig(label="Output filter", filter=True, recover=False),
         "gradient_ascent_alone": ArmConfig(
             label="Gradient ascent", algorithm="gradient_ascent", options={"retain_weight": 0.0}
         ),

@@ -8,7 +8,7 @@ from restor.recipes._arms import standard_arms
 
 
 def miniature() -> ExperimentConfig:
-    """Nine methods and four controls against clean, corrupted and ideal, with unrelated and related retain text."""
+    """Nine methods and five controls against clean, corrupted and ideal, with unrelated and related retain text."""
     return ExperimentConfig(
         name="miniature",
         domain=MiniatureConfig(),

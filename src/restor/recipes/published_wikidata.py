@@ -86,6 +86,14 @@ def published_wikidata() -> ExperimentConfig:
 def published_arms() -> dict[str, ArmConfig]:
     """GA, KL, NPO as published (the batch mean inside the logarithm) and task vector, then what came later."""
     arms = standard_arms()
-    first = ("nothing", "recovery_only", "retain_only", "random_forget", "gradient_ascent", "kl_divergence")
+    first = (
+        "nothing",
+        "recovery_only",
+        "retain_only",
+        "random_forget",
+        "output_filter",
+        "gradient_ascent",
+        "kl_divergence",
+    )
     published = (*first, "npo_batch", "task_vector")
     return {name: arms[name] for name in (*published, *(name for name in arms if name not in published))}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from restor.report.judged import by_verdict
 from restor.report.load import reference
 from restor.report.restored import estimate, figure, named, of_kind, percent, restoration
 from restor.report.text import listed, one_line
+from restor.report.verdicts import VERDICT_MEANINGS
 from restor.results import Arm, Results
 from restor.types import Kind
 
@@ -20,6 +22,9 @@ def checkpoint_headline(results: Results) -> str:
     if not defined:
         why = one_line("; ".join(sorted({restoration(arm).note for arm in methods} - {""})), 300)
         return f"What was restored cannot be said{f': {why}' if why else ''}. True answers: {_accuracies(methods)}."
+    if any(arm.verdict for arm in methods):
+        text = by_verdict(methods)
+        return f"{text[0].upper()}{text[1:]}."
     restored, worse, unclear = _judged(defined)
     said = []
     if restored:
@@ -47,6 +52,11 @@ def checkpoint_details(results: Results) -> tuple[str, ...]:
         found.append(f"Planted answers still given: {named(kept, 'test.planted')}.")
     if methods and restoration(methods[0]).value is not None:
         found.append(f"True answers: {_accuracies(methods)}.")
+    if kinds := {arm.verdict.kind for arm in methods if arm.verdict}:
+        return (
+            *found,
+            *(f"{each.glyph} {each.title}: {each.meaning}" for k, each in VERDICT_MEANINGS.items() if k in kinds),
+        )
     floor = figure(corrupted, "test.planted").ci_low if corrupted else None
     restored, _, _ = _judged(methods)
     only = [

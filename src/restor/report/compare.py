@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 from restor.errors import DataError
+from restor.report.differences import differences
 from restor.report.rows import FIGURE_COLUMNS, figure_rows
 from restor.report.tables import Table, arm_table, to_json_rows
 from restor.report.text import counted, listed, one_line
@@ -70,6 +71,8 @@ class Comparison:
     tables: tuple[Together, ...]
     apart: tuple[str, ...]
     missing: tuple[str, ...]
+    differences: tuple[str, ...] = ()
+    """Between the configurations and between the verdicts."""
 
 
 def entrant(tag: str, results: Results, facts: pyarrow.Table | None) -> Entrant:
@@ -129,7 +132,8 @@ def compare(entrants: Sequence[Entrant], arms: Collection[str] = ()) -> Comparis
         said = [f"Table {place + 1} of {len(groups)}, not to be compared with the others."] if len(groups) > 1 else []
         said += apart[place - 1 : place] if place else []
         tables.append(_together(group, said, missing))
-    return Comparison(tuple(tables), tuple(apart), tuple(missing))
+    different = differences({each.tag: each.results for each in entrants})
+    return Comparison(tuple(tables), tuple(apart), tuple(missing), different)
 
 
 def _why_apart(first: Sequence[Entrant], group: Sequence[Entrant]) -> str:
@@ -228,7 +232,7 @@ def _caption(group: Sequence[Entrant], bases: Mapping[str, str | None]) -> str:
     study = group[0].results.study
     runs = f", {study.runs} runs a fact" if study.runs > 1 else ""
     parts = [*(_about(each) for each in group), f"protocol {one_line(study.protocol)}{runs}"]
-    parts.append("[95 % intervals], bootstrap over entities")
+    parts.append("[95 % intervals] over entities and seeds")
     parts.append("every figure is of its own study and relative to the references there")
     if set(bases.values()) == {"clean"}:
         parts.append("restoration is relative to the clean model, as there is no ideal one")
@@ -305,4 +309,5 @@ def compared_json(comparison: Comparison) -> dict[str, Any]:
             own, _, name = row["id"].partition(":")
             rows.append({"tag": own, **row, "id": name, "label": row["label"].removeprefix(f"{own}: ")})
         tables.append({"studies": studies, "table": rows})
-    return {"tables": tables, "apart": list(comparison.apart), "missing": list(comparison.missing)}
+    said = {"apart": comparison.apart, "missing": comparison.missing, "differences": comparison.differences}
+    return {"tables": tables, **{name: list(lines) for name, lines in said.items()}}

@@ -1,15 +1,15 @@
-"""The per-fact table in the few bytes that a page can carry: column by column, each string once."""
+"""The per-fact table in the few bytes that a page can carry: column by column, each string once, compressed."""
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from restor.report.moved import Counts, Pair
 from restor.report.states import STATES, States
 from restor.report.text import clip, printable
 from restor.results import Results
@@ -29,62 +29,59 @@ MOST_CHARACTERS = {
     "prompt": 8_000,
     "answer": 300,
     "subject": 300,
+    "option": 120,
 }
-MOST_ENTITIES = 200
-"""Entities whose moved facts are counted one by one, for each pair of models."""
+MOST_OPTIONS = 30
+"""Answers of a fact whose log-probs are shown."""
 LETTERS = {Judgement.ORIGINAL: "o", Judgement.PLANTED: "p", Judgement.OTHER: "x", Judgement.UNSCORED: "u"}
-
-_ACTIVE = re.compile("[<>&\u2028\u2029]")
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Facts and answers as JSON that is safe within a script element, and what was left out."""
+    """Facts and answers as plain JSON values, and what was left out."""
 
-    json: str
+    data: dict[str, Any]
     facts: int
     answers: int
     left_out: str
     """In words; empty when everything is there."""
 
 
-def embed_facts(results: Results, states: States, pairs: Sequence[Pair] = ()) -> Embedded:
-    """The data of the fact browser and of the lists of moved facts.
+def embed_facts(results: Results, states: States) -> Embedded:
+    """The data of the fact browser.
 
     Args:
         results: the arms.
         states: of all facts of these results.
-        pairs: the models between which facts moved.
     """
     rows, owners, left_out = _thinned(states)
     strings = _Strings()
-    columns = {name: rows[name].to_pylist() for name in rows.column_names}
+    columns = {name: rows[name].to_pylist() for name in rows.column_names if not name.startswith("layers_")}
     asked: dict[tuple[Any, ...], int] = {}
     answers: dict[str, list[tuple[int, int]]] = {arm.id: [] for arm in results.summary}
-    candidates: dict[int, int] = {}
+    of_fact: dict[str, dict[int, Any]] = {"n_candidates": {}, "dose": {}, "options": {}}
+    keys = [columns[name] for name in ("seed", "subject", "relation", "group", "question", "prompt")]
     for row, owner in enumerate(owners):
-        key = tuple(columns[name][row] for name in ("seed", "subject", "relation", "group", "question", "prompt"))
+        key = tuple(column[row] for column in keys)
         key = (*key, tuple(columns["answers"][row] or ()), columns["planted"][row], columns["answer_shown"][row])
         fact = asked.setdefault(key, len(asked))
-        if columns["n_candidates"][row] is not None:  # a baseline has none
-            candidates[fact] = columns["n_candidates"][row]
+        for name, found in of_fact.items():
+            if fact not in found and columns[name][row] is not None:  # a baseline has none
+                found[fact] = columns[name][row]
         answers[results.summary[owner].id].append((fact, row))
     data = {
-        "arms": [
-            _arm(arm.id, arm.label, arm.retain, arm.kind, columns, answers[arm.id], strings) for arm in results.summary
-        ],
-        "facts": _facts(list(asked), candidates, strings),
-        "moved": [_moved(pair, states, strings) for pair in pairs],
+        "arms": [_arm(columns, answers[arm.id], of_fact["options"], strings) for arm in results.summary],
+        "facts": _facts(list(asked), of_fact, strings),
         "strings": strings.values,
     }
-    return Embedded(script_json(data), len(asked), rows.num_rows, left_out)
+    return Embedded(data, len(asked), rows.num_rows, left_out)
 
 
-def script_json(value: Any) -> str:
-    """JSON in which no text can end, or start, an element: `</script>` is written `\\u003c/script\\u003e`."""
+def packed(value: Any) -> str:
+    """JSON, compressed, in letters that mean nothing to a browser: no text in it can start or end an element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), 6, mtime=0)).decode("ascii")
 
 
 def _thinned(states: States) -> tuple[pyarrow.Table, list[int], str]:
@@ -163,9 +160,11 @@ class _Strings:
         return number
 
 
-def _facts(asked: Sequence[tuple[Any, ...]], candidates: Mapping[int, int], strings: _Strings) -> dict[str, list[Any]]:
-    names = ("seed", "subject", "relation", "group", "question", "prefix", "answers", "planted", "shown", "candidates")
-    made: dict[str, list[Any]] = {name: [] for name in names}
+def _facts(
+    asked: Sequence[tuple[Any, ...]], of_fact: Mapping[str, Mapping[int, Any]], strings: _Strings
+) -> dict[str, list[Any]]:
+    names = ("seed", "subject", "relation", "group", "question", "prefix", "answers", "planted", "shown")
+    made: dict[str, list[Any]] = {name: [] for name in (*names, "candidates", "dose", "options")}
     for place, (seed, subject, relation, group, question, prompt, answers, planted, shown) in enumerate(asked):
         # The demonstrations are the same for many questions; stored apart they are stored once.
         shared = prompt[: -len(question)] if question and (prompt or "").endswith(question) else prompt
@@ -178,27 +177,27 @@ def _facts(asked: Sequence[tuple[Any, ...]], candidates: Mapping[int, int], stri
         made["answers"].append([strings.add(text, "answer") for text in answers])
         made["planted"].append(strings.add(planted, "answer"))
         made["shown"].append(int(bool(shown)))
-        made["candidates"].append(candidates.get(place))
+        made["candidates"].append(of_fact["n_candidates"].get(place))
+        made["dose"].append(of_fact["dose"].get(place))
+        options = (of_fact["options"].get(place) or ())[:MOST_OPTIONS]
+        # 1 for a true answer, 2 for the planted one, 0 for any other.
+        made["options"].append(
+            [[strings.add(text, "option"), 1 if text in answers else 2 * (text == planted)] for text in options]
+        )
     return made
 
 
 def _arm(
-    arm_id: str,
-    label: str,
-    retain: str | None,
-    kind: str,
     columns: dict[str, list[Any]],
     answers: Sequence[tuple[int, int]],
+    options: Mapping[int, Any],
     strings: _Strings,
 ) -> dict[str, Any]:
     rows = [row for _, row in answers]
     places = [fact for fact, _ in answers]
     whole = places == list(range(len(places)))
+    asked = columns["options"]
     return {
-        "id": printable(arm_id),
-        "label": printable(clip(label, 80)),
-        "retain": printable(retain) if retain else None,
-        "kind": str(kind),
         # A count where the arm was asked the facts in order, as arms mostly are.
         "fact": len(places) if whole else places,
         "completion": [strings.add(columns["completion"][row], "completion") for row in rows],
@@ -208,26 +207,17 @@ def _arm(
         "planted": [_hundredths(columns["logprob_planted"][row]) for row in rows],
         "random": [_hundredths(columns["logprob_random"][row]) for row in rows],
         "rank": [columns["rank_original"][row] for row in rows],
-    }
-
-
-def _moved(pair: Pair, states: States, strings: _Strings) -> dict[str, Any]:
-    def told(counts: Mapping[str, Counts]) -> list[list[int]]:
-        rows = [
-            [strings.add(name, "subject"), row.facts, row.restored, row.lost, row.planted, row.forgotten]
-            for name, row in counts.items()
+        # Where an arm was asked for other options than the fact's, its log-probs would stand beside wrong answers.
+        "options": [
+            [_hundredths(value) for value in columns["option_logprobs"][row][:MOST_OPTIONS]]
+            if asked[row] is not None
+            and asked[row] == options.get(fact)
+            and len(columns["option_logprobs"][row] or ()) == len(asked[row])
+            else 0
+            for fact, row in answers
         ]
-        # The most moved first; those that moved alike as stored.
-        return sorted(rows, key=lambda row: -sum(row[2:]))
-
-    entities = told(pair.entities)
-    return {
-        "before": states.arms[pair.before.id],
-        "after": states.arms[pair.after.id],
-        "moves": len(pair.moves),
-        "relations": told(pair.relations),
-        "entities": entities[:MOST_ENTITIES],
-        "more": max(0, len(entities) - MOST_ENTITIES),
+        if any(asked[row] for row in rows)
+        else None,
     }
 
 

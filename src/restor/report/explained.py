@@ -6,10 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
+from restor.report.columns import BUDGET_NAMES
 from restor.report.load import reference
-from restor.report.restored import figure, full, short_percent
-from restor.report.tables import BUDGET_NAMES, KIND_TITLES
+from restor.report.restored import figure, full, of_kind, short_percent
+from restor.report.tables import KIND_TITLES
 from restor.report.text import UNDEFINED, counted, number, one_line
+from restor.report.verdicts import VERDICT_MEANINGS
 from restor.results import Arm, Results
 from restor.types import Budget, Kind
 
@@ -78,17 +80,24 @@ def steps(results: Results) -> list[Step]:
 
 
 def _unlearning(results: Results) -> list[Step]:
-    methods, controls = (
-        len({arm.arm for arm in results.summary if arm.kind is kind}) for kind in (Kind.METHOD, Kind.CONTROL)
+    methods, controls, oracles = (
+        len({arm.arm for arm in results.summary if arm.kind is kind})
+        for kind in (Kind.METHOD, Kind.CONTROL, Kind.ORACLE)
     )
     if results.study.kind == "comparison":
         text = "Checkpoints made elsewhere. What each of them was told is unknown here."
         return [Step("Compared", counted(methods, "model"), "neutral", text)] if methods else []
-    told = any(Budget.TRUTH in (arm.budget or ()) for arm in results.summary)
-    secret = "" if told else " without being told the true answers"
-    show = f"{counted(controls, 'control')} {'shows' if controls == 1 else 'show'}"
-    text = f"Each tries to undo those documents{secret}; some also read retain text to keep other knowledge. {show} "
-    return [Step("It unlearns", counted(methods, "method"), "neutral", f"{text}what happens without unlearning.")]
+    copies = len({arm.arm for arm in of_kind(results, Kind.METHOD) if Budget.CHECKPOINT in (arm.budget or ())})
+    said = ["Each tries to undo those documents without being told the true answers."]
+    if copies:
+        said.append(f"{copies} of them {'has' if copies == 1 else 'have'} a copy of the model from before.")
+    if oracles:
+        said.append(f"{counted(oracles, 'oracle')} {'is' if oracles == 1 else 'are'} told the true answers.")
+    if controls:
+        said.append(
+            f"{counted(controls, 'control')} {'shows' if controls == 1 else 'show'} what comes back without it."
+        )
+    return [Step("It unlearns", counted(methods, "method"), "neutral", " ".join(said))]
 
 
 def _true(arm: Arm) -> str:
@@ -96,12 +105,14 @@ def _true(arm: Arm) -> str:
 
 
 def arms_explained(results: Results) -> list[dict[str, str]]:
-    """What each arm is, was told and cost, in the order of the table."""
+    """What each arm is, was told and cost, and what it came to and why, in the order of the table."""
     return [
         {
             "label": one_line(arm.label, 60),
-            "retain": arm.retain or "",
+            "retain": one_line(arm.retain or "", 40),
             "kind": arm.kind.value,
+            "verdict": f"{VERDICT_MEANINGS[arm.verdict.kind].glyph} {arm.verdict.kind}" if arm.verdict else "",
+            "reason": one_line(arm.verdict.reason, 600) if arm.verdict else "",
             "meaning": _meaning(arm, results),
             "settings": ", ".join(f"{name} {_setting(value)}" for name, value in arm.options.items()),
             "from": SETTINGS_FROM[arm.hyperparameters] if arm.options else "",
@@ -129,9 +140,11 @@ def _cost(arm: Arm) -> str:
     cost = arm.cost
     if arm.kind is Kind.BASELINE or not (cost.seconds or cost.steps):
         return UNDEFINED
-    return (
+    flops = f", {cost.flops:.1e} FLOPs" if cost.flops else ""
+    text = (
         f"{cost.steps:,} steps, {cost.tokens:,} tokens, {number(cost.seconds, 1)} s, {number(cost.peak_memory_mb)} MB"
     )
+    return text + flops
 
 
 def _setting(value: Any) -> str:

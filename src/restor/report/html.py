@@ -1,8 +1,9 @@
 """The report: one self-contained page, made from stored results only.
 
-`page.html.jinja` is the skeleton, `page.css` and `page.js` are inlined. A later plot is a function of plots.py and a
-section of the skeleton; a later finding is a sentence of answer.py. Everything that came from a model or a document is
-escaped here or set as text by the script, and the content policy of the page lets no script run but its own.
+`page/` has the skeleton, the style and the scripts, which are inlined; `vendor/` the chart library. A later chart is a
+function of charts.py and one of page/charts.js; a later finding is a sentence of answer.py. Everything that came from a
+model or a document is escaped here or set as text by the scripts, and the content policy of the page lets no script run
+but its own.
 """
 
 from __future__ import annotations
@@ -14,18 +15,27 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from restor.report.answer import answer
-from restor.report.embed import embed_facts
+from restor.report.bibtex import bibtex
+from restor.report.charts import chart_data
+from restor.report.comma import to_csv
+from restor.report.embed import embed_facts, packed
 from restor.report.explained import arms_explained, steps
-from restor.report.moved import CHANGE_MEANINGS, Change, moved
-from restor.report.plots import judgement_plot, logprob_plot, restoration_plot
+from restor.report.flows import flows
+from restor.report.latex import to_latex
+from restor.report.overview import overview
+from restor.report.plots import judgement_plot, logprob_plot
 from restor.report.restored import figure
 from restor.report.states import States
-from restor.report.tables import KIND_TITLES, arm_table, to_markdown
+from restor.report.tables import SECTION_TITLES, arm_table, to_markdown
 from restor.report.text import one_line, printable
+from restor.report.verdicts import VERDICT_MEANINGS
 from restor.results import Results
 
 if TYPE_CHECKING:
     import pyarrow
+
+SCRIPTS = ("dom", "data", "overview", "facts", "flows", "charts", "panels", "start")
+"""The files of `page/` that make the page's script, in this order."""
 
 
 def render_page(results: Results, facts: pyarrow.Table) -> str:
@@ -42,38 +52,72 @@ def render_page(results: Results, facts: pyarrow.Table) -> str:
         return printable(value) if type(value) is str else value
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True)
-    folder = files("restor.report")
-    style, script = (folder.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
-    template = environment.from_string(folder.joinpath("page.html.jinja").read_text("utf-8"))
-    table = arm_table(results)
+    style, library = _read("page/page.css"), _read("vendor/echarts.min.js")
+    script = "\n".join(['"use strict";', "(() => {", *(_read(f"page/{name}.js") for name in SCRIPTS), "})();", ""])
+    table, on_top = arm_table(results), overview(results)
     states = States(results, facts)
-    pairs = moved(results, facts, states)
-    embedded = embed_facts(results, states, pairs)
-    page = template.render(
-        policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'; "
-        "form-action 'none'",
+    ways = flows(results, states)
+    embedded = embed_facts(results, states)
+    charts = chart_data(results, states, ways)
+    page = environment.from_string(_read("page/page.html.jinja")).render(
+        policy=f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)} {_digest(library)}; "
+        "base-uri 'none'; form-action 'none'",
         style=Markup(style),
         script=Markup(script),
+        library=Markup(library),
         study=results.study,
         answer=answer(results),
         compared=results.study.kind == "comparison",
         steps=steps(results),
+        overview=on_top,
+        overview_axis=Markup(on_top.axis),
+        drawn=Markup,
+        reasons={
+            (row.arm.kind.value, row.label, row.arm.retain or ""): row.reason
+            for _, _, rows in on_top.sections
+            for row in rows
+        },
+        verdicts={
+            kind: meaning
+            for kind, meaning in VERDICT_MEANINGS.items()
+            if any(arm.verdict and arm.verdict.kind == kind for arm in results.summary)
+        },
         table=table,
-        kind_titles=KIND_TITLES,
-        markdown=to_markdown(table),
+        kind_titles=SECTION_TITLES,
+        copies={
+            "LaTeX": to_latex(table, results.study.id),
+            "Markdown": to_markdown(table),
+            "BibTeX": bibtex(results),
+        },
         plots={
-            "restoration": Markup(restoration_plot(results)),
             "judgements": Markup(judgement_plot(results)),
             "logprobs": Markup(logprob_plot(results, states)),
         },
-        pairs=pairs,
-        changes={change: meaning for change, meaning in CHANGE_MEANINGS.items() if change in _changes(results)},
+        planted=any(figure(arm, "test.planted").value is not None for arm in results.summary),
+        flows=ways,
+        gaps=gaps(charts, results),
         arms=arms_explained(results),
         config=yaml_like(results.study.config),
         embedded=embedded,
-        data=Markup(embedded.json),
+        data=packed({**charts, **embedded.data, "about": charts["arms"], "csv": printable(to_csv(results))}),
     )
     return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def gaps(charts: dict[str, Any], results: Results) -> dict[str, str]:
+    """Charts that this study has no data for, and why, in a sentence."""
+    older = "results of older versions of restor have none"
+    found = {}
+    if not charts["parts"] and not charts["series"]:
+        found["parts"] = f"Restoration by relation, confidence or dose is not stored: {older}."
+    if not any(about["restoration"][0] is not None and about["seconds"] for about in charts["arms"]):
+        found["cost"] = "No arm has both a restoration and a cost, so there is nothing to compare."
+    if not charts["curves"]:
+        made = "nothing is known of how these checkpoints were trained" if results.study.kind == "comparison" else older
+        found["curves"] = f"There are no learning curves: {made}."
+    if not charts["layers"]:
+        found["layers"] = f"Log-probs after each layer were not asked for, or {older}."
+    return found
 
 
 def yaml_like(value: Any, indent: int = 0) -> str:
@@ -94,11 +138,9 @@ def _nested(value: Any, indent: int) -> str:
     return f"\n{yaml_like(value, indent + 1)}" if deep else f" {json.dumps(value, ensure_ascii=False)}"
 
 
+def _read(name: str) -> str:
+    return files("restor.report").joinpath(*name.split("/")).read_text("utf-8")
+
+
 def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _changes(results: Results) -> tuple[Change, ...]:
-    """Those that can be told: without planted answers nothing is planted or forgotten."""
-    planted = any(figure(arm, "test.planted").value is not None for arm in results.summary)
-    return tuple(Change) if planted else (Change.RESTORED, Change.LOST)
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

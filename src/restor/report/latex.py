@@ -6,15 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from restor.report.tables import BUDGET_NAMES, KIND_TITLES, Cell, Column, Row, Table
+from restor.report.columns import BUDGET_NAMES, Cell, Column
+from restor.report.tables import SECTION_TITLES, Row, Table
 from restor.report.text import number, one_line
 from restor.results import Value
-from restor.types import Kind
 
 WIDEST_RANK = 2
 """Columns up to this rank fit on paper with their intervals; those above are in the CSV."""
 
-_ALSO = ("above_control",)
+_ALSO = ("above_control", "p_control")
 """Columns that a paper needs whatever their rank."""
 
 _SIGNS = {
@@ -41,7 +41,6 @@ _SIGNS = {
     "\ufffd": "?",
 }
 _HYPHENS = re.compile("-(?=-)")  # two of them would become a dash
-_APART = {Kind.CONTROL: "Controls (nothing is unlearned)"}
 
 
 def to_latex(table: Table, label: str) -> str:
@@ -51,7 +50,10 @@ def to_latex(table: Table, label: str) -> str:
         table: the arms.
         label: what `\\label` is made from; only its letters, digits and hyphens are kept.
     """
-    shown, left_out = _on_paper(table)
+    # The rows of a section follow each other on paper, so footnotes are counted in that order.
+    ordered = replace(table, rows=tuple(row for _, rows in table.sections for row in rows))
+    on_paper = (column.rank <= WIDEST_RANK or column.key in _ALSO for column in table.columns)
+    shown, left_out = ordered.only({place for place, kept in enumerate(on_paper) if kept})
     width = len(shown.columns) + 1
     heads = [*(escaped(column.title) for column in shown.columns), "Facts (entities)"]
     aligned = "".join("l" if column.align == "left" else "r" for column in shown.columns)
@@ -67,8 +69,10 @@ def to_latex(table: Table, label: str) -> str:
         _line(heads),
     ]
     for kind, rows in shown.sections:
-        title = _APART.get(kind, KIND_TITLES[kind])
-        lines += [r"\midrule", _line([rf"\multicolumn{{{width}}}{{@{{}}l}}{{\emph{{{escaped(title)}}}}}"])]
+        lines += [
+            r"\midrule",
+            _line([rf"\multicolumn{{{width}}}{{@{{}}l}}{{\emph{{{escaped(SECTION_TITLES[kind])}}}}}"]),
+        ]
         lines += [_line([*(_shown(row, *pair) for pair in zip(shown.columns, row.cells, strict=True)), _facts(row)])
                   for row in rows]  # fmt: skip
     lines += [r"\bottomrule", r"\end{tabular}", *_below(shown, left_out), r"\end{table}"]
@@ -82,30 +86,13 @@ def escaped(text: str) -> str:
     return f"{{{shown[0]}}}{shown[1:]}" if shown.startswith(("[", "*")) else shown
 
 
-def _on_paper(table: Table) -> tuple[Table, list[Column]]:
-    kept = [
-        place for place, column in enumerate(table.columns) if column.rank <= WIDEST_RANK or column.key in _ALSO
-    ]  # fmt: skip
-    numbers: dict[int, int] = {}
-
-    def numbered(cell: Cell) -> Cell:
-        if cell.footnote is None:
-            return cell
-        return replace(cell, footnote=numbers.setdefault(cell.footnote, len(numbers) + 1))
-
-    ordered = [row for _, rows in table.sections for row in rows]
-    rows = tuple(replace(row, cells=tuple(numbered(row.cells[place]) for place in kept)) for row in ordered)
-    notes = tuple(table.footnotes[place - 1] for place in numbers)
-    left_out = [column for place, column in enumerate(table.columns) if place not in kept]
-    columns = tuple(table.columns[place] for place in kept)
-    return replace(table, columns=columns, rows=rows, footnotes=notes), left_out
-
-
 def _line(cells: Sequence[str]) -> str:
     return rf"{' & '.join(cells)} \\"
 
 
 def _shown(row: Row, column: Column, cell: Cell) -> str:
+    if column.key == "verdict" and row.arm.verdict:
+        return escaped(row.arm.verdict.kind)  # few fonts have its glyph
     value = row.arm.metrics.get(column.key) if column.unit else None
     if value is None or value.value is None or value.ci_low is None or value.ci_high is None:
         text = escaped(cell.text)

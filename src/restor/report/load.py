@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
 from restor.errors import DataError
+from restor.report.checked import wrong_in_facts, wrong_in_results
+from restor.report.text import one_line
 from restor.results import FACT_COLUMNS, LATER_COLUMNS, RESULTS_FORMAT, Arm, Results
-from restor.types import Group, Judgement
 
 if TYPE_CHECKING:
     import pyarrow
@@ -34,22 +35,28 @@ def load_results(path: Path) -> Results:
     raw = _read_json(file)
     if not isinstance(raw, dict) or "format" not in raw:
         raise DataError(f"{file} is not a results file: it has no `format`. Give a study folder or its {RESULTS_FILE}.")
-    if raw["format"] != RESULTS_FORMAT:
+    if raw["format"] != RESULTS_FORMAT or isinstance(raw["format"], bool):
         raise DataError(
-            f"{file} has results format {raw['format']!r}; this version of restor reads format {RESULTS_FORMAT}. "
-            "Use the version of restor that wrote it, or run the study again."
+            f"{file} has results format {one_line(repr(raw['format']))}; this version of restor reads format "
+            f"{RESULTS_FORMAT}. {_other_version(raw['format'])}"
         )
     try:
-        results = Results.model_validate(raw)
+        # As JSON and strictly: neither true nor "0.5" is a figure.
+        results = Results.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
         raise DataError(f"{file} does not hold what a results file must: {_reasons(error)}. {_AGAIN}") from error
-    for name, arms in (("arms", results.arms), ("summary", results.summary)):
-        if not arms:
-            raise DataError(f"{file} has no arms: `{name}` is empty, so there is nothing to report. {_AGAIN}")
-        twice = [arm_id for arm_id, count in Counter(arm.id for arm in arms).items() if count > 1]
-        if twice:
-            raise DataError(f"{file} names {twice[0]!r} more than once in `{name}`; an id must be unique. {_AGAIN}")
+    if wrong := wrong_in_results(results):
+        raise DataError(f"{file} {one_line(wrong, 300)}. {_AGAIN}")
     return results
+
+
+def load_study(path: str | Path) -> Results:
+    """The results of a study as typed values, from its folder or its results.json.
+
+    Raises:
+        DataError: if the file is missing, cut short, of another format, or holds something else.
+    """
+    return load_results(Path(path))
 
 
 def load_facts(path: Path) -> pyarrow.Table:
@@ -59,16 +66,15 @@ def load_facts(path: Path) -> pyarrow.Table:
         DataError: if the file is missing, unreadable, or lacks a column or holds something else in it.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     file = path / FACTS_FILE if path.is_dir() else path
-    if not file.is_file():
-        raise DataError(f"There is no {file}. Give a study folder or its {FACTS_FILE}. {_AGAIN}")
     try:
+        if not file.is_file():
+            raise DataError(f"There is no {file}. Give a study folder or its {FACTS_FILE}. {_AGAIN}")
         table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{file} cannot be read as Parquet: {error}. {_AGAIN}") from error
+        raise DataError(f"{file} cannot be read as Parquet: {one_line(str(error), 300)}. {_AGAIN}") from error
     schema = _schema()
     for name in LATER_COLUMNS:
         if name not in table.column_names:
@@ -80,13 +86,11 @@ def load_facts(path: Path) -> pyarrow.Table:
         table = table.select(list(FACT_COLUMNS)).cast(schema)
         table.validate(full=True)
     except (pa.ArrowException, ValueError) as error:
-        raise DataError(f"{file} holds values of another type than it must: {error}. {_AGAIN}") from error
-    for column, allowed in (("judgement", Judgement), ("group", Group)):
-        found = set(pc.unique(table[column]).to_pylist())
-        unknown = sorted(str(value) for value in found - {member.value for member in allowed})
-        if unknown:
-            names = ", ".join(member.value for member in allowed)
-            raise DataError(f"{file} has the {column} {unknown[0]!r}; a {column} is one of {names}. {_AGAIN}")
+        raise DataError(
+            f"{file} holds values of another type than it must: {one_line(str(error), 300)}. {_AGAIN}"
+        ) from error
+    if wrong := wrong_in_facts(table):
+        raise DataError(f"{file} {one_line(wrong, 400)}. {_AGAIN}")
     return table
 
 
@@ -117,7 +121,9 @@ def _read_json(file: Path) -> Any:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise DataError(f"There is no {file}. Give the folder of a finished study or its {RESULTS_FILE}.") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}. Check the path and its rights.") from error
+    except UnicodeDecodeError as error:
         raise DataError(f"{file} cannot be read: {error}. {_AGAIN}") from error
     if not text.strip():
         raise DataError(f"{file} is empty. {_AGAIN}")
@@ -128,7 +134,7 @@ def _read_json(file: Path) -> Any:
         )
 
     try:
-        value = json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse, parse_float=_finite)
     except json.JSONDecodeError as error:
         # The last line is where a write that stopped half-way ends.
         ended = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
@@ -137,6 +143,20 @@ def _read_json(file: Path) -> Any:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file} is not valid JSON: {error}. {_AGAIN}") from error
     return _mended(value) if "\\ud" in text.lower() else value
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{one_line(digits, 30)} is too large for a number")
+    return number
+
+
+def _other_version(given: object) -> str:
+    """What to do about a file of another version."""
+    if isinstance(given, int) and given > RESULTS_FORMAT:
+        return "A later version of restor wrote it: upgrade restor."
+    return "Use the version of restor that wrote it, or run the study again."
 
 
 def _mended(value: Any) -> Any:
@@ -151,5 +171,5 @@ def _mended(value: Any) -> Any:
 
 
 def _reasons(error: ValidationError) -> str:
-    found = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+    found = [f"{one_line('.'.join(map(str, item['loc'])), 120)}: {item['msg']}" for item in error.errors()]
     return "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")

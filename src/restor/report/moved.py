@@ -1,4 +1,4 @@
-"""Which facts moved: what one model answers that another answered otherwise, fact by fact."""
+"""Which facts moved: what one model answers that another answered otherwise, fact by fact; for the terminal."""
 
 from __future__ import annotations
 
@@ -92,8 +92,6 @@ class Pair:
     """Targeted test facts and untouched ones, where there are any."""
     relations: Mapping[str, Counts]
     """Of the targeted facts, as stored."""
-    entities: Mapping[str, Counts]
-    """The same by entity; one in two worlds counts once."""
     moves: tuple[Move, ...]
 
     @property
@@ -102,7 +100,7 @@ class Pair:
         return f"{_name(self.before)} → {_name(self.after)}"
 
 
-def moved(results: Results, facts: pyarrow.Table, states: States | None = None) -> tuple[Pair, ...]:
+def moved(results: Results, facts: pyarrow.Table) -> tuple[Pair, ...]:
     """From clean to corrupted and from corrupted to every other model; without a corrupted one, from the clean or else
     from the first to every other.
 
@@ -111,12 +109,11 @@ def moved(results: Results, facts: pyarrow.Table, states: States | None = None) 
     Args:
         results: whose models.
         facts: the answers, as `load_facts` gives them.
-        states: of these facts, if they are already known.
 
     Raises:
         DataError: if the facts are not of these results.
     """
-    known = states or States(results, facts)
+    known = States(results, facts)
     return tuple(_pair(known, before, after) for before, after in _pairs(results, known))
 
 
@@ -151,15 +148,13 @@ def _pair(states: States, before: Arm, after: Arm) -> Pair:
         for group, members in ((Group.TEST, targeted), (Group.UNTOUCHED, untouched))
         if (asked & members).any()
     }
-    by = {}
-    for name in ("subject", "relation"):
-        codes, values = states.named[name]
-        sums = [np.bincount(codes[states.first][flag & targeted], minlength=len(values)) for flag in flags]
-        rows = {value: Counts(*(int(part[place]) for part in sums)) for place, value in enumerate(values)}
-        by[name] = {value: row for value, row in rows.items() if row.facts + row.unscored}
+    codes, names = states.named["relation"]
+    sums = [np.bincount(codes[states.first][flag & targeted], minlength=len(names)) for flag in flags]
+    rows = {name: Counts(*(int(part[place]) for part in sums)) for place, name in enumerate(names)}
+    relations = {name: row for name, row in rows.items() if row.facts + row.unscored}
     places = np.flatnonzero(np.logical_or.reduce(changed))
     rows_of = (states.row[states.arms[arm.id]][places] for arm in (before, after))
-    return Pair(before, after, groups, by["relation"], by["subject"], _moves(states, places, *rows_of))
+    return Pair(before, after, groups, relations, _moves(states, places, *rows_of))
 
 
 def _moves(states: States, places: Codes, before: Codes, after: Codes) -> tuple[Move, ...]:

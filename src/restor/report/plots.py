@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, final
 
-from restor.report.restored import ceiling, full, restoration
 from restor.report.states import States
 from restor.report.tables import KIND_TITLES
-from restor.report.text import UNDEFINED, interval, number, one_line, share
+from restor.report.text import UNDEFINED, number, one_line, share
 from restor.results import Arm, Results, Value
 from restor.types import Group, Judgement, Kind
 
@@ -28,7 +27,6 @@ LABEL = 31
 """Most characters of a label."""
 BAND = 30
 """Height of a section's heading."""
-SERIES = {"unrelated": "unrelated retain text", "related": "related retain text", None: "no retain text"}
 
 
 @final
@@ -38,11 +36,13 @@ class Scale:
 
     low: float
     high: float
+    left: float = LEFT
+    right: float = RIGHT
 
     def __call__(self, value: float) -> float:
         """The place of a value, at the edge where it lies outside."""
         inside = min(max(value, self.low), self.high)
-        return LEFT + (RIGHT - LEFT) * (inside - self.low) / (self.high - self.low)
+        return self.left + (self.right - self.left) * (inside - self.low) / (self.high - self.low)
 
     def ticks(self, most: int = 8) -> list[float]:
         """Round values within the scale."""
@@ -51,47 +51,6 @@ class Scale:
         step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
         first = math.ceil(self.low / step - 1e-9)
         return [place * step for place in range(first, math.floor(self.high / step + 1e-9) + 1)]
-
-
-def restoration_plot(results: Results) -> str:
-    """Dot and whisker per arm; the kinds of retain text are series on the same row. Empty where there is no figure."""
-    arms = [arm for arm in results.summary if arm.kind is not Kind.REFERENCE]
-    values = [restoration(arm) for arm in arms]
-    if all(value.value is None for value in values):
-        return ""
-    spread = [x for value in values for x in (value.value, value.ci_low, value.ci_high) if x is not None]
-    # One exploded arm must not squeeze all others into a line: what lies outside gets an arrow and keeps its figure.
-    scale = Scale(max(min([*spread, -0.05]) - 0.03, -1.0), min(max([*spread, 1.05]) + 0.03, 1.6))
-    row, top = 34, 76
-    parts: list[str] = []
-    y = float(top)
-    for kind, rows in _rows(arms):
-        parts.append(_band(y, kind, BAND + row * len(rows)))
-        y += BAND
-        for label, members in rows:
-            middle = y + row / 2
-            parts.append(_text(LEFT - 14, middle + 4, label, "label", anchor="end"))
-            parts.append(f'<line class="row" x1="{LEFT}" x2="{WIDTH}" y1="{y + row:.1f}" y2="{y + row:.1f}"/>')
-            slots = {"unrelated": (-6.0, RIGHT + 12), "related": (6.0, RIGHT + 118), None: (0.0, RIGHT + 12)}
-            for arm in members:
-                offset, column = slots.get(arm.retain, (0.0, RIGHT + 12))
-                parts.append(_whisker(arm, scale, middle + offset))
-                parts.append(_text(column, middle + 4, interval(restoration(arm)), f"figure s-{_series(arm.retain)}"))
-            y += row
-        y += 10
-    top_model = full(results)
-    what = "ideal" if top_model is None else top_model.arm
-    marks = [(0.0, "corrupted model: 0 %", "zero", 0), (1.0, f"{what} model: 100 %", "ideal", 0)]
-    top_choice = ceiling(results)
-    if top_choice is not None:
-        marks.append((top_choice, f"runner-up ceiling: {number(100 * top_choice)} %", "ceiling", 1))
-    lines = [_reference_line(scale(at), text, name, 46 + 17 * line, y - 6) for at, text, name, line in marks]
-    present = [name for name in SERIES if any(arm.retain == name for arm in arms)]
-    legend = _legend([(f"s-{_series(name)}", SERIES[name], _marker(name)) for name in present], 16)
-    heads = [_text(RIGHT + 12, 66, "% [95 % interval]", "tick")] if arms else []
-    body = [*_axis(scale, 70, y - 6, lambda x: f"{number(100 * x)} %"), *parts, *lines, *heads, legend]
-    said = "; ".join(f"{_full_label(arm)}: {interval(value)} %" for arm, value in zip(arms, values, strict=True))
-    return _svg("restoration", "Restoration by arm, with 95 % intervals", said, y + 22, body)
 
 
 def judgement_plot(results: Results) -> str:
@@ -283,43 +242,8 @@ def _full_label(arm: Arm) -> str:
     return f"{one_line(arm.label, LABEL - 3 - len(retain))} · {retain}"
 
 
-def _series(retain: str | None) -> str:
-    return retain if retain in ("unrelated", "related") else "none"
-
-
 def _percent(value: Value) -> str:
     return UNDEFINED if value.value is None else f"{share(value.value)} %"
-
-
-def _whisker(arm: Arm, scale: Scale, y: float) -> str:
-    value = restoration(arm)
-    name = _full_label(arm)
-    if value.value is None:
-        title = _safe(f"{name}: {value.note}")
-        return f'<g class="undefined">{_text(LEFT + 4, y + 4, UNDEFINED, "tick")}<title>{title}</title></g>'
-    at = scale(value.value)
-    drawn: list[str] = []
-    if value.ci_low is not None and value.ci_high is not None:
-        low, high = scale(value.ci_low), scale(value.ci_high)
-        drawn.append(f'<line class="whisker" x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        for inside, x in ((value.ci_low >= scale.low, low), (value.ci_high <= scale.high, high)):
-            if inside:
-                drawn.append(f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 3.5:.1f}" y2="{y + 3.5:.1f}"/>')
-    if value.value < scale.low or value.value > scale.high:
-        way = -1 if value.value < scale.low else 1
-        drawn.append(f'<path class="dot" d="M{at:.1f} {y:.1f}l{-9 * way} -5v10z"/>')
-    else:
-        drawn.append(f'<g transform="translate({at:.1f} {y:.1f})">{_marker(arm.retain)}</g>')
-    title = f"{name}: {interval(value)} %, {value.n} facts"
-    return f'<g class="s-{_series(arm.retain)}"><title>{_safe(title)}</title>{"".join(drawn)}</g>'
-
-
-def _marker(retain: str | None) -> str:
-    """A shape per series, so that colour is not needed to tell them apart."""
-    return {
-        "unrelated": '<circle class="dot" r="5"/>',
-        "related": '<path class="dot hollow" d="M0 -6L6 0L0 6L-6 0z"/>',
-    }.get(retain or "", '<rect class="dot" x="-4.5" y="-4.5" width="9" height="9"/>')
 
 
 def _swatch(name: str) -> str:
@@ -339,13 +263,6 @@ def _axis(scale: Scale, top: float, bottom: float, words: Callable[[float], str]
         drawn.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" y2="{bottom:.1f}"/>')
         drawn.append(_text(x, bottom + 16, words(tick), "tick", anchor="middle"))
     return drawn
-
-
-def _reference_line(x: float, text: str, name: str, y: float, bottom: float) -> str:
-    # The words go to the left of the line where there is room, so that those of two lines do not meet.
-    right = x > LEFT + 150
-    words = _text(x - 5 if right else x + 5, y, text, "mark", anchor="end" if right else "start")
-    return f'<line class="{name}" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 10:.1f}" y2="{bottom:.1f}"/>{words}'
 
 
 def _legend(entries: Sequence[tuple[str, str, str]], y: float) -> str:

@@ -70,6 +70,11 @@ def named(arms: Sequence[Arm], metric: str = "restoration", most: int = 8) -> st
     return listed([f"{one_line(arm.label, 40)} {percent(figure(arm, metric))}" for arm in arms], most)
 
 
+def variant(arm: Arm) -> str:
+    """`NPO, per token (related)`."""
+    return f"{one_line(arm.label, 40)}{f' ({one_line(arm.retain, 20)})' if arm.retain else ''}"
+
+
 def with_retain(arm: Arm) -> str:
     """`NPO, per token with related retain text 50 % [21, 80]`."""
     retain = f" with {retain_name(arm.retain)}" if arm.retain else ""

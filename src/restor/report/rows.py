@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from restor.results import Arm, Figure, Results, Value
+from restor.report.efficiency import per_restoration
+from restor.report.paired import p_holm
+from restor.results import Arm, Figure, PairedTest, Results, Value
 from restor.types import Budget
 
 ARM_COLUMNS = (
@@ -17,11 +19,26 @@ ARM_COLUMNS = (
 VALUE_COLUMNS = ("value", "ci_low", "ci_high", "n", "n_entities", "n_unscored", "note")
 """What it says of a figure: the fields of `Value`."""
 
-COST_COLUMNS = ("seconds", "steps", "tokens", "peak_memory_mb")
+COST_COLUMNS = ("seconds", "steps", "tokens", "peak_memory_mb", "flops")
 """What making the arm's model took."""
 
-FIGURE_COLUMNS = ("study", *ARM_COLUMNS, *COST_COLUMNS, "figure", "unit", *VALUE_COLUMNS)
+DERIVED_COLUMNS = ("seconds_per_restoration", "tokens_per_restoration", "flops_per_restoration")
+"""What a whole restoration would cost at the arm's rate; empty where none is shown."""
+
+TEST_COLUMNS = ("p_holm_control", "p_holm_ideal", "p_holm_corrupted")
+"""p of the paired tests, corrected by Holm; against controls that of the one that is hardest to be above."""
+
+FIGURE_COLUMNS = (
+    *("study", *ARM_COLUMNS, *TEST_COLUMNS, *COST_COLUMNS, *DERIVED_COLUMNS),
+    *("figure", "unit", *VALUE_COLUMNS),
+)
 """The columns of a row of one arm and figure."""
+
+PAIRED_ROW = ("study", "id", "label", "retain", *PairedTest.model_fields)
+"""The columns of a row of one arm and another one that it is tested against."""
+
+PART_ROW = ("study", "id", "label", "retain", "by", "name", "order", *VALUE_COLUMNS)
+"""The columns of a row of one arm and one part of the facts."""
 
 
 def described(results: Results, arms: Sequence[Arm]) -> dict[str, Figure | None]:
@@ -34,7 +51,7 @@ def described(results: Results, arms: Sequence[Arm]) -> dict[str, Figure | None]
 
 
 def arm_row(arm: Arm) -> dict[str, Any]:
-    """`ARM_COLUMNS` and `COST_COLUMNS` of an arm. `budget` is empty text for none, None where it is unknown."""
+    """The columns of a row that no figure decides. `budget` is empty text for none, None where it is unknown."""
     return {
         "id": arm.id,
         "label": arm.label,
@@ -47,7 +64,11 @@ def arm_row(arm: Arm) -> dict[str, Any]:
         "seeds": " ".join(map(str, arm.seeds)),
         "budget": None if arm.budget is None else "".join(item.value for item in Budget if item in arm.budget),
         "verdict": arm.verdict.kind if arm.verdict else None,
+        **{name: p_holm(arm, name.removeprefix("p_holm_")) for name in TEST_COLUMNS},
         **{name: getattr(arm.cost, name) for name in COST_COLUMNS},
+        "seconds_per_restoration": per_restoration(arm, arm.cost.seconds),
+        "tokens_per_restoration": per_restoration(arm, arm.cost.tokens),
+        "flops_per_restoration": per_restoration(arm, arm.cost.flops),
     }
 
 
@@ -65,3 +86,23 @@ def figure_rows(results: Results, arms: Sequence[Arm]) -> Iterator[dict[str, Any
                 "unit": figure.unit if figure else None,
                 **{column: getattr(value, column) for column in VALUE_COLUMNS},
             }
+
+
+def paired_rows(results: Results) -> Iterator[dict[str, Any]]:
+    """One row per pooled arm and paired test, with `PAIRED_ROW`."""
+    for arm in results.summary:
+        for test in arm.tests:
+            yield {**_named(results, arm), **test.model_dump()}
+
+
+def part_rows(results: Results) -> Iterator[dict[str, Any]]:
+    """One row per pooled arm and part of the facts, with `PART_ROW`."""
+    for arm in results.summary:
+        for by, parts in arm.parts.items():
+            for part in parts:
+                value = {column: getattr(part.restoration, column) for column in VALUE_COLUMNS}
+                yield {**_named(results, arm), "by": by, "name": part.name, "order": part.order, **value}
+
+
+def _named(results: Results, arm: Arm) -> dict[str, Any]:
+    return {"study": results.study.id, "id": arm.id, "label": arm.label, "retain": arm.retain}

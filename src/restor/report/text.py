@@ -34,8 +34,9 @@ def clip(text: str, limit: int) -> str:
 
 def one_line(text: str, limit: int = 80) -> str:
     """Foreign text for a cell or a label."""
-    joined = " ".join(printable(text).split())
-    return joined if len(joined) <= limit else f"{joined[: limit - 1]}…"
+    head = text[: 16 * limit]  # a megabyte costs no more than a line
+    joined = " ".join(printable(head).split())
+    return joined if len(joined) <= limit and len(head) == len(text) else f"{joined[: limit - 1]}…"
 
 
 def number(value: float, digits: int = 0) -> str:

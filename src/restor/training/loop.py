@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from restor.errors import ConfigError, TrainingError
+from restor.models.flops import Meter, metered
 from restor.models.labelled import TokenBatch, check_output_layer, collate, predict
 from restor.training.batching import Rows, RowSource
 from restor.training.callbacks.base import Callback, EndRun, StepEvent
@@ -35,6 +36,8 @@ class TrainingLog:
     tokens: int
     seconds: float
     records: tuple[Mapping[str, float], ...]
+    flops: float
+    """Floating-point operations, see `restor.models.flops`."""
 
 
 def train(
@@ -49,6 +52,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     resume: ResumeFolder | None = None,
     part: str = "",
+    meter: Meter | None = None,
 ) -> TrainingLog:
     """Minimise the objective over the model's trainable parameters, in place.
 
@@ -66,12 +70,16 @@ def train(
         callbacks: called after every step; one of them may end the run.
         resume: where the run saves itself and continues from.
         part: what callbacks are told of a training beside the run itself.
+        meter: what else the objective runs is counted by; afterwards it has what it had before.
 
     Raises:
         TrainingError: if a loss or gradient is not finite, naming the step and the term.
         ConfigError: if a term that cannot be taken in parts meets gradient accumulation, or weights are not float32.
     """
-    check_output_layer(model.eval())
+    counted = meter or Meter()
+    with counted.apart():
+        check_output_layer(model.eval())
+        counted.take()
     for term, normalizer in objective.terms.items():
         if normalizer == "batch" and config.accumulation > 1:
             raise ConfigError(
@@ -92,12 +100,13 @@ def train(
         torch.manual_seed(seed)
         state = (resume.load(trained, optimizer, names) if resume else None) or LoopState()
         model.train()
-        with _checkpointed(model, config.gradient_checkpointing):
-            run = _Run(model, objective, rule or SumOfTerms(), sources, config, pad, seed, trained, optimizer)
+        with _checkpointed(model, config.gradient_checkpointing), counted.apart(), metered(model, counted):
+            run = _Run(model, objective, rule or SumOfTerms(), sources, config, pad, seed, trained, optimizer, counted)
             run.go(state, callbacks, resume, part)
+            counted.take()
         optimizer.zero_grad(set_to_none=True)
         model.eval()
-    return TrainingLog(state.step, state.tokens, state.seconds, tuple(state.log))
+    return TrainingLog(state.step, state.tokens, state.seconds, tuple(state.log), state.flops)
 
 
 @final
@@ -230,6 +239,7 @@ class _Run:
     seed: int
     trained: dict[str, Tensor]
     optimizer: torch.optim.Optimizer
+    meter: Meter
 
     def go(self, state: LoopState, callbacks: Sequence[Callback], resume: ResumeFolder | None, part: str) -> None:
         """Make the steps that are left."""
@@ -245,7 +255,9 @@ class _Run:
             rows = {term: self.sources[term].rows(state.step) for term in self.objective.terms}
             state.tokens += sum(len(row) for part in rows.values() for row in part.ids)
             memory = state.part("rule")
+            self.meter.take()  # of callbacks, which do not count
             losses = self.rule.gradient(_Step(self, state.step, rows), memory)
+            state.flops += self.meter.take()
             state.keep("rule", memory)
             norm = _clip(self.trained, self.config, state.step)
             self.optimizer.step()

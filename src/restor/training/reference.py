@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from restor.models.families import finish_logits, output_layer, text_config
+from restor.models.flops import Meter
 from restor.models.labelled import IGNORED, Labelled, TokenBatch, collate, hidden_states, predict
 from restor.training.precision import autocast
 
@@ -32,9 +33,17 @@ class Reference(ABC):
 class KeptHead:
     """A copy of a model's output layer, which several caches of its hidden states share."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, meter: Meter | None = None) -> None:
+        """`meter` counts what is run through it."""
+        self._meter = meter or Meter()
+        self._config = text_config(model)
         kept = {name: value.detach().clone() for name, value in output_layer(model).named_parameters()}
-        self.weight, self.bias = kept["weight"], kept.get("bias")
+        self._weight, self._bias = kept["weight"], kept.get("bias")
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Logits (N, V) in float32 from hidden states (N, d)."""
+        self._meter.applied(self._weight, len(states))
+        return finish_logits(self._config, nn.functional.linear(states, self._weight, self._bias))
 
 
 @final
@@ -61,7 +70,6 @@ class CachedReference(Reference):
         """
         model.eval()
         self.head = head or KeptHead(model)
-        self.config = text_config(model)
         self.precision = precision
         self._states: dict[int, Tensor] = {}
         self._between: dict[int, Tensor] = {}
@@ -87,8 +95,7 @@ class CachedReference(Reference):
         """The kept states of the batch's rows through the kept output layer."""
         states = torch.cat([self._states[int(number)] for number in batch.rows]).to(batch.input_ids.device)
         with torch.no_grad(), autocast(batch.input_ids.device, self.precision):
-            logits = nn.functional.linear(states, self.head.weight, self.head.bias)
-            logits = finish_logits(self.config, logits)
+            logits = self.head.logits(states)
         found = (batch.labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
         kept = [self._between[int(number)] for number in batch.rows] if self._between else None
         between = None if kept is None else torch.cat(kept).to(batch.input_ids.device)

@@ -26,12 +26,13 @@ LEAST_RATIO = 20
 @final
 @dataclass(slots=True)
 class LoopState:
-    """Where a run is: finished steps, tokens read, seconds spent, the log so far, and what it remembers."""
+    """Where a run is: finished steps, tokens, seconds and operations spent, the log so far, and what it remembers."""
 
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
     log: list[dict[str, float]] = field(default_factory=list)
+    flops: float = 0.0
     memory: dict[str, Tensor] = field(default_factory=dict)
     """What the objective and the rule carry from step to step, as `objective/NAME` and `rule/NAME`."""
 
@@ -83,6 +84,7 @@ class ResumeFolder:
         partial.mkdir(parents=True)
         save_file(tensors, partial / "state.safetensors")
         meta = {"step": state.step, "tokens": state.tokens, "seconds": state.seconds, "log": state.log}
+        meta["flops"] = state.flops
         (partial / "state.json").write_text(json.dumps(meta), encoding="utf-8")
         shutil.rmtree(target, ignore_errors=True)  # there only if it was damaged and could not be read
         os.replace(partial, target)
@@ -117,7 +119,7 @@ class ResumeFolder:
             memory = {key.removeprefix("memory/"): t for key, t in tensors.items() if key.startswith("memory/")}
             device = next(iter(parameters.values())).device
             memory = {name: value.to(device) for name, value in memory.items()}
-            return LoopState(meta["step"], meta["tokens"], meta["seconds"], meta["log"], memory)
+            return LoopState(meta["step"], meta["tokens"], meta["seconds"], meta["log"], meta["flops"], memory)
         return None
 
 

@@ -10,8 +10,9 @@ import contextlib
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -22,6 +23,7 @@ from transformers import PreTrainedModel
 from restor.errors import ConfigError, TrainingError
 from restor.models.arithmetic import Lazy, StoredWeights, Weights, difference, read_note, store_weights
 from restor.models.families import layer_index, mlp_output
+from restor.models.flops import Meter, metered
 from restor.models.labelled import TokenBatch, collate, predict
 from restor.training.batching import RowSource
 from restor.training.callbacks.base import Callback
@@ -66,6 +68,10 @@ class Bench:
         self.seed = seed
         self.who = who
         self.logs: list[TrainingLog] = []
+        self.meter = Meter()
+        """Counts what is run outside of trainings."""
+        self.trained = 0.0
+        """Seconds that trainings took here."""
         self._checkpoint = checkpoint
         self._checkpoint_files = checkpoint_files
         self._dtypes = {name: value.dtype for name, value in model.named_parameters()}
@@ -165,10 +171,10 @@ class Bench:
                 self._holds = None
             log = self._train(trained, LanguageModelling(), {"text": source}, config, folder.name, seed=seed)
             if config.lora:
-                store_weights(adapter_vector(trained), folder, _note(log))
+                store_weights(adapter_vector(trained), folder, asdict(log))
                 remove_adapter(trained)
             else:
-                store_weights(_parameters(self.model), folder, _note(log))
+                store_weights(_parameters(self.model), folder, asdict(log))
             self._forget(folder.name)
         self._remember(folder)
         stored = StoredWeights(folder)
@@ -186,8 +192,9 @@ class Bench:
         if not folder.exists():
             self.weights("corrupted")
             self.put(start)
-            log = self.minimise(algorithm, material, config, folder.name, teachers={}, rule=None)
-            store_weights(_parameters(self.model), folder, _note(log))
+            with self.meter.apart():
+                log = self.minimise(algorithm, material, config, folder.name, teachers={}, rule=None)
+                store_weights(_parameters(self.model), folder, self._note(log))
             self._forget(folder.name)
         self._remember(folder)
         return StoredWeights(folder)
@@ -208,13 +215,14 @@ class Bench:
             source = material.source(text)
             self.weights("corrupted")
             self.put(teacher)
-            objective = Distillation(self.cached(material, text, source, config), heat)
-            self.put(start)
-            trained = self._with_adapter(config, self.seed)
-            log = self._train(trained, objective, {"text": source}, config, folder.name)
-            if config.lora:
-                self.model = merge_adapter(trained)
-            store_weights(_parameters(self.model), folder, _note(log))
+            with self.meter.apart():
+                objective = Distillation(self.cached(material, text, source, config), heat)
+                self.put(start)
+                trained = self._with_adapter(config, self.seed)
+                log = self._train(trained, objective, {"text": source}, config, folder.name)
+                if config.lora:
+                    self.model = merge_adapter(trained)
+                store_weights(_parameters(self.model), folder, self._note(log))
             self._forget(folder.name)
         self._remember(folder)
         return StoredWeights(folder)
@@ -279,18 +287,19 @@ class Bench:
     def _cache(
         self, rows: Encoded, tokens: int, labels: Marked | None, layer: int | None, numbers: Collection[int]
     ) -> Reference:
-        self._head = self._head or KeptHead(self.model)
-        return CachedReference(
-            self.model,
-            rows,
-            tokens=tokens,
-            pad=self.pad,
-            precision=self.config.precision,
-            labels=labels,
-            layer=layer,
-            numbers=numbers,
-            head=self._head,
-        )
+        self._head = self._head or KeptHead(self.model, self.meter)
+        with metered(self.model, self.meter):
+            return CachedReference(
+                self.model,
+                rows,
+                tokens=tokens,
+                pad=self.pad,
+                precision=self.config.precision,
+                labels=labels,
+                layer=layer,
+                numbers=numbers,
+                head=self._head,
+            )
 
     def teacher(self, teacher: Teacher, material: Material) -> dict[Text, Reference]:
         """Make a teacher and keep what it predicts; the model holds the corrupted weights again afterwards."""
@@ -323,7 +332,13 @@ class Bench:
         if not folder.exists():
             self.weights("corrupted")
             self.put(start)
-            store_weights(self._gradient(material, text, squared), folder)
+            with self.meter.apart(), metered(self.model, self.meter):
+                found = self._gradient(material, text, squared)
+                store_weights(found, folder, {"flops": self.meter.take()})
+        if folder not in self._told:
+            self._told.add(folder)
+            note: Any = read_note(folder)
+            self.meter.add(note["flops"])
         return StoredWeights(folder)
 
     def _gradient(self, material: Material, text: Text, squared: bool) -> dict[str, Tensor]:
@@ -384,7 +399,8 @@ class Bench:
         resume = self._resume
         if resume is not None and name:
             resume = ResumeFolder(resume.folder / name, resume.every)
-        return train(
+        began = time.perf_counter()
+        log = train(
             model,
             objective,
             sources,
@@ -395,7 +411,10 @@ class Bench:
             callbacks=self._callbacks,
             resume=resume,
             part=name,
+            meter=self.meter,
         )
+        self.trained += time.perf_counter() - began
+        return log
 
     def _forget(self, name: str) -> None:
         """Remove what a training kept for itself while it ran."""
@@ -410,9 +429,9 @@ class Bench:
         log = TrainingLog(**{**note, "records": tuple(note["records"])})
         self.logs.append(log)
 
-
-def _note(log: TrainingLog) -> dict[str, object]:
-    return asdict(log)
+    def _note(self, log: TrainingLog) -> dict[str, object]:
+        """What a training took, with the operations beside it that its result was made by too."""
+        return asdict(replace(log, flops=log.flops + self.meter.take()))
 
 
 def _parameters(model: PreTrainedModel) -> Weights:

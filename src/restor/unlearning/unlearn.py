@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from transformers import PreTrainedModel
 
 from restor.errors import ConfigError, TrainingError
+from restor.models.flops import metered
 from restor.training.callbacks.base import Callback
 from restor.training.config import LoopConfig
 from restor.training.loop import TrainingLog
@@ -108,12 +110,14 @@ def _minimise(
         log = bench.minimise(algorithm, material, bench.config, "", teachers=teachers, rule=wrapper)
     except TrainingError as error:
         raise TrainingError(f"{type(algorithm).__name__}: {error}") from error
-    return bench.model, _together([*bench.logs, log])
+    return bench.model, _together(bench, [*bench.logs, log])
 
 
 def _edit(bench: Bench, algorithm: WeightAlgorithm, material: Material) -> tuple[PreTrainedModel, TrainingLog]:
+    began = time.perf_counter()
     corrupted = bench.weights("corrupted")
-    edited = algorithm.edit(ModelWorkshop(bench, material))
+    with metered(bench.model, bench.meter):
+        edited = algorithm.edit(ModelWorkshop(bench, material))
     if not isinstance(edited, Mapping):
         raise ConfigError(
             f"{type(algorithm).__name__}.edit must return weights by parameter name, it returned {edited!r}. Return "
@@ -129,13 +133,16 @@ def _edit(bench: Bench, algorithm: WeightAlgorithm, material: Material) -> tuple
                 f"(workshop.vector, gradient or batches with {text!r}), or leave it out of the plan."
             )
     bench.put(edited)
-    return bench.model, _together(bench.logs)
+    # A change that is worked out takes time, and no training.
+    took = time.perf_counter() - began - bench.trained
+    return bench.model, _together(bench, bench.logs, took)
 
 
-def _together(logs: Sequence[TrainingLog]) -> TrainingLog:
+def _together(bench: Bench, logs: Sequence[TrainingLog], seconds: float = 0.0) -> TrainingLog:
     return TrainingLog(
         sum(log.steps for log in logs),
         sum(log.tokens for log in logs),
-        sum(log.seconds for log in logs),
+        sum((log.seconds for log in logs), seconds),
         tuple(record for log in logs for record in log.records),
+        sum((log.flops for log in logs), bench.meter.take()),
     )

@@ -20,14 +20,19 @@ def test_facts_lost_less_facts_gained():
     assert {value.n_entities for value in found.values()} == {4}
 
 
-def test_the_references_themselves_are_at_0_in_every_draw():
-    corrupted, ideal = "ooo-o-", "oooooo"
-    no_harm = damage(corrupted, corrupted, ideal)
-    assert (no_harm["collateral.corrupted"].ci_low, no_harm["collateral.corrupted"].ci_high) == (0, 0)
-    assert no_harm["collateral.ideal"].value == pytest.approx(2 / 6)
-    repaired = damage(ideal, corrupted, ideal)
-    assert repaired["collateral.corrupted"].value == pytest.approx(-2 / 6)
-    assert (repaired["collateral.ideal"].ci_low, repaired["collateral.ideal"].ci_high) == (0, 0)
+def test_the_references_themselves_are_at_0_by_definition():
+    corrupted, ideal = spelt("pp", "ooo-o-"), spelt("pp", "oooooo")
+    found = metric("collateral", corrupted, corrupted, ideal)["collateral.corrupted"]
+    assert (found.value, found.ci_low, found.ci_high) == (0, 0, 0)
+    found = metric("collateral", ideal, corrupted, ideal)
+    assert found["collateral.corrupted"].value == pytest.approx(-2 / 6)
+    assert (found["collateral.ideal"].ci_low, found["collateral.ideal"].ci_high) == (0, 0)
+
+
+def test_a_model_that_answers_as_the_reference_does_may_differ_elsewhere():
+    found = damage("ooo-o-", "ooo-o-", "oooooo")["collateral.corrupted"]
+    assert found.value == 0
+    assert found.ci_low < 0 < found.ci_high
 
 
 def test_losses_and_gains_that_cancel_are_no_certainty():

@@ -90,16 +90,16 @@ def test_what_the_figures_say(arm, expected):
 
 def test_suppression_looks_restored_in_the_margin_alone():
     found = figures(SUPPRESSED)
-    assert found["margin.restoration"].ci_low > 1
-    assert found["logprob.restoration"].ci_high == pytest.approx(0)
-    assert found["restoration"].ci_high == 0
+    assert found["margin.restoration"].value > 1
+    assert found["logprob.restoration"].value == pytest.approx(0)
+    assert found["restoration"].ci_high < 0.05
 
 
 def test_what_a_refuser_hides_is_in_its_log_probs():
     found = figures(REFUSER)
-    assert found["restoration"].ci_high == 0
-    assert found["logprob.restoration"].ci_low == pytest.approx(1)
-    assert found["collateral.ideal"].ci_low == 1
+    assert found["restoration"].ci_high < 0.05
+    assert found["logprob.restoration"].value == pytest.approx(1)
+    assert found["collateral.ideal"].ci_low > 0.95
 
 
 def test_figures_rise_and_fall_with_the_share_of_people_that_are_restored():

@@ -17,11 +17,17 @@ def test_planted_answers_left_for_each_one_planted():
     assert (found.n, found.n_entities, found.n_unscored, found.note) == (8, 4, 0, "")
 
 
-def test_the_corrupted_model_is_at_1_and_a_refuser_at_0_in_every_draw():
-    corrupted = "pppp-opp"
-    for arm, value in ((corrupted, 1), ("--------", 0), ("oooooooo", 0)):
-        found = residual(arm, corrupted)
-        assert (found.value, found.ci_low, found.ci_high) == (value, value, value)
+def test_the_corrupted_model_is_at_1_by_definition():
+    corrupted = spelt("pppp-opp")
+    found = metric("residual", corrupted, corrupted)["residual"]
+    assert (found.value, found.ci_low, found.ci_high) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("arm", ["--------", "oooooooo"])
+def test_none_left_is_no_certainty_and_never_below_0(arm):
+    found = residual(arm, "pppp-opp")
+    assert (found.value, found.ci_low) == (0, 0)
+    assert 0 < found.ci_high < 1
 
 
 def test_more_planted_than_before_is_above_1():

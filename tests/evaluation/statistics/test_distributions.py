@@ -47,3 +47,9 @@ def test_the_beta_function_is_a_binomial_tail(a, b, x):
 @pytest.mark.parametrize(("k", "n"), [(-1, 4), (0, 0), (0, 5), (2, 5), (5, 5), (400, 1051)])
 def test_the_fair_coin(k, n):
     assert fair_coin_below(k, n) == pytest.approx(sum(math.comb(n, i) for i in range(k + 1)) / 2**n, rel=1e-14)
+
+
+@pytest.mark.parametrize("df", [0.3, 1, 2.5, 15.4, 49, 1e4])
+@pytest.mark.parametrize("p", [0.5, 0.6, 0.975, 0.9999])
+def test_a_quantile_has_its_tail(df, p):
+    assert t_above(t_quantile(p, df), df) == pytest.approx(1 - p, rel=1e-10)

@@ -1,110 +1,84 @@
-"""Equivalence by hand, and that few facts, or none that differ, do not prove it too soon."""
+"""Equivalence to the ideal by hand, and that few facts, or none that differ, do not prove it too soon."""
 
 from __future__ import annotations
 
 import math
 import random
-from statistics import stdev
+from statistics import mean, stdev
 
+import numpy as np
 import pytest
 
 from restor.evaluation.statistics.clusters import Clusters
 from restor.evaluation.statistics.distributions import t_above
 from restor.evaluation.statistics.equivalence import equivalence
-from restor.evaluation.statistics.estimates import difference, mean, restoration
 
 NAN = float("nan")
+#            six people with one fact each
+ARM, CORRUPTED, IDEAL = [1, 1, 1, 0, 1, 0], [0, 0, 0, 0, 1, 0], [1, 1, 1, 1, 1, 0]
 
 
-def alone(n):
-    return Clusters.of(list(range(n)))
+def equal(arm, corrupted, ideal, labels=None, margin=0.15):
+    clusters = Clusters.of(list(range(len(arm))) if labels is None else labels)
+    return equivalence(*(np.array(part, dtype=float) for part in (arm, corrupted, ideal)), clusters, margin)
 
 
 def test_both_tests_by_hand():
-    d = [0.4, -0.2, 0.1, 0.3, -0.1, 0.1]
-    error = stdev(d) / math.sqrt(6)
-    found = equivalence(mean(d, alone(6)), 0.3)
-    assert found.p_above == pytest.approx(t_above((0.1 + 0.3) / error, 5))
-    assert found.p_below == pytest.approx(t_above((0.3 - 0.1) / error, 5))
-    assert found.p == found.p_below
-    assert (found.low, found.high) == pytest.approx((0.1 - 2.015048 * error, 0.1 + 2.015048 * error))
-
-
-@pytest.mark.parametrize("margin", [0.05, 0.2, 0.28, 0.29, 0.6])
-@pytest.mark.parametrize("reference", [-0.2, 0.0, 0.3])
-def test_equivalent_is_where_the_interval_lies_within_the_margin(margin, reference):
-    d = [0.4, -0.2, 0.1, 0.3, -0.1, 0.1]
-    found = equivalence(mean(d, alone(6)), margin, reference=reference)
-    assert found.equivalent == (reference - margin < found.low and found.high < reference + margin)
+    found = equal(ARM, CORRUPTED, IDEAL, margin=0.3)
+    own = stdev(ARM) ** 2 / 6
+    for edge, p in ((0.7, found.p_above), (1.3, found.p_below)):
+        away = [a - c - edge * (i - c) for a, c, i in zip(ARM, CORRUPTED, IDEAL, strict=True)]
+        meant = min((1 + edge * 4) / 6, 5 / 6)  # the accuracy that the hypothesis says
+        more = max(0, meant * (1 - meant) / (4 / 6 * 2 / 6) - 1)
+        error = max(math.sqrt(stdev(away) ** 2 / 6 + own * more), 1 / 6)  # at least one fact
+        assert p == pytest.approx(
+            t_above(abs(mean(away)) / error * (1 if edge < 1 else -1) * math.copysign(1, mean(away)), 5)
+        )
+    assert found.p == max(found.p_above, found.p_below)
 
 
 def test_an_ideal_from_another_seed_is_equivalent_and_a_corrupted_model_is_not():
     rng = random.Random(0)
-    labels = [k // 8 for k in range(128)]
+    labels = [k // 8 for k in range(160)]
     ideal, again = ([float(rng.random() < 0.98) for _ in labels] for _ in range(2))
     corrupted = [float(rng.random() < 0.2) for _ in labels]
-    clusters = Clusters.of(labels)
-    assert equivalence(difference(again, ideal, clusters, shares=True), 0.1).equivalent
-    assert equivalence(restoration(again, corrupted, ideal, clusters), 0.1, reference=1).equivalent
-    found = equivalence(restoration(corrupted, corrupted, ideal, clusters), 0.1, reference=1)
-    assert found.equivalent is False
+    assert equal(again, corrupted, ideal, labels).p < 0.05
+    found = equal(corrupted, corrupted, ideal, labels)
     assert found.p_above > 0.99
     assert found.p_below < 0.01
 
 
 def test_agreement_on_every_fact_proves_equivalence_of_enough_facts_only():
-    for people, expected in ((3, False), (16, True)):
+    for people, expected in ((3, False), (24, True)):
         labels = [k // 4 for k in range(4 * people)]
-        values = [float(k % 3 > 0) for k in range(4 * people)]
-        found = equivalence(difference(values, values, Clusters.of(labels), shares=True), 0.1)
-        assert found.equivalent is expected
-    n = 64
-    error = math.sqrt(0.1 * 0.9 / n)
-    assert found.p == pytest.approx(t_above(0.1 / error, 15))
+        ideal = [1.0] * (4 * people)
+        found = equal(ideal, [0.0] * (4 * people), ideal, labels)
+        assert (found.p < 0.05) is expected
+    # no fact differs, so that all error is what an arm at 85 % would have: of 96 facts, one wrong counts at least
+    error = math.sqrt((1 / 96) ** 2 * (0.85 * 0.15 / (95 / 96 / 96) - 1))
+    assert found.p_above == pytest.approx(t_above(0.15 / error, 23))
+    assert found.error == pytest.approx(error)
 
 
-def test_the_least_error_counts_entities_that_stand_or_fall_together():
-    # one entity of twenty differs, on all its four facts
-    ideal = [1.0] * 80
-    arm = [0.0] * 4 + [1.0] * 76
-    figure = difference(arm, ideal, Clusters.of([k // 4 for k in range(80)]), shares=True)
-    assert figure.design_effect == pytest.approx(4 * 20 / 19)
-    found = equivalence(figure, 0.2)
-    error = math.sqrt(0.2 * 0.8 / 80 * 4 * 20 / 19)
-    assert found.p_above == pytest.approx(t_above((0.2 - 0.05) / error, 19))
-    assert found.high - found.low == pytest.approx(2 * 1.729133 * error, rel=1e-5)
-
-
-def test_restoration_and_accuracy_agree_on_a_margin_of_the_same_size():
-    rng = random.Random(0)
-    labels = [k // 8 for k in range(128)]
-    ideal = [1.0] * 128
-    corrupted = [float(rng.random() < 0.4) for _ in labels]
-    clusters = Clusters.of(labels)
-    gap = 1 - sum(corrupted) / 128
-    by_accuracy = equivalence(difference(ideal, ideal, clusters, shares=True), 0.1 * gap)
-    by_ratio = equivalence(restoration(ideal, corrupted, ideal, clusters), 0.1, reference=1)
-    assert by_ratio.p == pytest.approx(by_accuracy.p)
+def test_the_smaller_the_gap_the_more_facts_it_takes():
+    labels = [k // 8 for k in range(160)]
+    ideal = [1.0] * 160
+    ps = [equal(ideal, [float(k % 10 < right) for k in range(160)], ideal, labels).p_above for right in (0, 4, 8)]
+    assert ps == sorted(ps)
+    assert ps[0] < 0.001 < ps[2]
 
 
 @pytest.mark.parametrize(
-    ("values", "entities", "words"),
-    [([], "", "no facts"), ([NAN], "a", "none of 1"), ([1.0, 0.5], "aa", "one entity"), ([1.0, 1.0], "ab", "alike")],
+    ("arm", "corrupted", "ideal", "labels"),
+    [([], [], [], []), ([NAN], [0], [1], [0]), ([1, 1], [0, 0], [1, 1], [0, 0]), ([1, 1], [1, 1], [1, 0], [0, 1])],
+    ids=["no facts", "none scored", "one entity", "nothing to restore"],
 )
-def test_undefined_is_neither_yes_nor_no(values, entities, words):
-    found = equivalence(mean(values, Clusters.of(list(entities))), 0.1)
-    assert (found.equivalent, found.p, found.low) == (None, None, None)
-    assert words in found.note
+def test_undefined_is_neither_yes_nor_no(arm, corrupted, ideal, labels):
+    found = equal(arm, corrupted, ideal, labels)
+    assert (found.p_above, found.p_below, found.p) == (None, None, None)
 
 
-def test_a_corruption_that_did_not_bite_proves_nothing():
-    ones = [1.0] * 20
-    found = equivalence(restoration(ones, ones, ones, Clusters.of([k // 2 for k in range(20)])), 0.1, reference=1)
-    assert found.equivalent is None
-    assert "did not bite" in found.note
-
-
-@pytest.mark.parametrize(("margin", "alpha"), [(0.0, 0.05), (-1.0, 0.05), (math.inf, 0.05), (NAN, 0.05), (0.1, 0.5)])
-def test_margins_and_levels_that_mean_nothing_are_refused(margin, alpha):
-    with pytest.raises(ValueError, match="must"):
-        equivalence(mean([0.0, 1.0], alone(2)), margin, alpha=alpha)
+@pytest.mark.parametrize("margin", [0.0, -1.0, 1.0, math.inf, NAN])
+def test_margins_that_mean_nothing_are_refused(margin):
+    with pytest.raises(ValueError, match="margin must"):
+        equal(ARM, CORRUPTED, IDEAL, margin=margin)

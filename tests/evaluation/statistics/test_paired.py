@@ -5,40 +5,31 @@ from __future__ import annotations
 import itertools
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restor.evaluation.statistics.clusters import Clusters
-from restor.evaluation.statistics.estimates import difference, mean
 from restor.evaluation.statistics.multiple import holm
-from restor.evaluation.statistics.paired import mcnemar, permutation, t_test
+from restor.evaluation.statistics.paired import compared
 
 NAN = float("nan")
 
 
-def discordant(gained, lost, agree=3):
-    arm = [1.0] * gained + [0.0] * lost + [1.0] * agree
-    return arm, [0.0] * gained + [1.0] * lost + [1.0] * agree
+def compare(arm, other, labels, seeds=None):
+    return compared(np.array(arm, dtype=float), np.array(other, dtype=float), Clusters.of(list(labels), seeds))
 
 
 @pytest.mark.parametrize(
     ("gained", "lost", "p"),
     [(5, 1, 2 * 7 / 64), (1, 5, 2 * 7 / 64), (6, 0, 2 / 64), (3, 3, 1.0), (1, 0, 1.0), (10, 2, 2 * 79 / 4096)],
 )
-def test_mcnemar_by_hand(gained, lost, p):
-    found = mcnemar(*discordant(gained, lost))
+def test_one_fact_per_entity_is_mcnemar_by_hand(gained, lost, p):
+    arm, other = [1] * gained + [0] * lost + [1] * 3, [0] * gained + [1] * lost + [1] * 3
+    found = compare(arm, other, range(len(arm)))
     assert found.p == pytest.approx(p)
-    assert (found.gained, found.lost, found.n) == (gained, lost, gained + lost + 3)
-    assert found.difference == pytest.approx((gained - lost) / found.n)
-
-
-def test_mcnemar_leaves_facts_without_a_verdict_out_and_refuses_shares():
-    found = mcnemar([1, 1, NAN, 0], [0, 1, 1, NAN])
-    assert (found.p, found.n, found.n_unscored) == (1.0, 2, 2)
-    several = mcnemar([1 / 3, 1], [0, 1])
-    assert several.p is None
-    assert "permutation" in several.note
+    assert found.method == "McNemar, exact"
 
 
 def by_enumeration(arm, other, labels):
@@ -57,41 +48,47 @@ def by_enumeration(arm, other, labels):
 def test_permutation_is_the_share_of_all_flips_of_entities(rng, entities, runs):
     labels = [rng.randrange(entities) for _ in range(20)] + list(range(entities))
     arm, other = ([rng.randint(0, runs) / runs for _ in labels] for _ in range(2))
-    found = permutation(arm, other, Clusters.of(labels))
+    found = compare(arm, other, labels)
     assert found.p == pytest.approx(by_enumeration(arm, other, labels))
-    assert found.p == permutation(other, arm, Clusters.of(labels)).p
+    assert found.p == compare(other, arm, labels).p
     order = rng.sample(range(len(labels)), len(labels))
-    again = permutation(
-        [arm[k] for k in order], [other[k] for k in order], Clusters.of([f"x{labels[k]}" for k in order])
-    )
+    again = compare([arm[k] for k in order], [other[k] for k in order], [f"x{labels[k]}" for k in order])
     assert found.p == again.p
 
 
-def test_random_flips_come_near_to_all_flips_and_never_to_zero():
+def test_random_flips_come_near_to_all_flips_and_never_to_zero(monkeypatch):
     rng = random.Random(1)
     labels = [k // 4 for k in range(64)]
     other = [float(rng.random() < 0.5) for _ in labels]
     arm = [max(x, float(rng.random() < 0.2)) if rng.random() < 0.8 else 0.0 for x in other]
-    clusters = Clusters.of(labels)
-    exact, drawn = permutation(arm, other, clusters), permutation(arm, other, clusters, exact_up_to=0)
+    exact = compare(arm, other, labels)
+    monkeypatch.setattr("restor.evaluation.statistics.paired.EXACT_UP_TO", 0)
+    drawn = compare(arm, other, labels)
     assert exact.method.endswith("exact")
     assert "9999 random" in drawn.method
     assert drawn.p == pytest.approx(exact.p, abs=0.02)
-    assert drawn.p == permutation(arm, other, clusters, exact_up_to=0).p
-    clear = permutation([1.0] * 64, [0.0] * 64, clusters, exact_up_to=0, flips=99)
-    assert clear.p == 1 / 100
+    assert drawn.p == compare(arm, other, labels).p
+    assert compare([1.0] * 64, [0.0] * 64, labels).p == pytest.approx(1e-4, abs=2e-4)
+
+
+def test_flips_are_made_in_parts_where_there_are_many(monkeypatch):
+    labels = [k // 2 for k in range(60)]
+    arm, other = [1.0, 0.0, 1.0] * 20, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0] * 10
+    whole = compare(arm, other, labels)
+    monkeypatch.setattr("restor.evaluation.statistics.paired.FLIPPED_AT_ONCE", 30 * 1000)
+    assert compare(arm, other, labels).p == pytest.approx(whole.p, abs=0.02)
 
 
 def test_facts_of_one_entity_are_no_independent_evidence():
     arm, other = [1.0] * 20, [0.0] * 20
-    assert mcnemar(arm, other).p < 1e-5
-    assert permutation(arm, other, Clusters.of([k // 10 for k in range(20)])).p == 0.5
+    assert compare(arm, other, range(20)).p < 1e-5
+    assert compare(arm, other, [k // 10 for k in range(20)]).p == 0.5
 
 
 def test_an_entity_is_exchanged_in_all_seeds_that_share_it():
     arm, other = [1.0] * 6, [0.0] * 6
-    assert permutation(arm, other, Clusters.of(list("abcabc"), [0] * 3 + [1] * 3)).p == 2 / 8
-    assert permutation(arm, other, Clusters.of(list("abcdef"), [0] * 3 + [1] * 3)).p == 2 / 64
+    assert compare(arm, other, "abcabc", [0] * 3 + [1] * 3).p == 2 / 8
+    assert compare(arm, other, "abcdef", [0] * 3 + [1] * 3).p == 2 / 64
 
 
 @pytest.mark.parametrize(
@@ -105,28 +102,16 @@ def test_an_entity_is_exchanged_in_all_seeds_that_share_it():
     ],
 )
 def test_where_there_is_nothing_to_test(arm, other, entities, p, words):
-    found = permutation(arm, other, Clusters.of(list(entities)))
+    found = compare(arm, other, entities)
     assert found.p == p
-    assert words in found.note
+    assert words in found.note + found.method
 
 
 def test_values_of_different_facts_are_refused():
-    with pytest.raises(ValueError, match="the same facts"):
-        mcnemar([1.0], [1.0, 0.0])
-    with pytest.raises(ValueError, match="one per fact"):
-        permutation([1.0], [1.0], Clusters.of(["a", "b"]))
-
-
-def test_the_t_test_agrees_with_the_interval():
-    rng = random.Random(3)
-    clusters = Clusters.of([k // 4 for k in range(60)])
-    figure = difference(
-        [rng.gauss(0.4, 1) for _ in range(60)], [rng.gauss(0, 1) for _ in range(60)], clusters, shares=False
-    )
-    assert t_test(figure, figure.low) == pytest.approx(0.05)
-    assert t_test(figure, figure.high) == pytest.approx(0.05)
-    assert t_test(figure, figure.value) == 1
-    assert t_test(mean([], Clusters.of([]))) is None
+    with pytest.raises(ValueError, match="give one each"):
+        compare([1.0], [1.0, 0.0], "a")
+    with pytest.raises(ValueError, match="give one each"):
+        compare([1.0], [1.0], "ab")
 
 
 # Holm ----------------------------------------------------------------------------------------------------------------

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from restor.evaluation.statistics.clusters import Clusters
 from restor.evaluation.statistics.contrast import RESTORATION
 from restor.evaluation.statistics.distributions import t_quantile
-from restor.evaluation.statistics.equivalence import equivalence
 from restor.evaluation.statistics.estimates import mean, restoration
 from restor.evaluation.statistics.power import (
     components,
-    needed_for_equivalence,
+    needed_for_margin,
     needed_for_width,
-    seeds_for_equivalence,
+    seeds_for_margin,
     seeds_for_width,
 )
 
@@ -39,9 +38,6 @@ def test_components_by_hand():
     found = components([1, 3, 2, 6, 9, 9], of(3, 2))
     assert found.within == pytest.approx(10 / 3)
     assert found.between == pytest.approx((26 - 10 / 3) / 2)
-    rho = found.between / (found.between + found.within)
-    assert found.correlation == pytest.approx(rho)
-    assert found.design_effect == pytest.approx(1 + rho)
 
 
 def test_the_error_of_the_components_is_that_of_the_mean():
@@ -53,7 +49,7 @@ def test_the_error_of_the_components_is_that_of_the_mean():
 
 def test_one_fact_per_entity_has_all_its_variance_between():
     found = components([1.0, 2.0, 4.0], of(3, 1))
-    assert (found.within, found.design_effect) == (0, 1)
+    assert found.within == 0
     assert found.between == pytest.approx(7 / 3)
 
 
@@ -66,7 +62,6 @@ def test_needed_for_a_width_by_trying_every_number():
         return t_quantile(0.975, entities - 1) * parts.error(entities, 4)
 
     assert found.entities == next(n for n in range(2, 10_000) if reach(n) <= 0.3)
-    assert (found.have_entities, found.have_facts_per_entity) == (10, 4)
 
 
 def test_more_facts_help_only_as_far_as_entities_agree():
@@ -75,7 +70,6 @@ def test_more_facts_help_only_as_far_as_entities_agree():
     assert 4 < alike.facts_per_entity < 100
     apart = needed_for_width(drawn(rng, 40, 4, between=2.0), of(40, 4), 0.1)
     assert apart.facts_per_entity is None
-    assert "more facts about these 40 entities" in apart.note
     assert apart.entities > 1000
 
 
@@ -87,33 +81,23 @@ def test_what_is_there_is_enough_for_a_wide_interval():
     assert found.facts_per_entity <= 4
 
 
-def test_the_number_needed_for_equivalence_has_that_power():
+def test_the_number_needed_for_a_margin_has_that_power():
     rng = np.random.default_rng(3)
     pilot = drawn(rng, 2000, 3, between=0.5)
-    found = needed_for_equivalence(pilot, of(2000, 3), 0.4)
+    found = needed_for_margin(pilot, of(2000, 3), 0.3, mean(pilot, of(2000, 3)).error, alpha=0.05)
     assert 20 < found.entities < 80
-    clusters = of(found.entities, 3)
-    shown = [
-        equivalence(mean(drawn(rng, found.entities, 3, between=0.5), clusters), 0.4).equivalent for _ in range(400)
-    ]
-    assert np.mean(shown) == pytest.approx(0.8, abs=0.07)
+    clusters, edge = of(found.entities, 3), t_quantile(0.95, found.entities - 1)
+    values = [mean(drawn(rng, found.entities, 3, between=0.5) + 0.3, clusters) for _ in range(400)]
+    assert np.mean([each.value > edge * each.error for each in values]) == pytest.approx(0.8, abs=0.07)
 
 
-def test_a_distance_from_the_reference_needs_more_and_one_beyond_the_margin_all():
+def test_a_smaller_distance_and_a_larger_error_need_more():
     values = drawn(np.random.default_rng(4), 30, 3)
-    at = [
-        needed_for_equivalence(values, of(30, 3), 0.5, expected=distance).entities for distance in (0.0, 0.1, -0.1, 0.3)
-    ]
-    assert at[0] < at[1] == at[2] < at[3]
-    beyond = needed_for_equivalence(values, of(30, 3), 0.5, expected=0.5)
-    assert beyond.entities is None
-    assert "reaches the margin" in beyond.note
-
-
-def test_shares_that_hardly_differ_need_as_many_as_the_margin_asks_for():
-    alike = needed_for_equivalence([0.0] * 12, of(4, 3), 0.1, shares=True)
-    assert 10 < alike.entities < 60
-    assert "alike" in needed_for_equivalence([0.0] * 12, of(4, 3), 0.1).note
+    error = mean(values, of(30, 3)).error
+    at = [needed_for_margin(values, of(30, 3), away, error, alpha=0.05).entities for away in (0.5, 0.4, 0.2)]
+    assert at == sorted(at)
+    assert at[0] < at[2]
+    assert needed_for_margin(values, of(30, 3), 0.5, 2 * error, alpha=0.05).entities > 3 * at[0]
 
 
 def test_restoration_varies_as_its_influence_does():
@@ -137,38 +121,26 @@ def test_order_names_and_missing_facts_do_not_matter(rng):
     assert again.n_entities == first.n_entities
 
 
-@pytest.mark.parametrize(
-    ("values", "labels", "words"),
-    [([], "", "no facts"), ([NAN], "a", "no facts"), ([1.0, 2.0], "aa", "one entity"), ([1.0, 1.0], "ab", "alike")],
-)
-def test_nothing_follows_from_nothing(values, labels, words):
+@pytest.mark.parametrize(("values", "labels"), [([], ""), ([NAN], "a"), ([1.0, 2.0], "aa"), ([1.0, 1.0], "ab")])
+def test_nothing_follows_from_nothing(values, labels):
     for found in (
         needed_for_width(values, Clusters.of(list(labels)), 0.1),
-        needed_for_equivalence(values, Clusters.of(list(labels)), 0.1),
+        needed_for_margin(values, Clusters.of(list(labels)), 0.1, 0.1, alpha=0.05),
     ):
         assert (found.entities, found.facts_per_entity) == (None, None)
-        assert words in found.note
-
-
-def test_seeds_are_said_to_be_taken_as_alike():
-    values = drawn(np.random.default_rng(0), 10, 2)
-    clusters = Clusters.of([k // 2 for k in range(20)], [k // 10 for k in range(20)])
-    assert "seeds are taken as alike" in needed_for_width(values, clusters, 0.5).note
 
 
 @pytest.mark.parametrize("size", [0.0, -1.0, NAN])
 def test_sizes_that_mean_nothing_are_refused(size):
     with pytest.raises(ValueError, match="positive"):
         needed_for_width([0.0, 1.0], of(2, 1), size)
-    with pytest.raises(ValueError, match="positive"):
-        needed_for_equivalence([0.0, 1.0], of(2, 1), size)
+    if size <= 0:
+        assert needed_for_margin([0.0, 1.0], of(2, 1), size, 0.1, alpha=0.05).entities is None
 
 
 def test_a_number_that_nobody_has_is_no_number():
     found = needed_for_width([0.0, 1.0, 5.0], of(3, 1), 1e-9)
     assert found.entities is None
-    assert "more than" in found.note
-    assert math.isfinite(found.have_facts_per_entity)
 
 
 def test_seeds_by_trying_every_number():
@@ -178,9 +150,9 @@ def test_seeds_by_trying_every_number():
     needed = next(n for n in range(2, 10_000) if t_quantile(0.975, n - 1) * each / math.sqrt(n) <= 0.2)
     assert seeds_for_width(figure, 0.2) == needed
     assert seeds_for_width(figure, 1.001 * (figure.high - figure.low) / 2) <= 3
-    some, more = (seeds_for_equivalence(figure, 0.5, expected=distance) for distance in (0.0, 0.2))
+    some, more = (seeds_for_margin(figure, away, alpha=0.05) for away in (0.5, 0.3))
     assert 3 < some < more
-    assert seeds_for_equivalence(figure, 0.5, expected=-0.5) is None
+    assert seeds_for_margin(figure, 0.0, alpha=0.05) is None
 
 
 def test_one_seed_or_shared_entities_say_nothing_about_seeds():

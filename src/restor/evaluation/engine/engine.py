@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from restor.evaluation.engine.items import Item, Result
+from restor.evaluation.engine.layers import Lens, lens_of
 from restor.evaluation.engine.run import Run
 from restor.evaluation.engine.trial import too_large, why_slow
 from restor.evaluation.engine.whole import run_whole
@@ -74,6 +75,7 @@ class Engine:
             (places or math.inf, f"places tokens in another way beyond {places} of them"),
         )
         self._tree: bool | None = None
+        self._lens: Lens | str | None = None
         self._told = False
         self._threads: int | None = None
 
@@ -116,6 +118,8 @@ class Engine:
     def _ask(self, items: Sequence[Item], writer: Writer | None, numbers: Sequence[int]) -> list[Result]:
         if self._tree is None:
             self._tree = self._takes_trees()
+        if self._lens is None and any(option.layers for item in items for option in item.options):
+            self._lens = self._looks_inside()
         most = writer.most if writer is not None else 0
         far = [not self._tree or self._looks_too_far(item, most) for item in items]
         if self._tree and any(far) and not self._told:
@@ -137,10 +141,11 @@ class Engine:
         """The same, with smaller forwards where the GPU's memory does not hold them."""
         while items:
             tokens = self.limits.tokens or LEAST
+            lens = self._lens if isinstance(self._lens, Lens) else None
             try:
                 if whole:
-                    return run_whole(self.model, items, numbers, writer, tokens=tokens)
-                return Run(self.model, items, numbers, writer, tokens=tokens, pad=self.pad).results()
+                    return run_whole(self.model, items, numbers, writer, tokens=tokens, lens=lens)
+                return Run(self.model, items, numbers, writer, tokens=tokens, pad=self.pad, lens=lens).results()
             except torch.OutOfMemoryError as error:
                 if tokens <= LEAST:
                     raise too_large(
@@ -164,6 +169,13 @@ class Engine:
         if why:
             self._note(f"{type(self.model).__name__} {why}: every string is run as a whole, which is slower.")
         return why is None
+
+    def _looks_inside(self) -> Lens | str:
+        """How the model's layers are read off, or why they are not."""
+        found = lens_of(self.model)
+        if isinstance(found, str):
+            self._note(f"{type(self.model).__name__} {found}: what its layers hold likely is not read off.")
+        return found
 
 
 def tokens_that_fit(model: PreTrainedModel) -> int:

@@ -22,6 +22,8 @@ class Option:
 
     kept: int
     ids: Ids
+    layers: bool = False
+    """Whether it is also scored by what each layer says."""
 
     @property
     def scored(self) -> bool:
@@ -72,6 +74,8 @@ class OptionScore:
     tokens: int
     greedy: bool
     """Whether each of them is the model's most probable one."""
+    layers: tuple[float, ...] = ()
+    """Where it was asked for, the mean as read off after each layer; the last one is the output's own."""
 
     @property
     def mean(self) -> float:

@@ -13,9 +13,10 @@ from transformers import PreTrainedModel
 
 from restor.evaluation.engine.items import Item, Line, Result, common
 from restor.evaluation.engine.lane import Lane, Row, Share
-from restor.evaluation.engine.scores import Scores, Uses
+from restor.evaluation.engine.layers import Inside, Lens
+from restor.evaluation.engine.scores import LOGITS, Scores, Uses
 from restor.evaluation.engine.tree import Ints, plant
-from restor.evaluation.engine.whole import LOGITS, not_numbers
+from restor.evaluation.engine.whole import not_numbers
 from restor.evaluation.engine.writer import Writer
 from restor.models.families import logits_of
 from restor.models.slots import Slots
@@ -43,6 +44,7 @@ class Run:
         *,
         tokens: int,
         pad: int,
+        lens: Lens | None = None,
     ) -> None:
         self._model, self._items, self._numbers, self._writer, self._pad = model, items, numbers, writer, pad
         self._device = model.device
@@ -50,6 +52,7 @@ class Run:
         firsts = [0, *accumulate(len(item.options) for item in items)]
         self._firsts = firsts
         self._scores = Scores(firsts[-1])
+        self._inside = Inside(lens, [option for item in items for option in item.options])
         self._lines: list[list[Line]] = [[] for _ in items]
         count = min(self._lanes(tokens), len(items))
         self._lanes_left: list[Lane] = []
@@ -80,7 +83,10 @@ class Run:
         found = []
         for number, item in enumerate(self._items):
             first = self._firsts[number]
-            options = tuple(self._scores.result(place, option) for place, option in enumerate(item.options, first))
+            options = tuple(
+                self._inside.result(place, self._scores.result(place, option))
+                for place, option in enumerate(item.options, first)
+            )
             found.append(Result(options, tuple(tuple(line.ids) for line in self._lines[number])))
         return found
 
@@ -98,9 +104,12 @@ class Run:
             tokens[place, :count], positions[place, :count] = share.tokens, share.positions
             own = lane.seen(used, count, used + width)
             seen[place, :count, : own.shape[1]] = own
-        states = self._slots.run(*(torch.from_numpy(part).to(self._device) for part in (tokens, positions, seen)))
-        flat = states.flatten(0, 1)
-        self._score(flat, shares, width)
+        given = [torch.from_numpy(part).to(self._device) for part in (tokens, positions, seen)]
+        starts = [place * width + len(share.rows) - share.first for place, share in enumerate(shares)]
+        """What is added to a node of each lane to have the row of its state."""
+        uses = self._uses(shares, starts)
+        flat = self._inside.run(uses, lambda: self._slots.run(*given)).flatten(0, 1)
+        self._score(flat, shares, starts, uses, width)
         if self._writer is not None:
             self._write(flat, shares, width, self._writer)
         self._give_up()
@@ -126,11 +135,8 @@ class Run:
 
     # Options -------------------------------------------------------------------------------------------------------
 
-    def _score(self, flat: Tensor, shares: Sequence[Share], width: int) -> None:
+    def _score(self, flat: Tensor, shares: Sequence[Share], starts: Sequence[int], uses: Uses, width: int) -> None:
         """Adds the log-probs of the tokens that the new nodes predict, and notes what each predicts first."""
-        starts = [place * width + len(share.rows) - share.first for place, share in enumerate(shares)]
-        """What is added to a node of each lane to have the row of its state."""
-        uses = self._uses(shares, starts)
         rows = uses.rows
         if self._writer is not None and self._writer.plain:
             rows = np.concatenate(

@@ -12,7 +12,12 @@ from torch import Tensor
 
 from restor.evaluation.engine.items import Option, OptionScore
 from restor.evaluation.engine.tree import Ints
-from restor.evaluation.engine.whole import LOWERED
+
+LOWERED = 20.0
+"""Nats by which the logit of a suppressed token is lowered when options are scored."""
+
+LOGITS = 2**25
+"""Most logits in memory at once."""
 
 
 @final

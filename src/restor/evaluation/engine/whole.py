@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from restor.errors import TrainingError
-from restor.evaluation.engine.items import Ids, Item, Line, OptionScore, Result, completing
+from restor.evaluation.engine.items import Ids, Item, Line, Option, OptionScore, Result, completing
+from restor.evaluation.engine.layers import Inside, Lens
+from restor.evaluation.engine.scores import LOGITS, LOWERED, Uses
 from restor.evaluation.engine.writer import Writer
-
-LOWERED = 20.0
-"""Nats by which the logit of a suppressed token is lowered when options are scored."""
-
-LOGITS = 2**25
-"""Most logits in memory at once."""
 
 
 def run_whole(
-    model: PreTrainedModel, items: Sequence[Item], numbers: Sequence[int], writer: Writer | None, *, tokens: int
+    model: PreTrainedModel,
+    items: Sequence[Item],
+    numbers: Sequence[int],
+    writer: Writer | None,
+    *,
+    tokens: int,
+    lens: Lens | None = None,
 ) -> list[Result]:
     """What the model says to each item, in forwards of at most `tokens` tokens or of one string.
 
@@ -35,12 +39,15 @@ def run_whole(
         for place, option in enumerate(item.options)
         if option.scored
     ]
+    scored = [items[number].options[place] for number, place, _ in strings]
+    inside = Inside(lens, scored)
     scores: dict[tuple[int, int], OptionScore] = {}
     for part in _batches([ids for _, _, ids in strings], model, tokens):
-        logits = _logits(model, [strings[place][2] for place in part])
+        rows = [strings[place][2] for place in part]
+        logits = inside.run(_uses(scored, part), partial(_logits, model, rows))
         for row, place in zip(logits, part, strict=True):
             number, option, ids = strings[place]
-            scores[number, option] = _score(model, items[number], option, ids, row)
+            scores[number, option] = inside.result(place, _score(model, items[number], option, ids, row))
     unscored = OptionScore(0.0, 0, greedy=True)
     lines = [
         [] if writer is None or not item.answers else writer.begin(item, number)
@@ -65,6 +72,20 @@ def not_numbers(model: PreTrainedModel, item: Item) -> TrainingError:
         f"{item.name!r}. Its weights are damaged, or its numbers too large for the dtype: load it with dtype "
         "float32 or bfloat16, and check how it was trained."
     )
+
+
+def _uses(options: Sequence[Option], part: Sequence[int]) -> Uses:
+    """What strings of one length that end with these options predict, each string a row of a forward."""
+    width = options[part[0]].kept + len(options[part[0]].ids)
+    rows, tokens, own = [], [], []
+    for row, place in enumerate(part):
+        option = options[place]
+        for at in range(max(1, option.kept), width):
+            rows.append(row * width + at - 1)
+            tokens.append(option.ids[at - option.kept])
+            own.append(place)
+    found = [np.array(part, dtype=np.int64) for part in (rows, tokens, own)]
+    return Uses(found[0], found[1], found[2], {})
 
 
 def _score(model: PreTrainedModel, item: Item, number: int, ids: Ids, logits: Tensor) -> OptionScore:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import (
+    NO_FACTS,
     Answers,
     Metric,
-    gained,
     judged,
     needs,
     not_bitten,
     of_group,
     paired,
+    stored,
 )
-from restor.evaluation.statistics.estimates import SMALLEST_GAP
+from restor.evaluation.statistics.estimates import restoration_above_all
 from restor.results import Figure, Value
 from restor.types import Group, Judgement, Kind
 
@@ -29,10 +31,9 @@ class AboveControl(Metric):
     is the one with the highest estimate.
 
     That choice is made on the facts that are reported, so luck favours the best of several controls. The figure is
-    therefore too low on average, never too high: the choice works against the method. The interval takes the best
-    control anew in each bootstrap draw, of the same entities for all models. It so holds for a method that is to be
-    above *every* control, and is conservative where controls are about equal. Where the estimate would lie above such
-    an interval, the interval is widened to hold it.
+    therefore too low on average, never too high: the choice works against the method. The interval speaks of the
+    control that truly is the best, whichever that is (`restoration_above_all`): where it lies above 0, so does the
+    interval of the method against each control alone.
     """
 
     figures: ClassVar[tuple[Figure, ...]] = (
@@ -40,8 +41,7 @@ class AboveControl(Metric):
             name="above_control",
             title="Above control % [95 %]",
             short="Above control\n% [95 %]",
-            meaning="restoration less that of the best control that reads the same retain text or none; the best is "
-            "taken anew in each bootstrap draw",
+            meaning="restoration less that of the best control that reads the same retain text or none",
             unit="ratio",
             rank=6,
         ),
@@ -63,11 +63,14 @@ class AboveControl(Metric):
             return Value(value=None, n=0, note=why)
         models = [answers.arm, answers.corrupted, answers.top, *(answers.controls[name] for name in names)]
         pairs = paired([of_group(asked, Group.TEST) for asked in models], judged(Judgement.ORIGINAL))
-        value = gained(pairs, least=SMALLEST_GAP, flat=not_bitten(answers.top_name), over=slice(3, None))
-        if value.value is None:
-            return value
+        if not pairs.facts:
+            return Value(value=None, n=0, n_unscored=pairs.unscored, note=NO_FACTS)
+        arm, corrupted, top, *controls = (pairs.model(place) for place in range(len(models)))
+        found = restoration_above_all(arm, controls, corrupted, top, pairs.clusters)
+        if found.value is None:
+            why = not_bitten(answers.top_name)(*pairs.means[2:0:-1])
+            return stored(replace(found, note=why), n_unscored=pairs.unscored)
         means = dict(zip(names, pairs.means[3:], strict=True))
         note = f"best control: {max(means, key=means.__getitem__)}"
         note += f"; without {', '.join(failed)}, which failed for some seed" if failed else ""
-        high = value.ci_high if value.ci_high is None else max(value.ci_high, value.value)
-        return value.model_copy(update={"note": note, "ci_high": high})
+        return stored(found, note=note, n_unscored=pairs.unscored)

@@ -10,10 +10,9 @@ from restor.evaluation.metrics.base import (
     Answers,
     Metric,
     judged,
-    mean_value,
+    mean_of,
     missing_verdicts,
     of_group,
-    per_fact,
 )
 from restor.results import Figure, Value
 from restor.types import Group, Judgement
@@ -68,6 +67,6 @@ class Accuracy(Metric):
             if judgement == Judgement.PLANTED and asked and not any(item.planted for item in asked):
                 found[figure.name] = Value(value=None, n=0, note=NO_PLANTED)
                 continue
-            shares = per_fact(asked, judged(Judgement(judgement)))
-            found[figure.name] = mean_value(shares, note=notes[Group(group)])
+            shares = asked.values(judged(Judgement(judgement)))
+            found[figure.name] = mean_of(asked.facts, shares, shares=True, note=notes[Group(group)])
         return found

@@ -5,40 +5,40 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias, final
+from functools import cache, cached_property, lru_cache
+from operator import attrgetter
+from typing import ClassVar, Literal, TypeAlias, TypeVar, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from restor.evaluation.statistics.clusters import Clusters, Floats
+from restor.evaluation.statistics.estimates import Estimate, mean, restoration, restored_mean, share
 from restor.registry import Catalogue
 from restor.results import Figure, Value
 from restor.types import Group, Judgement, Kind
 
-Floats = NDArray[np.float64]
+NumberT = TypeVar("NumberT", bound=np.generic)
 
-FactKey: TypeAlias = tuple[str, str]
-"""Entity and relation."""
-
-RESAMPLES = 2000
-"""Bootstrap draws: enough for two digits of a 95 % interval."""
-DRAWN_AT_ONCE = 4_000_000
-"""Most entities drawn at once, 32 MB: a hundred thousand entities take no more memory than a thousand."""
+FactKey: TypeAlias = tuple[str, str, int]
+"""Entity, relation and seed."""
 
 NO_PLANTED = "no planted answers are known"
 """Why what asks for them is undefined."""
 NO_LOG_PROBS = "no log-probs were stored"
 """Why what asks for them is undefined."""
+NO_FACTS = "no scored facts"
+"""Why a comparison is undefined."""
 STATES = (Judgement.ORIGINAL, Judgement.PLANTED, Judgement.OTHER)
-"""What a fact with a verdict can be; of equally frequent ones the first counts."""
+"""What a fact with a verdict can be; of equally frequent ones the last counts, so that a doubt is no knowledge."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One judged answer, as stored. Entity and relation together are the fact; it has one answer per run."""
+    """One judged answer, as stored. Entity, relation and seed together are the fact; it has one answer per run."""
 
     entity: str
-    """Subject, with the seed of its world: what the bootstrap draws."""
     relation: str
     run: int
     group: Group
@@ -51,11 +51,97 @@ class Scored:
     logprob_planted: float | None
     logprob_random: float | None
     rank_original: int | None
+    options: tuple[str, ...] = ()
+    """Those with a log-prob: the true answers, the planted one and random ones."""
+    option_logprobs: Floats | None = field(default=None, compare=False)
+    """Of `options`, nats; None where none were stored."""
+    layers_original: Floats | None = field(default=None, compare=False)
+    """Log-prob of the best true answer after each layer; None where it was not stored."""
+    layers_planted: Floats | None = field(default=None, compare=False)
+    """The same of the planted answer."""
+    seed: int = 0
+    """Of the study: its world, its models."""
+    dose: int | None = None
+    """How many forget documents state the planted answer; None where that is not known."""
 
     @property
     def fact(self) -> FactKey:
         """What a figure counts once, however often it was asked."""
-        return self.entity, self.relation
+        return self.entity, self.relation, self.seed
+
+
+Read: TypeAlias = Callable[[Scored], float | None]
+"""A figure of one answer; None where it has none."""
+LOGPROB_ORIGINAL: Read = attrgetter("logprob_original")
+LOGPROB_PLANTED: Read = attrgetter("logprob_planted")
+
+
+@final
+class Said(Sequence[Scored]):
+    """The answers of one model, and what was read off them: every arm is compared with the same few models."""
+
+    def __init__(self, answers: Iterable[Scored]) -> None:
+        """Keeps the answers."""
+        self._answers = tuple(answers)
+        self._groups: dict[Group, Said] = {}
+        self._parts: dict[frozenset[FactKey], Said] = {}
+        self._read: dict[Read, Floats] = {}
+        places: dict[FactKey, int] = {}
+        self._place = np.array([places.setdefault(item.fact, len(places)) for item in self._answers], dtype=np.intp)
+        self.facts = tuple(places)
+        """In order of first appearance."""
+
+    @overload
+    def __getitem__(self, index: int) -> Scored: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Scored]: ...
+    def __getitem__(self, index: int | slice) -> Scored | Sequence[Scored]:
+        """By place."""
+        return self._answers[index]
+
+    def __len__(self) -> int:
+        """How many answers, runs counted apart."""
+        return len(self._answers)
+
+    def __iter__(self) -> Iterator[Scored]:
+        """In the order given."""
+        return iter(self._answers)
+
+    def about(self, facts: frozenset[FactKey]) -> Said:
+        """The answers about some of the facts."""
+        if len(facts) == len(self.facts):
+            return self
+        if facts not in self._parts:
+            self._parts[facts] = Said(item for item in self._answers if item.fact in facts)
+        return self._parts[facts]
+
+    @cached_property
+    def planted(self) -> frozenset[FactKey]:
+        """The facts whose planted answer is known."""
+        return frozenset(item.fact for item in self._answers if item.planted)
+
+    def of(self, group: Group) -> Said:
+        """The answers of one group."""
+        if group not in self._groups:
+            self._groups[group] = Said(item for item in self._answers if item.group is group)
+        return self._groups[group]
+
+    def values(self, value: Read) -> Floats:
+        """Per fact: the mean over those of its runs that have a value; NaN without any."""
+        if value not in self._read:
+            read = np.array([np.nan if (x := value(item)) is None else x for item in self._answers], dtype=np.float64)
+            if len(read) > len(self.facts):
+                known = np.isfinite(read)
+                counts = np.bincount(self._place[known], minlength=len(self.facts))
+                sums = np.bincount(self._place[known], weights=read[known], minlength=len(self.facts))
+                read = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+            self._read[value] = read
+        return self._read[value]
+
+
+def said(answers: Iterable[Scored]) -> Said:
+    """The answers as they are, or with what is read off them."""
+    return answers if isinstance(answers, Said) else Said(answers)
 
 
 @final
@@ -63,7 +149,8 @@ class Scored:
 class Answers:
     """The answers of one arm beside those of the arms it is compared with, to the same facts.
 
-    A comparison of checkpoints may lack any of them; theirs are empty then.
+    A comparison of checkpoints may lack any of them; theirs are empty then. A reference is compared with itself where
+    the same object is given twice.
     """
 
     arm: Sequence[Scored]
@@ -75,6 +162,17 @@ class Answers:
     kind: Kind | None = None
     """What the arm is there for; None where nobody said so."""
 
+    def __post_init__(self) -> None:
+        """What is read off a model is read once."""
+        made: dict[int, Said] = {}
+
+        def kept(answers: Sequence[Scored]) -> Said:
+            return made.setdefault(id(answers), said(answers))
+
+        for name in ("arm", "corrupted", "ideal", "clean"):
+            object.__setattr__(self, name, kept(getattr(self, name)))
+        object.__setattr__(self, "controls", {name: kept(asked) for name, asked in self.controls.items()})
+
     @property
     def top(self) -> Sequence[Scored]:
         """The model that full restoration means: the ideal one or, where there is none, the clean one."""
@@ -84,6 +182,11 @@ class Answers:
     def top_name(self) -> str:
         """Which of them it is."""
         return "ideal" if self.ideal else "clean"
+
+    @property
+    def by_definition(self) -> float | None:
+        """The restoration of the corrupted model and of the ideal one, which no interval surrounds."""
+        return 0.0 if self.arm is self.corrupted else 1.0 if self.arm is self.top else None
 
 
 class Metric(ABC):
@@ -105,23 +208,19 @@ def all_figures() -> list[Figure]:
     return [figure for name in METRICS_CATALOGUE.names() for figure in METRICS_CATALOGUE.get(name).figures]
 
 
-def of_group(scored: Iterable[Scored], group: Group) -> list[Scored]:
+def of_group(scored: Iterable[Scored], group: Group) -> Said:
     """The answers of one group."""
-    return [item for item in scored if item.group is group]
+    return said(scored).of(group)
 
 
-def per_fact(asked: Iterable[Scored], value: Callable[[Scored], float | None]) -> dict[FactKey, float | None]:
+def per_fact(asked: Iterable[Scored], value: Read) -> dict[FactKey, float | None]:
     """Per fact, in order of first appearance: the mean over those of its runs that have a value; None without any."""
-    found: dict[FactKey, list[float]] = {}
-    for item in asked:
-        own = found.setdefault((item.entity, item.relation), [])
-        figure = value(item)
-        if figure is not None:
-            own.append(figure)
-    return {fact: sum(values) / len(values) if values else None for fact, values in found.items()}
+    found = said(asked)
+    return dict(zip(found.facts, (None if x != x else x for x in found.values(value).tolist()), strict=True))
 
 
-def judged(judgement: Judgement) -> Callable[[Scored], float | None]:
+@cache
+def judged(judgement: Judgement) -> Read:
     """1 for an answer with this judgement, 0 for one with another, None for one without a verdict."""
 
     def value(item: Scored) -> float | None:
@@ -130,17 +229,14 @@ def judged(judgement: Judgement) -> Callable[[Scored], float | None]:
     return value
 
 
-def state_of(asked: Iterable[Scored]) -> dict[FactKey, Judgement]:
-    """Per fact, in order of first appearance: the most frequent verdict of its runs; UNSCORED without any."""
-    found: dict[FactKey, list[Judgement]] = {}
-    for item in asked:
-        found.setdefault((item.entity, item.relation), []).append(item.judgement)
-    return {fact: own[0] if len(own) == 1 else _most_frequent(own) for fact, own in found.items()}
-
-
-def _most_frequent(verdicts: Sequence[Judgement]) -> Judgement:
-    state = max(STATES, key=verdicts.count)
-    return state if state in verdicts else Judgement.UNSCORED
+def states_of(model: Said) -> NDArray[np.intp]:
+    """Per fact: the most frequent verdict of its runs as its place in `STATES`; -1 without any."""
+    shares = np.stack([model.values(judged(state)) for state in STATES])
+    # sums of equal runs differ by rounding alone
+    frequent = np.where(np.isnan(shares), -1, np.round(shares, 9))
+    places = len(STATES) - 1 - np.argmax(frequent[::-1], axis=0)
+    found: NDArray[np.intp] = np.where(np.isnan(shares[0]), -1, places)
+    return found
 
 
 def needs(what: str, answers: Answers, *references: Literal["clean", "corrupted", "top"]) -> str:
@@ -157,43 +253,28 @@ def needs(what: str, answers: Answers, *references: Literal["clean", "corrupted"
 
 def missing_verdicts(asked: Iterable[Scored]) -> str:
     """A note about facts of which some runs have a verdict and others none; empty where there are none."""
+    model = said(asked)
+    if len(model) == len(model.facts):
+        return ""
     runs: dict[FactKey, list[bool]] = {}
-    for item in asked:
+    for item in model:
         runs.setdefault(item.fact, []).append(item.judgement is Judgement.UNSCORED)
     missing = sum(sum(unscored) for unscored in runs.values() if any(unscored) and not all(unscored))
     return f"answers without a verdict: {missing}; their facts count by their other runs" if missing else ""
 
 
-def entity_sums(entities: Sequence[str], values: Floats) -> tuple[Floats, Floats]:
-    """Per entity, in order of first appearance: the sum of its values and how many there are."""
-    places: dict[str, int] = {}
-    index = np.array([places.setdefault(entity, len(places)) for entity in entities], dtype=np.intp)
-    sums = np.bincount(index, weights=values, minlength=len(places)).astype(np.float64)
-    return sums, np.bincount(index, minlength=len(places)).astype(np.float64)
+@lru_cache(maxsize=128)
+def clusters_of(facts: tuple[FactKey, ...]) -> Clusters:
+    """Entities and seeds of facts.
 
-
-def draws(n_entities: int) -> Iterator[NDArray[np.intp]]:
-    """Entities of the bootstrap draws, (R, n_entities) at a time, RESAMPLES in all: the same for the same number of
-    entities, so that arms are compared on the same draws."""
-    rng = np.random.default_rng(20241100204)
-    at_once = max(1, DRAWN_AT_ONCE // n_entities)
-    for first in range(0, RESAMPLES, at_once):
-        yield rng.integers(0, n_entities, (min(at_once, RESAMPLES - first), n_entities))
-
-
-def interval(statistic: Callable[[NDArray[np.intp]], Floats], n_entities: int) -> tuple[float | None, float | None]:
-    """A 95 % percentile interval of a statistic over bootstrap draws of entities; none with fewer than two entities.
-
-    `statistic` takes the draws (R, E) and returns one value per draw, NaN where undefined.
+    Where most entities occur in several seeds, the seeds ask about the same ones. Those of generated worlds share a
+    name at times, and are not the same for that.
     """
-    if n_entities < 2:
-        return None, None
-    values = np.concatenate([statistic(drawn) for drawn in draws(n_entities)])
-    values = values[np.isfinite(values)]
-    if len(values) < RESAMPLES // 2:
-        return None, None
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
+    cells = {(entity, seed) for entity, _, seed in facts}
+    names = {entity for entity, _ in cells}
+    shared = len(names) < 0.75 * len(cells)
+    labels = [entity if shared else (entity, seed) for entity, _, seed in facts]
+    return Clusters.of(labels, [seed for _, _, seed in facts])
 
 
 @final
@@ -213,56 +294,91 @@ class Paired:
         """One per model."""
         return [float(self.values[:, place].sum()) / len(self.facts) for place in range(self.values.shape[1])]
 
-    def sums(self) -> list[Floats]:
-        """Per model: the sum of each entity, in the same order for all."""
-        entities = [entity for entity, _ in self.facts]
-        return [entity_sums(entities, self.values[:, place])[0] for place in range(self.values.shape[1])]
+    @property
+    def clusters(self) -> Clusters:
+        """Of these facts."""
+        return clusters_of(self.facts)
+
+    def model(self, place: int) -> Floats:
+        """The figures of one model."""
+        return np.ascontiguousarray(self.values[:, place])
 
 
-def paired(models: Sequence[Iterable[Scored]], value: Callable[[Scored], float | None]) -> Paired:
+def paired(models: Sequence[Iterable[Scored]], value: Read) -> Paired:
     """The figures of the same facts for several models, by name and not by place.
 
     Raises:
         ValueError: if they were not asked the same facts.
     """
-    found = [per_fact(asked, value) for asked in models]
-    if any(other.keys() != found[0].keys() for other in found[1:]):
-        raise ValueError(f"arms asked different facts: {', '.join(str(len(model)) for model in found)}")
-    kept = tuple(fact for fact in found[0] if all(model[fact] is not None for model in found))
-    values = np.array([[model[fact] for model in found] for fact in kept], dtype=np.float64)
-    return Paired(kept, values.reshape(len(kept), len(found)), len(found[0]) - len(kept))
+    given = [said(asked) for asked in models]
+    facts = given[0].facts
+    table = np.stack([in_order(model, facts, model.values(value)) for model in given], axis=1)
+    kept: NDArray[np.bool_] = np.all(np.isfinite(table), axis=1)
+    if not kept.all():
+        facts = tuple(fact for fact, keep in zip(facts, kept.tolist(), strict=True) if keep)
+    return Paired(facts, table[kept], int((~kept).sum()))
+
+
+def in_order(model: Said, facts: tuple[FactKey, ...], figures: NDArray[NumberT]) -> NDArray[NumberT]:
+    """Figures of the facts of a model in the order of these, which are the same.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    if model.facts == facts:
+        return figures
+    places = {fact: place for place, fact in enumerate(model.facts)}
+    if places.keys() != set(facts):
+        raise ValueError(f"arms asked different facts: {len(facts)} and {len(model.facts)}")
+    return figures[[places[fact] for fact in facts]]
+
+
+def stored(found: Estimate, *, note: str = "", n_unscored: int | None = None, certain: bool = False) -> Value:
+    """A figure as it is stored. One that is `certain` follows from a definition and not from the facts."""
+    low, high = (found.value, found.value) if certain else (found.low, found.high)
+    return Value(
+        value=found.value,
+        ci_low=low,
+        ci_high=high,
+        n=found.n,
+        n_entities=found.n_entities,
+        n_unscored=found.n_unscored if n_unscored is None else n_unscored,
+        note="; ".join(filter(None, [note, found.note])) if found.n_entities != 1 or found.value is None else note,
+    )
 
 
 def gained(
-    pairs: Paired, *, least: float, flat: Callable[[float, float], str], over: slice = slice(1, 2), note: str = ""
+    pairs: Paired,
+    clusters: Clusters | None = None,
+    *,
+    least: float,
+    flat: Callable[[float, float], str],
+    shares: bool = False,
+    note: str = "",
+    certain: bool = False,
 ) -> Value:
-    """(arm - floor) / (top - corrupted) of the means of some models: the arm, the corrupted one, the top, and others.
+    """(arm - corrupted) / (top - corrupted) of the means of three models: the arm, the corrupted one and the top.
 
     Args:
         pairs: the figures of these models, in this order.
+        clusters: what the interval is over; by default entities and seeds.
         least: the smallest top - corrupted for which the ratio is defined.
         flat: says why it is not, from the means of the top and the corrupted model.
-        over: which models are the floor; of several the best, in each bootstrap draw anew.
+        shares: whether the figures lie between 0 and 1.
         note: what to know about the figure.
+        certain: whether it follows from a definition.
     """
     if not pairs.facts:
-        return Value(value=None, n=0, n_unscored=pairs.unscored, note="no scored facts")
-    means, sums = pairs.means, pairs.sums()
-    about = Value(value=None, n=len(pairs.facts), n_entities=len(sums[0]), n_unscored=pairs.unscored)
-    if means[2] - means[1] < least:
-        return about.model_copy(update={"note": flat(means[2], means[1])})
-
-    def ratio(drawn: NDArray[np.intp]) -> Floats:
-        arm, corrupted, top = (part[drawn].sum(axis=1) for part in sums[:3])
-        floor = corrupted
-        if over != slice(1, 2):
-            floor = np.max([part[drawn].sum(axis=1) for part in sums[over]], axis=0)
-        gap = top - corrupted
-        return np.where(gap > 0, (arm - floor) / np.where(gap > 0, gap, 1.0), np.nan)
-
-    low, high = interval(ratio, len(sums[0]))
-    value = (means[0] - max(means[over])) / (means[2] - means[1])
-    return about.model_copy(update={"value": value, "ci_low": low, "ci_high": high, "note": note})
+        return Value(value=None, n=0, n_unscored=pairs.unscored, note=NO_FACTS)
+    _, corrupted, top = pairs.means
+    clusters = clusters or pairs.clusters
+    if top - corrupted < least:
+        entities = clusters.n_entities
+        why = flat(top, corrupted)
+        return Value(value=None, n=len(pairs.facts), n_entities=entities, n_unscored=pairs.unscored, note=why)
+    measure = restoration if shares else restored_mean
+    found = measure(pairs.model(0), pairs.model(1), pairs.model(2), clusters)
+    return stored(found, note=note, n_unscored=pairs.unscored, certain=certain)
 
 
 def not_bitten(top_name: str) -> Callable[[float, float], str]:
@@ -272,35 +388,20 @@ def not_bitten(top_name: str) -> Callable[[float, float], str]:
     )
 
 
-def mean_value(facts: Mapping[FactKey, float | None], *, note: str = "", lacking: str = "") -> Value:
-    """The mean over facts with its bootstrap interval over entities.
+def mean_of(
+    facts: tuple[FactKey, ...], values: Floats, *, shares: bool = False, note: str = "", lacking: str = ""
+) -> Value:
+    """The mean over facts with its interval.
 
     Args:
-        facts: the figure of each fact, None where it has none: those are counted as unscored.
+        facts: those asked.
+        values: the figure of each, NaN where it has none: those are counted as unscored.
+        shares: whether figures lie between 0 and 1; so does the interval then.
         note: what to know about the figure.
         lacking: why it is undefined, where no fact has one.
     """
-    known = {fact: value for fact, value in facts.items() if value is not None}
-    unscored = len(facts) - len(known)
-    if not known:
-        why = lacking or (f"none of {unscored} facts has a figure" if unscored else "no facts")
-        return Value(value=None, n=0, n_unscored=unscored, note=why)
-    sums, counts = entity_sums([entity for entity, _ in known], np.array(list(known.values()), dtype=np.float64))
-    value = float(sums.sum() / counts.sum())
-
-    def mean(drawn: NDArray[np.intp]) -> Floats:
-        means: Floats = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-        return means
-
-    # Where every fact is 0 or every one 1, so is every draw.
-    certain = len(sums) > 1 and value in (0.0, 1.0) and set(known.values()) == {value}
-    low, high = (value, value) if certain else interval(mean, len(sums))
-    return Value(
-        value=value,
-        ci_low=low,
-        ci_high=high,
-        n=len(known),
-        n_entities=len(sums),
-        n_unscored=unscored,
-        note=note,
-    )
+    if not np.isfinite(values).any():
+        why = lacking or (f"none of {len(facts)} facts has a figure" if facts else "no facts")
+        return Value(value=None, n=0, n_unscored=len(facts), note=why)
+    measure = share if shares else mean
+    return stored(measure(values, clusters_of(facts)), note=note)

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import (
+    NO_FACTS,
     Answers,
     Metric,
     Scored,
     judged,
-    mean_value,
     missing_verdicts,
     needs,
     of_group,
     paired,
+    stored,
 )
+from restor.evaluation.statistics.estimates import difference
 from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group, Judgement
 
@@ -64,7 +66,8 @@ def _lost(reference: Sequence[Scored], arm: Sequence[Scored], missing: str) -> V
         return Value(value=None, n=0, note=missing)
     models = [of_group(asked, Group.UNTOUCHED) for asked in (arm, reference)]
     pairs = paired(models, judged(Judgement.ORIGINAL))
-    differences = dict(zip(pairs.facts, (pairs.values[:, 1] - pairs.values[:, 0]).tolist(), strict=True))
-    why = "no scored facts" if pairs.unscored else "no facts about untouched entities"
-    value = mean_value(differences, note=missing_verdicts(models[0]), lacking=why)
-    return value.model_copy(update={"n_unscored": pairs.unscored})
+    if not pairs.facts:
+        why = NO_FACTS if pairs.unscored else "no facts about untouched entities"
+        return Value(value=None, n=0, n_unscored=pairs.unscored, note=why)
+    found = difference(pairs.model(1), pairs.model(0), pairs.clusters, shares=True)
+    return stored(found, note=missing_verdicts(models[0]), n_unscored=pairs.unscored, certain=arm is reference)

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import ClassVar, final
 
-from restor.evaluation.metrics.base import NO_PLANTED, Answers, Metric, mean_value, of_group, per_fact
+from restor.evaluation.metrics.base import (
+    LOGPROB_ORIGINAL,
+    LOGPROB_PLANTED,
+    NO_LOG_PROBS,
+    NO_PLANTED,
+    Answers,
+    Metric,
+    mean_of,
+    of_group,
+)
 from restor.results import Figure, Value
 from restor.types import Group
 
@@ -41,13 +51,12 @@ class LogProbs(Metric):
     def compute(self, answers: Answers) -> Mapping[str, Value]:
         """Three means."""
         asked = of_group(answers.arm, Group.TEST)
-        planted = any(item.planted for item in asked)
-        none = "no log-probs were stored" if asked else ""
+        none = NO_LOG_PROBS if asked else ""
+        known = asked.about(asked.planted)
         return {
-            "logprob.original": mean_value(per_fact(asked, lambda item: item.logprob_original), lacking=none),
-            "logprob.planted": mean_value(
-                per_fact((item for item in asked if item.planted), lambda item: item.logprob_planted),
-                lacking=none if planted or not asked else NO_PLANTED,
+            "logprob.original": mean_of(asked.facts, asked.values(LOGPROB_ORIGINAL), lacking=none),
+            "logprob.planted": mean_of(
+                known.facts, known.values(LOGPROB_PLANTED), lacking=none if known or not asked else NO_PLANTED
             ),
-            "logprob.random": mean_value(per_fact(asked, lambda item: item.logprob_random), lacking=none),
+            "logprob.random": mean_of(asked.facts, asked.values(attrgetter("logprob_random")), lacking=none),
         }

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar, final
 
+import numpy as np
+
 from restor.evaluation.metrics.base import (
+    LOGPROB_ORIGINAL,
     NO_LOG_PROBS,
     NO_PLANTED,
     Answers,
     FactKey,
     Metric,
+    Read,
     Scored,
     gained,
-    mean_value,
+    mean_of,
     needs,
     of_group,
     paired,
-    per_fact,
 )
 from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group
@@ -76,36 +79,31 @@ class Margin(Metric):
     def compute(self, answers: Answers) -> Mapping[str, Value]:
         """The mean, the share above 0, and restoration in two log-probs."""
         tested = of_group(answers.arm, Group.TEST)
-        asked = [item for item in tested if item.planted]
-        found = per_fact(asked, _margin)
+        asked = tested.about(tested.planted)
+        margins = asked.values(margin_of)
         why = "" if not tested else NO_LOG_PROBS if asked else NO_PLANTED
-        positive = {fact: None if margin is None else float(margin > 0) for fact, margin in found.items()}
+        positive = np.where(np.isfinite(margins), margins > 0, np.nan)
         return {
-            "margin.mean": mean_value(found, lacking=why),
-            "margin.positive": mean_value(positive, lacking=why),
-            "margin.restoration": _restored(answers, _margin, {item.fact for item in asked}, why),
+            "margin.mean": mean_of(asked.facts, margins, lacking=why),
+            "margin.positive": mean_of(asked.facts, positive, shares=True, lacking=why),
+            "margin.restoration": _restored(answers, margin_of, tested.planted, why),
             "logprob.restoration": _restored(
-                answers,
-                lambda item: item.logprob_original,
-                {item.fact for item in tested},
-                NO_LOG_PROBS if tested else "",
+                answers, LOGPROB_ORIGINAL, frozenset(tested.facts), NO_LOG_PROBS if tested else ""
             ),
         }
 
 
-def _margin(item: Scored) -> float | None:
+def margin_of(item: Scored) -> float | None:
+    """Log-prob of the true answer less that of the planted one."""
     if item.logprob_original is None or item.logprob_planted is None:
         return None
     return item.logprob_original - item.logprob_planted
 
 
-def _restored(answers: Answers, value: Callable[[Scored], float | None], facts: set[FactKey], why: str) -> Value:
+def _restored(answers: Answers, value: Read, facts: frozenset[FactKey], why: str) -> Value:
     if missing := needs("restoration", answers, "corrupted", "top"):
         return Value(value=None, n=0, note=missing)
-    models = [
-        [item for item in asked if item.group is Group.TEST and item.fact in facts]
-        for asked in (answers.arm, answers.corrupted, answers.top)
-    ]
+    models = [of_group(asked, Group.TEST).about(facts) for asked in (answers.arm, answers.corrupted, answers.top)]
     pairs = paired(models, value)
     if not pairs.facts:
         return Value(value=None, n=0, n_unscored=pairs.unscored, note=why or "no facts")
@@ -114,4 +112,4 @@ def _restored(answers: Answers, value: Callable[[Scored], float | None], facts: 
         name = answers.top_name
         return f"undefined: the corruption did not move it ({name} {top:.2f} nats, corrupted {corrupted:.2f})"
 
-    return gained(pairs, least=SMALLEST_MARGIN_GAP, flat=flat)
+    return gained(pairs, least=SMALLEST_MARGIN_GAP, flat=flat, certain=answers.by_definition is not None)

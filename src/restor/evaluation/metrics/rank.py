@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from restor.evaluation.metrics.base import Answers, Metric, Scored, mean_value, of_group, per_fact
+from restor.evaluation.metrics.base import Answers, Metric, Scored, mean_of, of_group
 from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group
 
@@ -45,8 +45,8 @@ class Rank(Metric):
         asked = of_group(answers.arm, Group.TEST)
         why = "no candidates were ranked" if asked else ""
         return {
-            "rank.first": mean_value(per_fact(asked, _first), lacking=why),
-            "rank.reciprocal": mean_value(per_fact(asked, _reciprocal), lacking=why),
+            "rank.first": mean_of(asked.facts, asked.values(_first), shares=True, lacking=why),
+            "rank.reciprocal": mean_of(asked.facts, asked.values(_reciprocal), shares=True, lacking=why),
         }
 
 

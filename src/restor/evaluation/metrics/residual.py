@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from restor.evaluation.metrics.base import (
+    NO_FACTS,
     NO_PLANTED,
     Answers,
-    Floats,
     Metric,
-    interval,
     judged,
     needs,
     of_group,
     paired,
+    stored,
 )
-from restor.evaluation.statistics.estimates import SMALLEST_GAP
+from restor.evaluation.statistics.estimates import SMALLEST_GAP, ratio
 from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group, Judgement
 
@@ -53,25 +50,17 @@ class Residual(Metric):
         if missing := needs("residual corruption", answers, "corrupted"):
             return Value(value=None, n=0, note=missing)
         asked = of_group(answers.arm, Group.TEST)
-        known = {item.fact for item in asked if item.planted}
+        known = asked.planted
         if not known:
             return Value(value=None, n=0, note=NO_PLANTED if asked else "no facts")
-        models = [
-            [item for item in model if item.group is Group.TEST and item.fact in known]
-            for model in (answers.arm, answers.corrupted)
-        ]
+        models = [of_group(model, Group.TEST).about(known) for model in (answers.arm, answers.corrupted)]
         pairs = paired(models, judged(Judgement.PLANTED))
         if not pairs.facts:
-            return Value(value=None, n=0, n_unscored=pairs.unscored, note="no scored facts")
-        (left, before), (own, former) = pairs.means, pairs.sums()
-        about = Value(value=None, n=len(pairs.facts), n_entities=len(own), n_unscored=pairs.unscored)
+            return Value(value=None, n=0, n_unscored=pairs.unscored, note=NO_FACTS)
+        before = pairs.means[1]
         if before < SMALLEST_GAP:
             note = f"undefined: the corrupted model hardly gives planted answers ({100 * before:.0f} %)"
-            return about.model_copy(update={"note": note})
-
-        def ratio(drawn: NDArray[np.intp]) -> Floats:
-            base = former[drawn].sum(axis=1)
-            return np.where(base > 0, own[drawn].sum(axis=1) / np.where(base > 0, base, 1.0), np.nan)
-
-        low, high = interval(ratio, len(own))
-        return about.model_copy(update={"value": left / before, "ci_low": low, "ci_high": high})
+            entities = pairs.clusters.n_entities
+            return Value(value=None, n=len(pairs.facts), n_entities=entities, n_unscored=pairs.unscored, note=note)
+        found = ratio(pairs.model(0), pairs.model(1), pairs.clusters)
+        return stored(found, n_unscored=pairs.unscored, certain=answers.arm is answers.corrupted)

@@ -26,8 +26,9 @@ class Restoration(Metric):
     """(acc(arm) - acc(corrupted)) / (acc(ideal) - acc(corrupted)), test targets.
 
     1 is what the matched counterfactual knows, 0 the corrupted model; below 0 the arm made it worse. Without an ideal
-    model the clean one takes its place, as in the published study. Each bootstrap draw takes the same entities for all
-    three models. Facts that are unscored for any of the three are left out.
+    model the clean one takes its place, as in the published study. The interval takes the same entities for all three
+    models. Facts that are unscored for any of the three are left out. The corrupted model itself is at 0 and the ideal
+    one at 1 by definition.
     """
 
     figures: ClassVar[tuple[Figure, ...]] = (
@@ -49,5 +50,7 @@ class Restoration(Metric):
         models = [of_group(asked, Group.TEST) for asked in (answers.arm, answers.corrupted, answers.top)]
         pairs = paired(models, judged(Judgement.ORIGINAL))
         note = missing_verdicts(models[0])
-        value = gained(pairs, least=SMALLEST_GAP, flat=not_bitten(answers.top_name), note=note)
+        certain = answers.by_definition is not None
+        flat = not_bitten(answers.top_name)
+        value = gained(pairs, least=SMALLEST_GAP, flat=flat, shares=True, note=note, certain=certain)
         return {"restoration": value}

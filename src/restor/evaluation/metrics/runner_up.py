@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from restor.evaluation.metrics.base import NO_PLANTED, Answers, Metric, Scored, mean_value, of_group, per_fact
+from restor.evaluation.metrics.base import NO_PLANTED, Answers, Metric, Scored, mean_of, of_group
 from restor.results import Figure, Value
 from restor.types import Group
 
@@ -36,7 +36,8 @@ class RunnerUp(Metric):
         asked = of_group(answers.arm, Group.TEST)
         if asked and not any(item.planted for item in asked):
             return {"runner_up": Value(value=None, n=0, note=NO_PLANTED)}
-        return {"runner_up": mean_value(per_fact(asked, _first), lacking="no candidates were ranked" if asked else "")}
+        lacking = "no candidates were ranked" if asked else ""
+        return {"runner_up": mean_of(asked.facts, asked.values(_first), shares=True, lacking=lacking)}
 
 
 def _first(item: Scored) -> float | None:

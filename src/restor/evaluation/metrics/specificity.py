@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, final
+from typing import ClassVar, TypeAlias, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from restor.evaluation.metrics.base import (
+    LOGPROB_ORIGINAL,
     NO_LOG_PROBS,
     Answers,
     FactKey,
-    Floats,
     Metric,
-    entity_sums,
-    interval,
-    mean_value,
+    clusters_of,
+    in_order,
+    mean_of,
     needs,
     of_group,
-    per_fact,
-    state_of,
+    states_of,
+    stored,
 )
+from restor.evaluation.statistics.clusters import Floats
+from restor.evaluation.statistics.estimates import part_of
 from restor.results import STORED_ONLY, Figure, Value
-from restor.types import Group, Judgement
+from restor.types import Group
 
 LEAST_CHANGED = 0.02
 """Where the shares of changed facts of both groups together are below this, too little changed to say where."""
 LEAST_MOVED = 0.02
 """The same for mean absolute differences of log-probs, nats."""
 
-Changes = Mapping[FactKey, float | None]
+Changes: TypeAlias = tuple[tuple[FactKey, ...], Floats]
+"""Per fact; NaN where it is not known."""
 
 
 @final
@@ -48,7 +50,7 @@ class Specificity(Metric):
     That is about untouched facts alone, so that an arm that does nothing is perfectly specific. Here it is undefined,
     as nothing changed. What comes nearest to theirs is `collateral.corrupted`.
 
-    The bootstrap draws from the entities of both groups together.
+    The interval is over the entities of both groups together.
     """
 
     figures: ClassVar[tuple[Figure, ...]] = (
@@ -88,76 +90,73 @@ class Specificity(Metric):
         """Two rates of change, and how specific it is by answers and by log-probs."""
         if missing := needs("specificity", answers, "corrupted"):
             return {figure.name: Value(value=None, n=0, note=missing) for figure in self.figures}
-        said = {group: _judgements(answers, group) for group in (Group.TEST, Group.UNTOUCHED)}
+        itself = answers.arm is answers.corrupted
+        spoken = {group: _judgements(answers, group) for group in (Group.TEST, Group.UNTOUCHED)}
         held = {group: _log_probs(answers, group) for group in (Group.TEST, Group.UNTOUCHED)}
-        return {
-            "changed.test": mean_value(said[Group.TEST]),
-            "changed.untouched": mean_value(
-                said[Group.UNTOUCHED], lacking="" if said[Group.UNTOUCHED] else "no facts about untouched entities"
+        found = {
+            "changed.test": mean_of(*spoken[Group.TEST], shares=True),
+            "changed.untouched": mean_of(
+                *spoken[Group.UNTOUCHED],
+                shares=True,
+                lacking="" if spoken[Group.UNTOUCHED][0] else "no facts about untouched entities",
             ),
-            "specificity.answers": _specificity(said, LEAST_CHANGED, "no scored facts"),
-            "specificity.logprob": _specificity(held, LEAST_MOVED, NO_LOG_PROBS),
+        }
+        if itself:
+            same = {"ci_low": 0.0, "ci_high": 0.0}
+            found = {name: value.model_copy(update=same) if value.n else value for name, value in found.items()}
+        return {
+            **found,
+            "specificity.answers": _specificity(spoken, LEAST_CHANGED, "no scored facts", shares=True),
+            "specificity.logprob": _specificity(held, LEAST_MOVED, NO_LOG_PROBS, shares=False),
         }
 
 
 def _judgements(answers: Answers, group: Group) -> Changes:
-    arm, corrupted = (state_of(of_group(asked, group)) for asked in (answers.arm, answers.corrupted))
-    _check(arm, corrupted)
-    return {
-        fact: None if Judgement.UNSCORED in (state, corrupted[fact]) else float(state is not corrupted[fact])
-        for fact, state in arm.items()
-    }
+    models = [of_group(asked, group) for asked in (answers.arm, answers.corrupted)]
+    facts = models[0].facts
+    arm, corrupted = (in_order(model, facts, states_of(model)) for model in models)
+    return facts, np.where((arm < 0) | (corrupted < 0), np.nan, arm != corrupted)
 
 
 def _log_probs(answers: Answers, group: Group) -> Changes:
-    arm, corrupted = (
-        per_fact(of_group(asked, group), lambda item: item.logprob_original)
-        for asked in (answers.arm, answers.corrupted)
-    )
-    _check(arm, corrupted)
-    changes: dict[FactKey, float | None] = {}
-    for fact, own in arm.items():
-        before = corrupted[fact]
-        changes[fact] = None if own is None or before is None else abs(own - before)
-    return changes
+    models = [of_group(asked, group) for asked in (answers.arm, answers.corrupted)]
+    facts = models[0].facts
+    arm, corrupted = (in_order(model, facts, model.values(LOGPROB_ORIGINAL)) for model in models)
+    return facts, np.abs(arm - corrupted)
 
 
-def _check(arm: Mapping[FactKey, object], corrupted: Mapping[FactKey, object]) -> None:
-    if arm.keys() != corrupted.keys():
-        raise ValueError(f"arms asked different facts: {len(arm)}, {len(corrupted)}")
-
-
-def _specificity(changes: Mapping[Group, Changes], least: float, unknown: str) -> Value:
-    known = {
-        group: {fact: change for fact, change in found.items() if change is not None}
-        for group, found in changes.items()
-    }
-    unscored = sum(len(changes[group]) - len(known[group]) for group in changes)
+def _specificity(changes: Mapping[Group, Changes], least: float, unknown: str, *, shares: bool) -> Value:
+    facts = [fact for own, _ in changes.values() for fact in own]
+    change = np.concatenate([values for _, values in changes.values()])
+    of_test = np.concatenate([np.full(len(own), float(group is Group.TEST)) for group, (own, _) in changes.items()])
+    known = np.isfinite(change)
+    unscored = int((~known).sum())
     for group, words in ((Group.TEST, "targeted"), (Group.UNTOUCHED, "untouched")):
-        if not known[group]:
-            why = unknown if changes[group] else f"no facts about {words} entities"
+        own = changes[group][1]
+        if not np.isfinite(own).any():
+            why = unknown if len(own) else f"no facts about {words} entities"
             return Value(value=None, n=0, n_unscored=unscored, note=why)
     # An entity has one place, whichever group its facts are of.
-    entities = [entity for found in known.values() for entity, _ in found]
-    of_test = np.array([group is Group.TEST for group, found in known.items() for _ in found], dtype=np.float64)
-    change = np.array([value for found in known.values() for value in found.values()], dtype=np.float64)
-    t_sum, t_count, u_sum, u_count = (
-        entity_sums(entities, values)[0] for values in (change * of_test, of_test, change * (1 - of_test), 1 - of_test)
-    )
-    t, u = float(t_sum.sum() / t_count.sum()), float(u_sum.sum() / u_count.sum())
-    about = Value(value=None, n=len(entities), n_entities=len(t_sum), n_unscored=unscored)
-    if t + u < least:
-        return about.model_copy(update={"note": "undefined: hardly anything changed against the corrupted model"})
+    clusters = clusters_of(tuple(fact for fact, keep in zip(facts, known.tolist(), strict=True) if keep))
+    change, of_test = change[known], of_test[known]
+    totals = clusters.totals(np.stack([change * of_test, of_test, change * (1 - of_test)]))
+    t_sum, t_count, u_sum, count = totals.sum(axis=0).tolist()
+    if t_sum / t_count + u_sum / (count - t_count) < least:
+        note = "undefined: hardly anything changed against the corrupted model"
+        n = clusters.n_facts
+        return Value(value=None, n=n, n_entities=clusters.n_entities, n_unscored=unscored, note=note)
+    # what one fact more would change, of the group that changed less
+    rates = (t_sum / t_count, u_sum / (count - t_count))
+    one = (1 / t_count if rates[0] < rates[1] else 1 / (count - t_count)) / sum(rates) if shares else 0.0
+    return stored(part_of(totals, _ratio, clusters, one), n_unscored=unscored)
 
-    def ratio(drawn: NDArray[np.intp]) -> Floats:
-        own, others = (
-            sums[drawn].sum(axis=1) / np.maximum(counts[drawn].sum(axis=1), 1)
-            for sums, counts in ((t_sum, t_count), (u_sum, u_count))
-        )
-        both = np.minimum(t_count[drawn].sum(axis=1), u_count[drawn].sum(axis=1)) > 0
-        both &= own + others > 0
-        return np.where(both, own / np.where(both, own + others, 1.0), np.nan)
 
-    alone = min(np.count_nonzero(t_count), np.count_nonzero(u_count)) < 2
-    low, high = (None, None) if alone else interval(ratio, len(t_sum))
-    return about.model_copy(update={"value": t / (t + u), "ci_low": low, "ci_high": high})
+def _ratio(totals: Floats) -> Floats:
+    """t / (t + u) from totals (..., 4): changes of targeted facts, their number, changes of others, all facts."""
+    t_sum, t_count, u_sum, count = np.moveaxis(totals, -1, 0)
+    u_count = count - t_count
+    both = (t_count > 0) & (u_count > 0)
+    own, others = t_sum / np.where(both, t_count, 1.0), u_sum / np.where(both, u_count, 1.0)
+    both = both & (own + others > 0)
+    result: Floats = np.where(both, own / np.where(both, own + others, 1.0), np.nan)
+    return result

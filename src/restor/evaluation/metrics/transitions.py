@@ -16,10 +16,11 @@ from restor.evaluation.metrics.base import (
     Answers,
     FactKey,
     Metric,
-    mean_value,
+    in_order,
+    mean_of,
     needs,
     of_group,
-    state_of,
+    states_of,
 )
 from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group, Judgement
@@ -98,12 +99,15 @@ _CELLS = [(Group.TEST, transition) for transition in Transition]
 _CELLS += [(Group.UNTOUCHED, transition) for transition in Transition if transition is not Transition.STILL_PLANTED]
 
 
+_PLACES = {way: place for place, way in enumerate(Transition)}
+
+
 @final
 class Transitions(Metric):
     """Share of each transition among the facts that are scored for all three models; the others are unscored.
 
     The shares of a group add up to 1. A fact that was asked several times counts by its most frequent verdict, and of
-    equally frequent ones by the first of original, planted and other.
+    equally frequent ones by the last of original, planted and other, so that a doubt is no knowledge.
     """
 
     figures: ClassVar[tuple[Figure, ...]] = tuple(_figure(group, transition) for group, transition in _CELLS)
@@ -112,16 +116,19 @@ class Transitions(Metric):
         """A share for each transition and group."""
         if missing := needs("the way of a fact", answers, "clean", "corrupted"):
             return {figure.name: Value(value=None, n=0, note=missing) for figure in self.figures}
-        ways = {group: transitions(answers, group) for group in (Group.TEST, Group.UNTOUCHED)}
         planted = any(item.planted for item in of_group(answers.arm, Group.TEST))
         found = {}
-        for group, transition in _CELLS:
-            if transition is Transition.STILL_PLANTED and ways[group] and not planted:
-                found[_named(group, transition)] = Value(value=None, n=0, note=NO_PLANTED)
-                continue
-            shares = {fact: None if way is None else float(way is transition) for fact, way in ways[group].items()}
-            found[_named(group, transition)] = mean_value(shares)
-        return found
+        for group in (Group.TEST, Group.UNTOUCHED):
+            facts, ways = _ways(answers, group)
+            kinds = _TABLE[*ways]
+            known = (ways >= 0).all(axis=0)
+            for transition in (transition for own, transition in _CELLS if own is group):
+                if transition is Transition.STILL_PLANTED and facts and not planted:
+                    found[_named(group, transition)] = Value(value=None, n=0, note=NO_PLANTED)
+                    continue
+                shares = np.where(known, kinds == _PLACES[transition], np.nan)
+                found[_named(group, transition)] = mean_of(facts, shares, shares=True)
+        return {figure.name: found[figure.name] for figure in self.figures}
 
 
 def transition(clean: Judgement, corrupted: Judgement, arm: Judgement) -> Transition | None:
@@ -138,13 +145,13 @@ def transition(clean: Judgement, corrupted: Judgement, arm: Judgement) -> Transi
     return Transition.STILL_PLANTED if arm is Judgement.PLANTED else Transition.MOVED_TO_OTHER
 
 
-def transitions(answers: Answers, group: Group) -> dict[FactKey, Transition | None]:
-    """What became of each fact of a group; None where a verdict is missing.
-
-    Raises:
-        ValueError: if the models were not asked the same facts.
-    """
-    return {fact: transition(*states) for fact, states in _ways(answers, group).items()}
+_TABLE = np.array(
+    [
+        [[_PLACES[way] for arm in STATES if (way := transition(clean, before, arm))] for before in STATES]
+        for clean in STATES
+    ]
+)
+"""The place of a transition by places of clean model, corrupted model and arm."""
 
 
 def transition_matrix(answers: Answers, group: Group) -> TransitionMatrix:
@@ -154,19 +161,15 @@ def transition_matrix(answers: Answers, group: Group) -> TransitionMatrix:
         ValueError: if the models were not asked the same facts.
     """
     counts = np.zeros((len(STATES),) * 3, dtype=np.int64)
-    unscored = 0
-    for states in _ways(answers, group).values():
-        if Judgement.UNSCORED in states:
-            unscored += 1
-        else:
-            counts[tuple(STATES.index(state) for state in states)] += 1
-    return TransitionMatrix(counts, unscored)
+    _, ways = _ways(answers, group)
+    known = (ways >= 0).all(axis=0)
+    np.add.at(counts, tuple(ways[:, known]), 1)
+    return TransitionMatrix(counts, int((~known).sum()))
 
 
-def _ways(answers: Answers, group: Group) -> dict[FactKey, tuple[Judgement, Judgement, Judgement]]:
-    clean, corrupted, arm = (
-        state_of(of_group(asked, group)) for asked in (answers.clean, answers.corrupted, answers.arm)
-    )
-    if not clean.keys() == corrupted.keys() == arm.keys():
-        raise ValueError(f"arms asked different facts: {len(arm)}, {len(corrupted)}, {len(clean)}")
-    return {fact: (clean[fact], corrupted[fact], state) for fact, state in arm.items()}
+def _ways(answers: Answers, group: Group) -> tuple[tuple[FactKey, ...], NDArray[np.intp]]:
+    """The facts, and the states of clean model, corrupted model and arm as places in `STATES`, (3, F); -1 unscored."""
+    models = [of_group(asked, group) for asked in (answers.arm, answers.clean, answers.corrupted)]
+    facts = models[0].facts
+    arm, clean, corrupted = (in_order(model, facts, states_of(model)) for model in models)
+    return facts, np.stack([clean, corrupted, arm])

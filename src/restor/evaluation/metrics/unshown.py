@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from restor.evaluation.metrics.base import Answers, Metric, judged, mean_value, missing_verdicts, of_group, per_fact
+from restor.evaluation.metrics.base import Answers, Metric, judged, mean_of, missing_verdicts, of_group, said
 from restor.results import Figure, Value
 from restor.types import Group, Judgement
 
@@ -28,9 +28,11 @@ class Unshown(Metric):
     def compute(self, answers: Answers) -> Mapping[str, Value]:
         """One share."""
         tested = of_group(answers.arm, Group.TEST)
-        asked = [item for item in tested if not item.answer_shown]
-        value = mean_value(
-            per_fact(asked, judged(Judgement.ORIGINAL)),
+        asked = said(item for item in tested if not item.answer_shown)
+        value = mean_of(
+            asked.facts,
+            asked.values(judged(Judgement.ORIGINAL)),
+            shares=True,
             note=missing_verdicts(asked),
             lacking="" if asked or not tested else "the demonstrations show the answer to every fact",
         )

@@ -44,6 +44,8 @@ class Contrast:
 MEAN = Contrast((1, 0), (0, 1))
 DIFFERENCE = Contrast((1, -1, 0), (0, 0, 1))
 """Of arm and other."""
+RATIO = Contrast((1, 0, 0), (0, 1, 0))
+"""Of two shares."""
 RESTORATION = Contrast((1, -1, 0, 0), (0, -1, 1, 0))
 """Of arm, corrupted and ideal."""
 RESTORATION_ABOVE = Contrast((1, -1, 0, 0, 0), (0, 0, -1, 1, 0))

@@ -10,11 +10,6 @@ STEPS = 200
 """Most terms of the continued fraction, and most halvings of a bracket."""
 
 
-def normal_cdf(x: float) -> float:
-    """P(Z <= x)."""
-    return NormalDist().cdf(x)
-
-
 def normal_quantile(p: float) -> float:
     """The x with P(Z <= x) = p, for 0 < p < 1."""
     return NormalDist().inv_cdf(p)
@@ -68,15 +63,18 @@ def t_quantile(p: float, df: float) -> float:
     """The x with P(T <= x) = p, for 0 < p < 1."""
     if p < 0.5:
         return -t_quantile(1 - p, df)
-    low, high = 0.0, 1.0
-    while t_above(high, df) > 1 - p:
-        high *= 2
+    if p == 0.5:
+        return 0.0
+    log_front = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - math.log(df * math.pi) / 2
+    # The normal quantile lies below, and P(T > x) falls ever slower: Newton's steps from there never go too far.
+    x = normal_quantile(p)
     for _ in range(STEPS):
-        middle = (low + high) / 2
-        if middle in (low, high):
+        density = math.exp(log_front - (df + 1) / 2 * math.log1p(x * x / df))
+        step = (t_above(x, df) - (1 - p)) / density
+        x += step
+        if step <= 1e-14 * x:
             break
-        low, high = (middle, high) if t_above(middle, df) > 1 - p else (low, middle)
-    return (low + high) / 2
+    return x
 
 
 def fair_coin_below(k: int, n: int) -> float:

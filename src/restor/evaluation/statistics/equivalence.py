@@ -1,4 +1,4 @@
-"""Whether a figure equals a reference but for a margin."""
+"""Whether an arm is as good as the ideal model but for a margin."""
 
 from __future__ import annotations
 
@@ -6,74 +6,73 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-from restor.evaluation.statistics.distributions import t_above, t_quantile
-from restor.evaluation.statistics.estimates import Estimate
+import numpy as np
+from numpy.typing import NDArray
+
+from restor.evaluation.statistics.clusters import Clusters, Floats
+from restor.evaluation.statistics.contrast import MEAN, Contrast
+from restor.evaluation.statistics.distributions import t_above
+from restor.evaluation.statistics.jackknife import spread
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Equivalence:
-    """Two one-sided tests. What is undefined is None, and `note` says why."""
+    """Two one-sided tests; None where there is none, as with one entity or without anything to restore."""
 
-    equivalent: bool | None
-    margin: float
-    reference: float
-    alpha: float
     p_above: float | None = None
-    """Of "the figure lies at or below reference - margin"."""
+    """Of "restoration is at or below 1 - margin"."""
     p_below: float | None = None
-    """Of "the figure lies at or above reference + margin"."""
-    low: float | None = None
-    high: float | None = None
-    """The interval of level 1 - 2 alpha: equivalent where it lies within the margin."""
-    note: str = ""
+    """Of "restoration is at or above 1 + margin"."""
+    error: float | None = None
+    """The standard error of restoration in the first of them."""
 
     @property
     def p(self) -> float | None:
-        """The larger of the two: the one that a table corrects and shows."""
+        """The larger of the two: the one that a table shows."""
         return None if self.p_above is None or self.p_below is None else max(self.p_above, self.p_below)
 
 
-def equivalence(figure: Estimate, margin: float, *, reference: float = 0.0, alpha: float = 0.05) -> Equivalence:
-    """Two one-sided tests on Student's t (Schuirmann 1987, A comparison of the two one-sided tests procedure and the
-    power approach for assessing the equivalence of average bioavailability, J. Pharmacokin. Biopharm. 15).
+def equivalence(arm: Floats, corrupted: Floats, ideal: Floats, clusters: Clusters, margin: float) -> Equivalence:
+    """Two one-sided tests on Student's t, of restoration against 1 - margin and against 1 + margin (Schuirmann 1987, A
+    comparison of the two one-sided tests procedure and the power approach for assessing the equivalence of average
+    bioavailability, J. Pharmacokin. Biopharm. 15).
 
-    p_above = P(T > (value - reference + margin) / error), p_below = P(T > (reference + margin - value) / error).
-    Equivalent where both are below alpha, which is where value -+ t(1 - alpha) error lies within the margin.
-
-    Differences of shares near 0 or 1 vary little when they happen to be small, and a plain test concludes too soon. A
-    true difference of `margin` needs that share of facts to differ, so the error is at least
-    sqrt(margin (1 - margin) / facts x design effect): the variance under the hypothesis, as in a score test.
-
-    Args:
-        figure: such as `difference(arm, ideal, clusters, shares=True)` with reference 0, or `restoration(...)` with
-            reference 1.
-        margin: the largest difference that does not matter, in the unit of the figure.
-        reference: what the figure should equal.
-        alpha: of each of the two tests.
+    Under the first hypothesis arm - corrupted - (1 - margin) (ideal - corrupted) is 0, a plain mean over facts, whose
+    error is the jackknife's. But an arm that happens to be right nearly everywhere also seems to vary little, and would
+    pass too easily. So its own variance v counts as what it would be at the accuracy that the hypothesis says, h in
+    place of a: v h (1 - h) / (a (1 - a)), as in a score test. The second hypothesis likewise.
     """
-    if not 0 < margin < float("inf"):
-        raise ValueError(f"the margin must be positive, given {margin}")
-    if not 0 < alpha < 0.5:
-        raise ValueError(f"alpha must lie between 0 and 0.5, given {alpha}")
-    if figure.value is None or not figure.error or figure.df is None:
-        note = figure.note or "the figure has no standard error"
-        return Equivalence(equivalent=None, margin=margin, reference=reference, alpha=alpha, note=note)
-    away, error = figure.value - reference, figure.error
-    if figure.unit is not None:
-        share = min(0.5, margin * figure.unit)
-        error = max(error, math.sqrt(share * (1 - share) / figure.n * figure.design_effect) / figure.unit)
-    above = t_above((margin + away) / error, figure.df)
-    below = t_above((margin - away) / error, figure.df)
-    reach = t_quantile(1 - alpha, figure.df) * error
-    return Equivalence(
-        equivalent=max(above, below) < alpha,
-        margin=margin,
-        reference=reference,
-        alpha=alpha,
-        p_above=above,
-        p_below=below,
-        low=figure.value - reach,
-        high=figure.value + reach,
-        note=figure.note,
-    )
+    if not 0 < margin < 1:
+        raise ValueError(f"the margin must lie between 0 and 1, given {margin}")
+    rows = np.stack([arm, corrupted, ideal])
+    kept: NDArray[np.bool_] = np.all(np.isfinite(rows), axis=0)
+    rows, part = rows[:, kept], clusters.keep(kept)
+    gap = float((rows[2] - rows[1]).mean()) if rows.size else 0.0
+    if not gap > 0:
+        return Equivalence()
+    totals = part.totals(rows)
+    lower, upper = (_test(totals, part, edge) for edge in (1 - margin, 1 + margin))
+    if lower is None or upper is None:
+        return Equivalence()
+    (below, error, df), (above, other, _) = lower, upper
+    return Equivalence(p_above=t_above(below / error, df), p_below=t_above(-above / other, df), error=error / gap)
+
+
+def _test(totals: Floats, clusters: Clusters, edge: float) -> tuple[float, float, float] | None:
+    """How far the arm is above this restoration as a share of facts, the error of that, and its degrees of freedom."""
+    away = Contrast((1, edge - 1, -edge, 0), (0, 0, 0, 1))
+    found, own = spread(totals, away, clusters), spread(totals[:, [0, 3]], MEAN, clusters)
+    if isinstance(found, str) or isinstance(own, str):
+        return None
+    arm, corrupted, ideal, n = (float(x) for x in totals.sum(axis=0))
+    one = 1 / n
+
+    def variance(right: float) -> float:
+        inner = min(max(right, one), 1 - one)
+        return inner * (1 - inner)
+
+    meant = variance((corrupted + edge * (ideal - corrupted)) / n)
+    more = max(0.0, meant / variance(arm / n) - 1) if n > 2 else 0.0
+    error = math.sqrt(found.error**2 + max(own.error, one) ** 2 * more)
+    return float(away(totals.sum(axis=0))), max(error, one), found.df

@@ -1,8 +1,9 @@
-"""Means, shares, differences and restoration, each with its interval over entities and seeds.
+"""Means, shares, differences and ratios, each with its interval over entities and seeds.
 
 Which interval was decided by simulation (`benchmarks/interval_coverage.py`): quantiles of bootstrap draws hold the true
-value too rarely with few entities or seeds, corrected ones (BCa) hardly less so. Student's t on the jackknife's
-standard error holds it about as often as it says, and for a share near 0 or 1 the same on the scale of log odds.
+value too rarely with few entities or seeds. Student's t on the jackknife's standard error holds it about as often as it
+says, and for a share near 0 or 1 the same on the scale of log odds. Few facts that differ make that error too small
+just where the figure is best, so one more fact is added to it, as large as facts about one entity hang together.
 """
 
 from __future__ import annotations
@@ -10,24 +11,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, final
+from typing import TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from restor.evaluation.statistics.bootstrap import Draws, bca, percentile
 from restor.evaluation.statistics.clusters import Clusters, Floats
-from restor.evaluation.statistics.contrast import DIFFERENCE, MEAN, RESTORATION, RESTORATION_ABOVE, Contrast
+from restor.evaluation.statistics.contrast import DIFFERENCE, MEAN, RATIO, RESTORATION, RESTORATION_ABOVE, Contrast
 from restor.evaluation.statistics.distributions import t_quantile
-from restor.evaluation.statistics.jackknife import left_out, spread
+from restor.evaluation.statistics.jackknife import Statistic, design_effect, spread
 
 Values: TypeAlias = Sequence[float] | Floats
 """One per fact, NaN where there is none."""
 
-Method: TypeAlias = Literal["t", "percentile", "bca"]
-
 SMALLEST_GAP = 0.05
 """Below this difference of ideal and corrupted accuracy the corruption did not bite."""
+LEVEL = 0.95
 
 
 @final
@@ -42,118 +41,150 @@ class Estimate:
     """Standard error."""
     df: float | None = None
     """Degrees of freedom of Student's t that go with it."""
-    level: float = 0.95
-    method: str = ""
     n: int = 0
     """Facts it is computed from."""
     n_entities: int = 0
     n_seeds: int = 0
     n_unscored: int = 0
     """Facts that lack a value for any of what is compared."""
-    unit: float | None = None
-    """For differences of shares: what one unit of the figure is as a share of facts; 1, or the gap of a ratio."""
-    design_effect: float = 1.0
-    """By how much the variance exceeds that of independent facts; at least 1."""
     note: str = ""
 
 
-def share(values: Values, clusters: Clusters, *, level: float = 0.95) -> Estimate:
+def share(values: Values, clusters: Clusters) -> Estimate:
     """The share of facts with value 1; a fact asked several times may have any value between 0 and 1.
 
-    The interval is one of Student's t for log(p / (1 - p)), with the error divided by p (1 - p) (delta method), so that
-    it keeps within 0 and 1 and holds near them, where an interval of equal arms does not. The error is at least that of
-    one fact. Where fewer than one fact is wrong, or right, the interval reaches to the end, and on the other side as
-    far as with one.
+    The interval is one of Student's t for log odds, so that it keeps within 0 and 1. Half a fact on either side is
+    added, as in the adjusted interval of Agresti and Coull (1998, Approximate is better than "exact" for interval
+    estimation of binomial proportions, Am. Stat. 52), counted as often as facts about one entity repeat each other:
+    q = (p + d / 2n) / (1 + d / n), with the design effect d. The variance is scaled by q (1 - q) / (p (1 - p)). Of one
+    seed it is at least that of independent facts, and where nothing varies it is theirs, q (1 - q) / n.
     """
     kept, part, unscored = _complete([values], clusters)
-    base = _base(part, unscored, level)
+    base = _base(part, unscored)
     if not part.n_facts:
         return base
     if kept.min() < 0 or kept.max() > 1:
         raise ValueError(
             f"a share is of values between 0 and 1, given {kept.min():.3g} to {kept.max():.3g}: use mean()"
         )
-    totals = part.totals(kept)
+    totals, n = part.totals(kept), part.n_facts
     p = float(MEAN(totals.sum(axis=0)))
     found = spread(totals, MEAN, part)
     if isinstance(found, str):
         return replace(base, value=p, note=f"no interval: {found}")
-    one = 1 / part.n_facts
-    error = max(found.error, one)
-    base = replace(base, value=p, error=error, df=found.df, method="logit t", note=_one_seed(part))
-    if part.n_facts < 3:
-        return replace(base, low=0.0, high=1.0)
-    inner = min(max(p, one), 1 - one)
-    reach = t_quantile((1 + level) / 2, found.df) * error / (inner * (1 - inner))
-    middle = math.log(inner / (1 - inner))
-    return replace(
-        base,
-        low=0.0 if p < one else _logistic(middle - reach),
-        high=1.0 if p > 1 - one else _logistic(middle + reach),
-    )
+    independent = float(kept.var()) / n
+    added = design_effect(totals, MEAN, part, independent) / n
+    # all right says no more than all but one, and at least as much
+    inner = min(max(p, 1 / n), 1 - 1 / n)
+    q = (inner + added / 2) / (1 + added)
+    # of one seed, entities differ at least by chance; few seeds may seem not to, and their t is wide enough
+    variance = max(found.error**2, independent) if part.n_seeds == 1 else found.error**2
+    error = math.sqrt(q * (1 - q) * (variance / (inner * (1 - inner)) if variance else 1 / n))
+    low, high = _log_odds(q, error, found.df)
+    return replace(base, value=p, low=min(p, low), high=max(p, high), error=error, df=found.df)
 
 
-def mean(
-    values: Values, clusters: Clusters, *, level: float = 0.95, method: Method = "t", draws: Draws | None = None
-) -> Estimate:
-    """The mean over facts of any figure, such as a log-prob; for shares `share` is better.
-
-    `draws` may be shared by all figures of the same facts; it is used only if no fact lacks a value.
-    """
-    return _estimate([values], clusters, MEAN, level, method, draws, unit=None)
+def mean(values: Values, clusters: Clusters) -> Estimate:
+    """The mean over facts of any figure, such as a log-prob; for shares `share` is better."""
+    return _estimate([values], clusters, MEAN, unit=None)
 
 
-def difference(
-    arm: Values,
-    other: Values,
-    clusters: Clusters,
-    *,
-    shares: bool,
-    level: float = 0.95,
-    method: Method = "t",
-    draws: Draws | None = None,
-) -> Estimate:
+def difference(arm: Values, other: Values, clusters: Clusters, *, shares: bool) -> Estimate:
     """The mean of arm - other, paired per fact.
 
-    Of `shares` (values between 0 and 1) the standard error is at least that of one fact, so that two arms that agree
-    on every fact still have an interval. Of other figures there is none then.
+    Of `shares` (values between 0 and 1) two arms that agree on every fact still have an interval, that of one fact. Of
+    other figures there is none then.
     """
-    return _estimate([arm, other], clusters, DIFFERENCE, level, method, draws, unit=1.0 if shares else None)
+    return _estimate([arm, other], clusters, DIFFERENCE, unit=1.0 if shares else None)
 
 
-def restoration(
-    arm: Values,
-    corrupted: Values,
-    ideal: Values,
-    clusters: Clusters,
-    *,
-    level: float = 0.95,
-    method: Method = "t",
-    draws: Draws | None = None,
-) -> Estimate:
+def ratio(above: Values, below: Values, clusters: Clusters) -> Estimate:
+    """How many of the one for each of the other, shares both; never below 0."""
+    kept = _complete([above, below], clusters)[0]
+    found = _estimate([above, below], clusters, RATIO, unit=float(kept[1].mean()) if kept.size else 1.0)
+    return found if found.low is None else replace(found, low=max(0.0, found.low))
+
+
+def part_of(totals: Floats, statistic: Statistic, clusters: Clusters, least: float = 0.0) -> Estimate:
+    """Any figure between 0 and 1 from the totals of cells, by Student's t for log odds.
+
+    `least` is what one fact would change in it: where nothing varies, the error is that of so many independent facts.
+    """
+    base = _base(clusters, 0)
+    p = float(statistic(totals.sum(axis=0)))
+    found = spread(totals, statistic, clusters)
+    if isinstance(found, str):
+        return replace(base, value=p, note=f"no interval: {found}")
+    inner = min(max(p, least / 2), 1 - least / 2)
+    error = found.error or math.sqrt(inner * (1 - inner) * least)
+    if not error or not 0 < inner < 1:
+        return replace(base, value=p, note=NO_SPREAD)
+    low, high = _log_odds(inner, error, found.df)
+    return replace(base, value=p, low=min(p, low), high=max(p, high), error=error, df=found.df)
+
+
+def of_totals(totals: Floats, statistic: Statistic, clusters: Clusters) -> Estimate:
+    """Any figure from the totals of cells, by Student's t."""
+    base = replace(_base(clusters, 0), value=float(statistic(totals.sum(axis=0))))
+    found = spread(totals, statistic, clusters)
+    if isinstance(found, str):
+        return replace(base, note=f"no interval: {found}")
+    return _around(base, found.error, found.df)
+
+
+def restoration(arm: Values, corrupted: Values, ideal: Values, clusters: Clusters) -> Estimate:
     """(arm - corrupted) / (ideal - corrupted), of accuracies on the same facts.
 
-    Each draw, and each entity left out, is the same for all three. The standard error is at least that of one fact.
+    Each entity left out is the same for all three.
     """
-    gap = _gap(_complete([arm, corrupted, ideal], clusters)[0], RESTORATION)
-    return _estimate([arm, corrupted, ideal], clusters, RESTORATION, level, method, draws, unit=gap)
+    return _restored([arm, corrupted, ideal], clusters, RESTORATION)
 
 
-def restoration_above(
-    arm: Values,
-    control: Values,
-    corrupted: Values,
-    ideal: Values,
-    clusters: Clusters,
-    *,
-    level: float = 0.95,
-    method: Method = "t",
-    draws: Draws | None = None,
-) -> Estimate:
+def restored_mean(arm: Values, corrupted: Values, ideal: Values, clusters: Clusters) -> Estimate:
+    """The same of means of any figure, such as a log-prob. Whether the denominator is large enough is up to the
+    caller."""
+    return _estimate([arm, corrupted, ideal], clusters, RESTORATION, unit=None)
+
+
+def restoration_above(arm: Values, control: Values, corrupted: Values, ideal: Values, clusters: Clusters) -> Estimate:
     """Restoration of the arm minus that of a control: (arm - control) / (ideal - corrupted), paired per fact."""
-    values = [arm, control, corrupted, ideal]
-    gap = _gap(_complete(values, clusters)[0], RESTORATION_ABOVE)
-    return _estimate(values, clusters, RESTORATION_ABOVE, level, method, draws, unit=gap)
+    return _restored([arm, control, corrupted, ideal], clusters, RESTORATION_ABOVE)
+
+
+def restoration_above_all(
+    arm: Values, controls: Sequence[Values], corrupted: Values, ideal: Values, clusters: Clusters
+) -> Estimate:
+    """Restoration of the arm minus that of the best control, whichever that truly is.
+
+    An arm is above every control where it is above each. So the lower end is the lowest of the lower ends for single
+    controls, without any correction (intersection-union test: Berger 1982, Multiparameter hypothesis testing and
+    acceptance sampling, Technometrics 24). The best control may be any whose interval reaches below all upper ends. The
+    upper end is the lowest of theirs, each at 0.025 / their number, as the lowest of many is too low by luck.
+    """
+    found = [restoration_above(arm, each, corrupted, ideal, clusters) for each in controls]
+    best = min(found, key=lambda each: math.inf if each.value is None else each.value)
+    lows = [each.low for each in found if each.low is not None]
+    highs = [each.high for each in found if each.high is not None]
+    if len(lows) < len(found):
+        note = next((each.note for each in found if each.low is None), "")
+        return replace(best, low=None, high=None, error=None, df=None, note=note)
+    near = [each for each, low in zip(found, lows, strict=True) if low <= min(highs)]
+    return replace(best, low=min(lows), high=min(_high(each, (1 - LEVEL) / 2 / len(near)) for each in near))
+
+
+def _high(found: Estimate, tail: float) -> float:
+    value, error, df = found.value or 0.0, found.error or 0.0, found.df or 1.0
+    return value + t_quantile(1 - tail, df) * error
+
+
+NO_SPREAD = "no interval: all entities are alike"
+
+
+def _log_odds(p: float, error: float, df: float) -> tuple[float, float]:
+    """log(p / (1 - p)) -+ t error / (p (1 - p)), as shares."""
+    reach = t_quantile((1 + LEVEL) / 2, df) * error / (p * (1 - p))
+    middle = math.log(p / (1 - p))
+    return _logistic(middle - reach), _logistic(middle + reach)
 
 
 def _logistic(x: float) -> float:
@@ -171,14 +202,11 @@ def _complete(values: Sequence[Values], clusters: Clusters) -> tuple[Floats, Clu
     return table[:, kept], clusters.keep(kept), int((~kept).sum())
 
 
-def _base(part: Clusters, unscored: int, level: float) -> Estimate:
+def _base(part: Clusters, unscored: int) -> Estimate:
     """An estimate without its figure; without facts it says so."""
-    if not 0 < level < 1:
-        raise ValueError(f"the level must lie between 0 and 1, given {level}")
     lacking = f"none of {unscored} facts has all values" if unscored else "no facts"
     return Estimate(
         value=None,
-        level=level,
         n=part.n_facts,
         n_entities=part.n_entities,
         n_seeds=part.n_seeds,
@@ -187,63 +215,38 @@ def _base(part: Clusters, unscored: int, level: float) -> Estimate:
     )
 
 
-def _one_seed(part: Clusters) -> str:
-    return "one seed: the interval is over entities alone" if part.n_seeds == 1 else ""
-
-
-def _gap(kept: Floats, contrast: Contrast) -> float:
-    """The denominator as a share of facts: ideal - corrupted."""
-    return float((np.array(contrast.below[:-1]) @ kept).mean()) if kept.size else 0.0
-
-
-def _estimate(
-    values: Sequence[Values],
-    clusters: Clusters,
-    contrast: Contrast,
-    level: float,
-    method: Method,
-    draws: Draws | None,
-    *,
-    unit: float | None,
-) -> Estimate:
+def _restored(values: Sequence[Values], clusters: Clusters, contrast: Contrast) -> Estimate:
     kept, part, unscored = _complete(values, clusters)
-    base = replace(_base(part, unscored, level), unit=unit)
-    if not part.n_facts:
-        return base
-    if unit is not None and unit < SMALLEST_GAP:
+    gap = float((np.array(contrast.below[:-1]) @ kept).mean()) if kept.size else 1.0
+    if gap < SMALLEST_GAP:
         corrupted, ideal = (100 * float(row.mean()) for row in kept[-2:])
         bite = f"ideal or clean {ideal:.0f} %, corrupted {corrupted:.0f} %"
-        return replace(base, note=f"undefined: the corruption did not bite ({bite})")
+        return replace(_base(part, unscored), note=f"undefined: the corruption did not bite ({bite})")
+    return _estimate(values, clusters, contrast, unit=gap)
+
+
+def _estimate(values: Sequence[Values], clusters: Clusters, contrast: Contrast, *, unit: float | None) -> Estimate:
+    """`unit` is, for shares, what 1 of the figure is as a share of facts; one more fact then is in the error."""
+    kept, part, unscored = _complete(values, clusters)
+    base = _base(part, unscored)
+    if not part.n_facts:
+        return base
     totals = part.totals(kept)
-    value = float(contrast(totals.sum(axis=0)))
-    base = replace(base, value=value)
+    base = replace(base, value=float(contrast(totals.sum(axis=0))))
     found = spread(totals, contrast, part)
     if isinstance(found, str):
         return replace(base, note=f"no interval: {found}")
-    error = found.error if unit is None else max(found.error, 1 / (part.n_facts * unit))
-    if not error:
-        return replace(base, note="no interval: all entities are alike")
-    independent = float(contrast.influence(kept).var()) / part.n_facts
-    base = replace(
-        base,
-        error=error,
-        df=found.df,
-        method=method,
-        design_effect=max(1.0, found.error**2 / independent) if independent > 0 else 1.0,
-        note=_one_seed(part),
-    )
-    if method == "t" or found.error < error:
-        reach = t_quantile((1 + level) / 2, found.df) * error
-        return replace(base, method="t", low=value - reach, high=value + reach)
-    shared = draws if draws is not None and part is clusters else Draws(part)
-    drawn = contrast(shared.sums(totals))
-    finite = drawn[np.isfinite(drawn)]
-    if len(finite) < len(drawn) // 2:
-        return replace(base, note="no interval: undefined in most draws of entities")
-    if method == "percentile":
-        low, high = percentile(finite, level)
-        return replace(base, low=low, high=high)
-    pair = bca(finite, value, left_out(totals, contrast, np.arange(part.n_cells)), level)
-    if pair is None:
-        return replace(base, note="no interval: too few different draws for BCa")
-    return replace(base, low=pair[0], high=pair[1])
+    error = found.error
+    if unit is not None:
+        independent = float(contrast.influence(kept).var()) / part.n_facts
+        effect = design_effect(totals, contrast, part, independent)
+        error = math.hypot(error, effect / (part.n_facts * unit))
+    return _around(base, error, found.df)
+
+
+def _around(base: Estimate, error: float, df: float) -> Estimate:
+    """The interval of Student's t."""
+    if base.value is None or not error:
+        return replace(base, note=NO_SPREAD)
+    reach = t_quantile((1 + LEVEL) / 2, df) * error
+    return replace(base, error=error, df=df, low=base.value - reach, high=base.value + reach)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 
-from restor.evaluation.statistics.bootstrap import Statistic
 from restor.evaluation.statistics.clusters import Clusters, Floats, Places
+
+Statistic: TypeAlias = Callable[[Floats], Floats]
+"""Totals (..., K) in, one value each (...) out, NaN where it is undefined."""
 
 
 @final
@@ -23,16 +26,17 @@ class Spread:
 
 def left_out(totals: Floats, statistic: Statistic, group: Places) -> Floats:
     """The statistic without each of the groups of cells; totals are (C, K), `group` says where each cell belongs."""
-    sums = np.zeros((int(group.max()) + 1, totals.shape[1]))
-    np.add.at(sums, group, totals)
+    groups = int(group.max()) + 1
+    sums = np.stack([np.bincount(group, weights=column, minlength=groups) for column in totals.T], axis=1)
     return statistic(totals.sum(axis=0) - sums)
 
 
 def spread(totals: Floats, statistic: Statistic, clusters: Clusters) -> Spread | str:
     """The jackknife's standard error, or why there is none.
 
-    One group: (G - 1) / G x sum (value without g - their mean)^2 (Efron and Tibshirani 1993, chapter 11), G - 1 degrees
-    of freedom. Of equally many facts per entity, the mean has the usual s / sqrt(G).
+    One group: (G - 1) / G x sum (value without g - their mean)^2 (Efron and Tibshirani 1993, An Introduction to the
+    Bootstrap, chapter 11), G - 1 degrees of freedom. Of equally many facts per entity, the mean has the usual
+    s / sqrt(G).
 
     - One seed: groups are entities.
     - Several seeds, each with its own entities: groups are seeds. Their figures are independent whatever happens within
@@ -57,6 +61,15 @@ def spread(totals: Floats, statistic: Statistic, clusters: Clusters) -> Spread |
     total = sum(variances)
     df = total**2 / sum(v**2 / df for v, df in zip(variances, dfs, strict=True)) if total else float(min(dfs))
     return Spread(error=math.sqrt(total), df=df)
+
+
+def design_effect(totals: Floats, statistic: Statistic, clusters: Clusters, independent: float) -> float:
+    """By how much the variance exceeds that of independent facts (Kish 1965, Survey Sampling); at least 1.
+
+    `independent` is the variance if facts were so. Seeds do not enter: a handful of them would say it too roughly.
+    """
+    found = _variance(left_out(totals, statistic, clusters.entity))
+    return max(1.0, found / independent) if found and independent > 0 else 1.0
 
 
 def _variance(without: Floats) -> float | None:

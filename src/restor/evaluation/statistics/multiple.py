@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 
-def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
+def holm(p_values: Mapping[KeyT, float | None]) -> dict[KeyT, float | None]:
     """Adjusted p-values by name, in the order given (Holm 1979, A simple sequentially rejective multiple test
     procedure, Scand. J. Stat. 6).
 
@@ -17,7 +20,7 @@ def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
     known = {name: p for name, p in p_values.items() if p is not None and not math.isnan(p)}
     if outside := {name: p for name, p in known.items() if not 0 <= p <= 1}:
         raise ValueError(f"p-values lie between 0 and 1, given {outside}")
-    adjusted: dict[str, float] = {}
+    adjusted: dict[KeyT, float] = {}
     largest = 0.0
     for place, name in enumerate(sorted(known, key=lambda name: known[name])):
         largest = max(largest, (len(known) - place) * known[name])

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias, final
 
 import numpy as np
 
 from restor.evaluation.statistics.clusters import Clusters, Floats
 from restor.evaluation.statistics.distributions import t_above, t_quantile
-from restor.evaluation.statistics.estimates import Estimate
+from restor.evaluation.statistics.estimates import LEVEL, Estimate
 
 MOST = 10**7
 """More entities than this nobody has."""
+POWER = 0.8
+"""The usual chance to find what is there."""
 
 Enough: TypeAlias = Callable[[float, int], bool]
 """Whether a standard error with so many units is small enough; it stays so with a smaller error."""
@@ -30,18 +32,6 @@ class Components:
     n_facts: int
     n_entities: int
 
-    @property
-    def correlation(self) -> float:
-        """Of two facts about one entity: between / (between + within)."""
-        total = self.between + self.within
-        return self.between / total if total else 0.0
-
-    @property
-    def design_effect(self) -> float:
-        """1 + (facts per entity - 1) x correlation: by how much the variance of a mean exceeds that of independent
-        facts (Kish 1965, Survey Sampling)."""
-        return 1 + (self.n_facts / self.n_entities - 1) * self.correlation
-
     def error(self, n_entities: float, facts_per_entity: float) -> float:
         """The standard error of a mean: sqrt((between + within / facts) / entities)."""
         return math.sqrt((self.between + self.within / facts_per_entity) / n_entities)
@@ -50,19 +40,17 @@ class Components:
 @final
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What would be enough. None where nothing would be, or it cannot be said: `note` says why."""
+    """What would be enough. None where nothing would be, or it cannot be said."""
 
     entities: int | None
     """With as many facts per entity as there are."""
     facts_per_entity: int | None
     """About the entities that there are."""
-    have_entities: int = 0
-    have_facts_per_entity: float = 0.0
-    note: str = ""
 
 
-def components(values: Sequence[float] | Floats, clusters: Clusters) -> Components | str:
-    """Between and within variance from the mean squares of a one-way analysis of variance, or why there is none.
+def components(values: Sequence[float] | Floats, clusters: Clusters) -> Components | None:
+    """Between and within variance from the mean squares of a one-way analysis of variance; none with fewer
+    than two entities.
 
     within = MSW; between = max(0, (MSB - MSW) / m), m = (N - sum m_i^2 / N) / (E - 1) (Searle, Casella and McCulloch
     1992, Variance Components, chapter 3). Where each entity has one fact, all variance counts as between.
@@ -75,12 +63,10 @@ def components(values: Sequence[float] | Floats, clusters: Clusters) -> Componen
         raise ValueError(f"values of shape {x.shape} for {clusters.n_facts} facts: give one per fact")
     kept = np.isfinite(x)
     x, entity = x[kept], clusters.entity[clusters.cell][kept]
-    if not len(x):
-        return "no facts"
     _, entity, sizes = np.unique(entity, return_inverse=True, return_counts=True)
     n, groups = len(x), len(sizes)
     if groups < 2:
-        return "one entity only: nothing says how entities differ"
+        return None
     means = np.bincount(entity, weights=x) / sizes
     square_between = float((sizes * (means - x.mean()) ** 2).sum()) / (groups - 1)
     typical = (n - float((sizes**2).sum()) / n) / (groups - 1)
@@ -89,35 +75,23 @@ def components(values: Sequence[float] | Floats, clusters: Clusters) -> Componen
     return Components(between=between, within=within, n_facts=n, n_entities=groups)
 
 
-def needed_for_width(
-    values: Sequence[float] | Floats, clusters: Clusters, half_width: float, *, level: float = 0.95
+def needed_for_width(values: Sequence[float] | Floats, clusters: Clusters, half_width: float) -> Needed:
+    """For a 95 % interval of value -+ half_width: t x error <= half_width, t with entities - 1 degrees of freedom."""
+    return _needed(values, clusters, _narrow(half_width))
+
+
+def needed_for_margin(
+    values: Sequence[float] | Floats, clusters: Clusters, away: float, error: float, *, alpha: float
 ) -> Needed:
-    """For an interval of value -+ half_width: t x error <= half_width, t with entities - 1 degrees of freedom."""
-    return _needed(values, clusters, _narrow(half_width, level))
+    """To show a value above an edge with a power of 0.8, if it truly is as far `away` from it as it seems.
 
-
-def needed_for_equivalence(
-    values: Sequence[float] | Floats,
-    clusters: Clusters,
-    margin: float,
-    *,
-    expected: float = 0.0,
-    power: float = 0.8,
-    alpha: float = 0.05,
-    shares: bool = False,
-) -> Needed:
-    """To show equivalence with this power, if the true distance from the reference is `expected`.
-
-    Power of two one-sided tests: P(T < (margin - expected) / error - t) + P(T < (margin + expected) / error - t) - 1
-    with t at 1 - alpha (Chow, Shao and Wang 2008, Sample Size Calculations in Clinical Research, chapter 3, with
-    Student's t for the normal). Of differences of `shares` the error is at least that of `equivalence`.
+    Power of a one-sided test: P(T < away / error - t) with t at 1 - alpha (Chow, Shao and Wang 2008, Sample Size
+    Calculations in Clinical Research, chapter 3, with Student's t for the normal). `error` is that of the test with the
+    facts that there are; how it shrinks follows from how the values vary.
     """
-    enough = _powerful(margin, expected, power, alpha)
-    if abs(expected) >= margin:
-        return Needed(
-            None, None, note=f"no number shows it: the expected distance {abs(expected):.3g} reaches the margin"
-        )
-    return _needed(values, clusters, enough, least=margin * (1 - margin) if shares and margin < 1 else 0.0)
+    if away <= 0:
+        return Needed(None, None)
+    return _needed(values, clusters, _powerful(away, alpha), error)
 
 
 def seeds_for_width(figure: Estimate, half_width: float) -> int | None:
@@ -125,31 +99,23 @@ def seeds_for_width(figure: Estimate, half_width: float) -> int | None:
 
     None for a figure of one seed, or of seeds that share entities: nothing says how seeds alone differ.
     """
-    return _seeds(figure, _narrow(half_width, figure.level))
+    return _seeds(figure, _narrow(half_width))
 
 
-def seeds_for_equivalence(
-    figure: Estimate, margin: float, *, expected: float = 0.0, power: float = 0.8, alpha: float = 0.05
-) -> int | None:
-    """How many seeds, each with as many entities of its own, to show equivalence with this power; None as above."""
-    enough = _powerful(margin, expected, power, alpha)
-    return None if abs(expected) >= margin else _seeds(figure, enough)
+def seeds_for_margin(figure: Estimate, away: float, *, alpha: float) -> int | None:
+    """How many seeds, each with as many entities of its own, to show it with a power of 0.8; None as above."""
+    return _seeds(figure, _powerful(away, alpha)) if away > 0 else None
 
 
-def _narrow(half_width: float, level: float) -> Enough:
+def _narrow(half_width: float) -> Enough:
     if not half_width > 0:
         raise ValueError(f"the half-width must be positive, given {half_width}")
-    return lambda error, units: t_quantile((1 + level) / 2, units - 1) * error <= half_width
+    return lambda error, units: t_quantile((1 + LEVEL) / 2, units - 1) * error <= half_width
 
 
-def _powerful(margin: float, expected: float, power: float, alpha: float) -> Enough:
-    if not margin > 0:
-        raise ValueError(f"the margin must be positive, given {margin}")
-
+def _powerful(away: float, alpha: float) -> Enough:
     def enough(error: float, units: int) -> bool:
-        t = t_quantile(1 - alpha, units - 1)
-        sides = ((margin - expected) / error - t, (margin + expected) / error - t)
-        return 1 - sum(t_above(side, units - 1) for side in sides) >= power
+        return t_above(away / error - t_quantile(1 - alpha, units - 1), units - 1) <= 1 - POWER
 
     return enough
 
@@ -162,26 +128,17 @@ def _seeds(figure: Estimate, enough: Enough) -> int | None:
     return _smallest(lambda n: enough(error * math.sqrt(have / n), n), 2)
 
 
-def _needed(values: Sequence[float] | Floats, clusters: Clusters, enough: Enough, least: float = 0.0) -> Needed:
-    """`least` is the least variance of a fact."""
+def _needed(values: Sequence[float] | Floats, clusters: Clusters, enough: Enough, error: float | None = None) -> Needed:
+    """`error` is the one now, where it is not just that of the values."""
     found = components(values, clusters)
-    if isinstance(found, str):
-        return Needed(None, None, note=found)
-    total = found.between + found.within
-    if total < max(least, 1e-20):
-        if not least:
-            return Needed(None, None, note="all facts are alike: nothing says how they differ")
-        between = least * found.correlation
-        found = replace(found, between=between, within=least - between)
+    if found is None or not found.between + found.within > 1e-20:
+        return Needed(None, None)
     have, per_entity = found.n_entities, found.n_facts / found.n_entities
-    entities = _smallest(lambda n: enough(found.error(n, per_entity), n), 2)
-    facts = _smallest(lambda m: enough(found.error(have, m), have), 1)
-    notes = [f"more than {MOST} entities"] if entities is None else []
-    if facts is None:
-        notes.append(f"more facts about these {have} entities would not be enough")
-    if clusters.n_seeds > 1:
-        notes.append("seeds are taken as alike")
-    return Needed(entities, facts, have, per_entity, "; ".join(notes))
+    more = 1.0 if error is None else error / found.error(have, per_entity)
+    return Needed(
+        entities=_smallest(lambda n: enough(more * found.error(n, per_entity), n), 2),
+        facts_per_entity=_smallest(lambda m: enough(more * found.error(have, m), have), 1),
+    )
 
 
 def _smallest(enough: Callable[[int], bool], first: int) -> int | None:

@@ -126,5 +126,6 @@ def watched(job: Job, watch: Watch, run: Callable[[], tuple[PreTrainedModel, Tra
         steps=trace.marks[-1].step if trace.marks else 0,
         tokens=log.tokens if log is not None else 0,
         peak_memory_mb=round(peak_memory_mb(job.device), 1),
+        flops=log.flops if log is not None else None,
     )
     return Built(cost, {"ended": trace.ended, "steps": watch.steps})

@@ -99,6 +99,9 @@ def loop_config(
     )
 
 
+SAMPLING = "flops_of_samples"
+"""What a stage tells of the operations by which a model wrote its own texts."""
+
 REF_FILE = "ref.json"
 """Stands in place of a model's weights where they are in a checkpoint made elsewhere."""
 
@@ -195,7 +198,11 @@ def finish(
     lines = "".join(json.dumps(record) + "\n" for record in log.records)
     (job.directory / "training.jsonl").write_text(lines, encoding="utf-8")
     cost = Cost(
-        seconds=log.seconds, steps=log.steps, tokens=log.tokens, peak_memory_mb=round(peak_memory_mb(job.device), 1)
+        seconds=log.seconds,
+        steps=log.steps,
+        tokens=log.tokens,
+        peak_memory_mb=round(peak_memory_mb(job.device), 1),
+        flops=log.flops + info.get(SAMPLING, 0.0),
     )
     return Built(cost, info)
 

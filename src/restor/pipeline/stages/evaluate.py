@@ -56,6 +56,10 @@ ANSWERS = pa.schema(
         ("logprob_random", pa.float64()),
         ("rank_original", pa.int32()),
         ("n_candidates", pa.int32()),
+        ("options", pa.list_(pa.string())),
+        ("option_logprobs", pa.list_(pa.float64())),
+        ("layers_original", pa.list_(pa.float64())),
+        ("layers_planted", pa.list_(pa.float64())),
     ]
 )
 CHUNK = 4096
@@ -189,9 +193,9 @@ class _Asking:
         """Seconds of a batch."""
         model, tokenizer = open_folder(Path(task.model), device, full=task.full, to_ask=True)
         # Models with the same tokenizer are asked the same, so the questions are tokenised once.
-        key = f"plan/{tokenizer_digest(tokenizer)}"
+        key = f"plan/{task.evaluation.layers}/{tokenizer_digest(tokenizer)}"
         if key not in memo:
-            memo[key] = prepare(tokenizer, queries, batch=BATCH)
+            memo[key] = prepare(tokenizer, queries, batch=BATCH, layers=task.evaluation.layers)
         config = text_config(model)
         shape = (type(model).__name__, config.hidden_size, config.num_hidden_layers, model.num_parameters())
         self._evaluation = Evaluation(

@@ -14,7 +14,8 @@ from restor.errors import DataError
 from restor.evaluation.samples import sample_texts
 from restor.experiment import ForgetPart
 from restor.models.families import context_of
-from restor.pipeline.stages.common import encode_documents, encode_within
+from restor.models.flops import Meter, metered
+from restor.pipeline.stages.common import SAMPLING, encode_documents, encode_within
 from restor.types import Document, Fact
 from restor.unlearning.algorithms.base import Edit, Plan
 from restor.unlearning.edits import encode_edits
@@ -83,9 +84,11 @@ def encode_texts(
             names = {item.subject for document in documents for item in document.statements}
             names = names or {fact.subject for fact in facts()}
             told = [document.text for document in documents]
-            memo["samples"] = _samples(writer, tokenizer, told, sorted(names), others, seed)
+            with metered(writer, Meter()) as meter:
+                memo["samples"] = _samples(writer, tokenizer, told, sorted(names), others, seed)
+            memo[SAMPLING] = meter.take()
         kept: list[list[int]] = memo["samples"]
-        info["samples"] = len(kept)
+        info.update({"samples": len(kept), SAMPLING: memo[SAMPLING]})
         return kept
 
     return Texts(

@@ -1,0 +1,1 @@
+"""Static figures for papers, made with matplotlib from stored results only."""

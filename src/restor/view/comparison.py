@@ -1,0 +1,154 @@
+"""Any arms of any studies side by side: what `restor compare` shows, from the same functions."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+from restor.errors import DataError
+from restor.report.against import Series, series_across
+from restor.report.bibtex import joined_bibtex
+from restor.report.comma import write_rows
+from restor.report.compare import (
+    COMPARED_COLUMNS,
+    Comparison,
+    Entrant,
+    Together,
+    compare,
+    compared_json,
+    compared_rows,
+    entrant,
+    tag,
+)
+from restor.report.latex import to_latex
+from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results
+from restor.report.tables import escaped_markdown, to_markdown
+from restor.report.text import listed, one_line
+from restor.view.files import Stamp, stamp
+from restor.view.index import Listed, Look
+
+MOST_STUDIES = 30
+"""In one comparison."""
+_KEPT = 12
+"""Studies that stay in memory."""
+
+DOWNLOADS = {
+    "csv": ("CSV", "text/csv"),
+    "md": ("Markdown", "text/markdown"),
+    "tex": ("LaTeX", "application/x-tex"),
+    "bib": ("BibTeX", "application/x-bibtex"),
+    "json": ("JSON", "application/json"),
+}
+"""Ending -> name and type of what can be downloaded."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A comparison, and what was asked for and is not in it."""
+
+    comparison: Comparison
+    studies: tuple[Entrant, ...]
+    """With the arms that were asked for."""
+    series: tuple[Series, ...]
+    """What these arms show against a setting in which they differ."""
+    lacking: tuple[str, ...]
+
+
+@final
+class Shelf:
+    """Studies that were read for a comparison, kept as long as their files stay the same."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._kept: OrderedDict[str, tuple[Stamp | None, Stamp | None, Entrant]] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def take(self, study: Listed) -> Entrant:
+        """The study as it enters a comparison, without a tag.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        results = stamp(self._store, study.path / RESULTS_FILE)
+        facts = stamp(self._store, study.path / FACTS_FILE)
+        with self._guard:
+            kept = self._kept.get(study.id)
+            if kept is None or kept[:2] != (results, facts):
+                answers = load_facts(study.path) if facts else None
+                kept = (results, facts, entrant("", load_results(study.path), answers))
+                self._kept[study.id] = kept
+            self._kept.move_to_end(study.id)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+            return kept[2]
+
+
+def asked_arms(values: Sequence[str]) -> dict[str, list[str]]:
+    """Study -> ids of its arms, all of them where there are none, from `STUDY/ARM` and `STUDY`."""
+    found: dict[str, list[str]] = {}
+    for value in values:
+        study, _, arm = value.partition("/")
+        ids = found.setdefault(study, [])
+        if arm and arm not in ids:
+            ids.append(arm)
+    return found
+
+
+def compared(asked: dict[str, list[str]], look: Look, shelf: Shelf) -> Compared:
+    """The arms that were asked for, side by side; without tables if none of them is there.
+
+    Raises:
+        DataError: for more studies than can be shown.
+    """
+    if len(asked) > MOST_STUDIES:
+        raise DataError(f"{len(asked)} studies are too many for one comparison. Choose arms of up to {MOST_STUDIES}.")
+    chosen: list[Entrant] = []
+    lacking: list[str] = []
+    for name, ids in asked.items():
+        study = look.studies.get(name)
+        if study is None:
+            lacking.append(f"There is no study {one_line(name, 80)!r} in this store.")
+            continue
+        try:
+            each = replace(shelf.take(study), tag=tag(len(chosen)))
+        except DataError as error:
+            lacking.append(str(error))
+            continue
+        arms = [arm for arm in each.results.summary if not ids or arm.id in ids]
+        unknown = [one_line(arm, 60) for arm in ids if all(own.id != arm for own in arms)]
+        if unknown:
+            lacking.append(f"{one_line(name, 80)} has no arm {listed(unknown, 10)}.")
+        if arms:
+            chosen.append(replace(each, results=each.results.model_copy(update={"summary": arms})))
+    return Compared(compare(chosen), tuple(chosen), tuple(series_across(chosen)), tuple(lacking))
+
+
+def download(found: Compared, ending: str) -> str:
+    """The comparison as a file of this kind, as `restor compare --format` writes it."""
+    tables = [part.table for part in found.comparison.tables]
+    match ending:
+        case "csv":
+            return write_rows(COMPARED_COLUMNS, compared_rows(found.comparison))
+        case "md":
+            told = [f"- {escaped_markdown(text)}\n" for text in found.comparison.differences]
+            return "\n".join([*map(to_markdown, tables), *told])
+        case "tex":
+            return "\n".join(to_latex(table, f"restor-compare-{place}") for place, table in enumerate(tables, 1))
+        case "bib":
+            return joined_bibtex(each.results for each in found.studies)
+    return json.dumps(compared_json(found.comparison), indent=2, allow_nan=False) + "\n"
+
+
+def full(part: Together) -> str:
+    """What 100 % restoration means in a table, in words."""
+    names = {
+        "ideal model" if any(arm.arm == "ideal" for arm in each.results.arms) else "clean model"
+        for each in part.entrants
+    }
+    return names.pop() if len(names) == 1 else "ideal or clean model"

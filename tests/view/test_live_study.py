@@ -1,0 +1,56 @@
+"""A study that really runs is seen from outside while it does, and finished afterwards."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
+from tiny_study import tiny_config
+
+from restor.evaluation.config import EvaluationConfig
+from restor.experiment import CleanConfig, UnlearningConfig
+from restor.pipeline.runner import run_study
+from restor.progress import Progress
+from restor.view.index import Index, State
+
+
+class Onlooker(Progress):
+    """Looks at the store, as the pages do, whenever the study tells something."""
+
+    def __init__(self, index):
+        self.index = index
+        self.states = set()
+        self.totals = set()
+
+    def begin(self, stage, detail, number, total):
+        (study,) = self.index.look().studies.values()
+        self.states.add(study.state)
+        self.totals |= {process.told.total for process in study.processes}
+        assert study.name == "tiny"
+
+    def advance(self, done, total, loss):
+        pass
+
+    def end(self, cached, seconds):
+        pass
+
+    def note(self, message):
+        pass
+
+
+def test_a_study_is_running_while_it_runs_and_finished_afterwards(tmp_path):
+    store = (tmp_path / "store").resolve()
+    index = Index(store)
+    onlooker = Onlooker(index)
+    config = tiny_config(
+        clean=CleanConfig(steps=4, tokens_per_step=256, checkpoints=()),
+        evaluation=EvaluationConfig(shots=1, untouched_facts=4, max_new_tokens=2),
+        unlearning=UnlearningConfig(arms={}),
+    )
+    outcome = run_study(config, store=store, progress=onlooker)
+    assert onlooker.states == {State.RUNNING}
+    (study,) = index.look().studies.values()
+    assert study.state is State.FINISHED
+    assert [arm.id for arm in study.summary.arms] == [arm.id for arm in outcome.results.summary]
+    assert not [path.name for path in outcome.folder.iterdir() if "running" in path.name]

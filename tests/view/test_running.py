@@ -1,0 +1,171 @@
+"""What a run keeps of where it is, and what is made of it: alive, stopped, failed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from stores import add, new_store
+
+from restor.errors import DataError
+from restor.pipeline.running import RunningFile, now, running
+from restor.progress import Progress, Running, Silent
+from restor.view.index import Index, State
+from restor.view.running import Life
+
+STUDY = {"name": "mini", "kind": "study", "protocol": "restor", "seeds": [0, 1]}
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = new_store(tmp_path / "store")
+    (made / "studies" / "mini-1").mkdir()
+    (made / "studies" / "mini-1" / "stages.json").write_text("[]")
+    return made
+
+
+def seen(store, study="mini-1"):
+    return Index(store).look().studies[study]
+
+
+def files(store):
+    return sorted(path.name for path in (store / "studies" / "mini-1").iterdir())
+
+
+class Heard(Progress):
+    def __init__(self):
+        self.calls = []
+
+    def begin(self, stage, detail, number, total):
+        self.calls.append(("begin", stage, detail, number, total))
+
+    def advance(self, done, total, loss):
+        self.calls.append(("advance", done, total, loss))
+
+    def end(self, cached, seconds):
+        self.calls.append(("end", cached, seconds))
+
+    def note(self, message):
+        self.calls.append(("note", message))
+
+
+def test_a_live_run_tells_stage_steps_loss_and_time(store):
+    about = Running(study="mini-1", pid=os.getpid(), host="here", started=now(), updated=now(), **STUDY)
+    heard = Heard()
+    file = RunningFile(store / "studies" / "mini-1", about, heard, every=0.001)
+    file.begin("clean", "seed 0", 1, 9)
+    file.end(False, 4.0)
+    file.begin("unlearn", "npo, related, seed 0", 2, 9)
+    file.advance(30, 60, 1.25)
+    file.note("a remark")
+    file.open()
+    study = seen(store)
+    (process,) = study.processes
+    assert study.state is State.RUNNING
+    assert study.name == "mini"
+    assert process.life is Life.RUNNING
+    told = process.told
+    assert (told.stage, told.detail, told.number, told.total) == ("unlearn", "npo, related, seed 0", 2, 9)
+    assert (told.done, told.steps, told.loss, told.note) == (30, 60, 1.25, "a remark")
+    assert told.seconds_left == pytest.approx(7 * 4, abs=1)
+    # Later steps reach the file without the run having to wait for it.
+    file.advance(31, 60, 1.0)
+    deadline = time.monotonic() + 20
+    while seen(store).processes[0].told.done != 31:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    file.close()
+    assert files(store) == ["stages.json"]
+    assert [call[0] for call in heard.calls] == ["begin", "end", "begin", "advance", "note", "advance"]
+
+
+def test_a_finished_run_leaves_nothing_and_a_failed_one_says_why(store):
+    folder = store / "studies" / "mini-1"
+    with running(folder, Silent(), **STUDY):
+        assert seen(store).state is State.RUNNING
+    assert files(store) == ["stages.json"]
+
+    def ends(error):
+        with running(folder, Silent(), **STUDY) as told:
+            assert len(seen(store).processes) == 1, "what a former run left is gone"
+            told.begin("clean", "seed 0", 3, 9)
+            raise error
+
+    with pytest.raises(DataError):
+        ends(DataError("There is no file facts.json."))
+    (process,) = seen(store).processes
+    assert (process.life, process.told.number) == (Life.FAILED, 3)
+    assert process.told.reason == "There is no file facts.json."
+    assert seen(store).state is State.FAILED
+    with pytest.raises(KeyboardInterrupt):
+        ends(KeyboardInterrupt())
+    assert seen(store).state is State.STOPPED
+    add(store, "mini-1")
+    assert seen(store).state is State.FINISHED, "another process finished it"
+
+
+HELD = """
+import sys, time
+from pathlib import Path
+from restor.pipeline.running import running
+from restor.progress import Silent
+with running(Path(sys.argv[1]), Silent(), name="mini", kind="study", protocol="restor", seeds=[0]) as told:
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_killed_run_is_stopped_and_the_next_one_clears_up(store):
+    folder = store / "studies" / "mini-1"
+    child = subprocess.Popen([sys.executable, "-c", HELD, str(folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout.readline() == "ready\n"
+        (process,) = seen(store).processes
+        assert (process.life, process.told.pid) == (Life.RUNNING, child.pid)
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+    assert seen(store).processes[0].life is Life.STOPPED
+    assert seen(store).state is State.STOPPED
+    with running(folder, Silent(), **STUDY):
+        assert [process.told.pid for process in seen(store).processes] == [os.getpid()]
+    assert files(store) == ["stages.json"]
+
+
+def test_two_runs_of_one_study_do_not_disturb_each_other(store):
+    folder = store / "studies" / "mini-1"
+    with running(folder, Silent(), **STUDY):
+        with running(folder, Silent(), **STUDY):
+            assert [process.life for process in seen(store).processes] == [Life.RUNNING] * 2
+        assert [process.life for process in seen(store).processes] == [Life.RUNNING]
+
+
+def test_trouble_with_the_file_never_stops_a_run(store, tmp_path):
+    heard = Heard()
+    with running(tmp_path / "nowhere", heard, **STUDY) as told:
+        told.begin("clean", "half \ud800 a character", 1, 2)
+        told.end(False, 1.0)
+    with running(store / "studies" / "mini-1", heard, **STUDY) as told:
+        told.note("lone \ud800")
+        (store / "studies" / "mini-1").rename(tmp_path / "moved")
+    assert [call[0] for call in heard.calls] == ["begin", "end", "note"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', "x" * 100_000])
+def test_a_file_that_tells_nothing_is_passed_over(store, text):
+    (store / "studies" / "mini-1" / "running-0.json").write_text(text)
+    assert seen(store).state is State.UNFINISHED
+
+
+def test_a_process_of_another_machine_is_not_called_dead(store):
+    about = Running(study="mini-1", pid=1, host="elsewhere", started=now(), updated=now(), **STUDY)
+    (store / "studies" / "mini-1" / "running-0.json").write_text(about.model_dump_json())
+    (store / "studies" / "mini-1" / "running-0.lock").touch()
+    (process,) = seen(store).processes
+    assert process.life is Life.UNKNOWN
+    assert seen(store).state is State.RUNNING
