@@ -51,7 +51,7 @@ settings that change it. Compare only what is told the same.
 **Cost** is what a step or the whole algorithm takes beside the model itself.
 
 **Unrelated** and **related retain text** say what was measured in the miniature with medium corruption: restoration in
-percent with its 95 % interval, a bootstrap over entities, and behind the dot the facts about untouched entities that
+percent with its 95 % interval over entities, and behind the dot the facts about untouched entities that
 are still answered truly, in percent. Restoration is 0 for the corrupted model and 100 for the ideal one. Unrelated text
 is another family; related text tells true facts about other entities of the same world. What reads no retain text has
 one figure, which stands in both columns. An algorithm restores only what it has above the controls with the same text.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from synthetic_study import make_comparison, make_study
 
-from restor.report.answer import answer, answer_text
+from restor.report.answer import answer, answer_text, brief_text
 from restor.report.restored import ceiling
 from restor.results import Value
 from restor.types import Kind
@@ -224,6 +224,13 @@ def test_the_answer_as_text_holds_all_of_it_and_nothing_that_acts(results):
     hostile = answer_text(make_comparison(hostile=True, people=12, planted=True)[0])
     assert "\x1b" not in hostile
     assert "[U+001B]" in hostile
+
+
+def test_the_brief_answer_counts_what_it_leaves_out(results):
+    found, lines = answer(results), brief_text(results).split("\n")
+    assert lines[:2] == [found.headline, found.meaning]
+    assert f"({len(found.details)} items)" in lines[-1]
+    assert f"limits this ({len(found.caveats)})" in lines[-1]
 
 
 def test_damage_is_never_blamed_on_a_baseline(results):

@@ -91,6 +91,14 @@ def test_a_study_with_everything_has_no_gap(study):
     assert gaps(data(*study), study[0]) == {}
 
 
+def test_unlearning_comes_before_what_led_to_it(study):
+    results, facts = study
+    first, then = (Curve(name="loss", stage=stage, points=[(0, 1.0), (1, 0.5)]) for stage in ("clean", "unlearn"))
+    arms = [arm.model_copy(update={"curves": [first, then]}) for arm in results.arms]
+    found = data(results.model_copy(update={"arms": arms}), facts)["curves"]
+    assert [curve["stage"] for curve in found] == ["unlearn", "clean"]
+
+
 def test_a_comparison_has_no_costs_and_no_curves():
     results, facts = make_comparison()
     found = gaps(data(results, facts), results)

@@ -213,7 +213,7 @@ def test_a_comparison_without_planted_answers_and_untouched_facts():
     assert not {"test.planted", "untouched.original", "runner_up", "logprob.planted"} & set(keys(results))
     table = arm_table(results)
     assert table.caption == (
-        "restor: facts: 32 facts about 8 entities; protocol restor; [95 % intervals] over entities and seeds; "
+        "restor: facts: 32 facts about 8 entities; protocol restor; [95 % intervals] over entities; "
         "restoration is relative to the clean model, as there is no ideal one; no planted answers are known."
     )
 

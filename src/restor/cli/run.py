@@ -110,14 +110,16 @@ def print_table(outcome: Outcome) -> None:
     """The table and the answer in words."""
     from rich.console import Console
 
-    from restor.report.answer import answer_text
+    from restor.report.answer import answer_text, brief_text
     from restor.report.tables import arm_table
     from restor.report.terminal import to_rich
 
     console = Console(highlight=False)
     console.print(to_rich(arm_table(outcome.results)))
     console.print()
-    console.print(answer_text(outcome.results), markup=False)
+    # A study has many arms; a comparison has few, and its words stand nowhere else in the terminal.
+    told = answer_text if outcome.results.study.kind == "comparison" else brief_text
+    console.print(told(outcome.results), markup=False)
 
 
 def print_paths(outcome: Outcome) -> None:

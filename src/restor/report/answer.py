@@ -70,6 +70,13 @@ def answer_text(results: Results) -> str:
     return "\n".join([found.headline, found.meaning, f"({found.basis}.)", *items, "What limits this:", *limits])
 
 
+def brief_text(results: Results) -> str:
+    """The finding of a study in three lines, and where the rest is told."""
+    found = answer(results)
+    more = f"`restor report` tells more: which arms ({len(found.details)} items) and what limits this"
+    return "\n".join([found.headline, found.meaning, f"({found.basis}.)", f"{more} ({len(found.caveats)})."])
+
+
 def _basis(results: Results) -> str:
     study = results.study
     values = [arm.metrics["test.original"] for arm in results.summary if "test.original" in arm.metrics]

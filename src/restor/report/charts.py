@@ -107,7 +107,7 @@ def _series(results: Results, place: Mapping[str, int]) -> list[dict[str, Any]]:
 
 
 def _curves(results: Results) -> list[dict[str, Any]]:
-    """Per figure and stage: the curves of every arm and seed."""
+    """Per figure and stage, unlearning first: the curves of every arm and seed."""
     pooled = {(arm.arm, arm.retain): number for number, arm in enumerate(results.summary)}
     found: dict[tuple[str, str], list[Any]] = {}
     for arm in results.arms:
@@ -116,7 +116,8 @@ def _curves(results: Results) -> list[dict[str, Any]]:
             points = [[_rounded(x), _rounded(y)] for x, y in _thinned(curve.points)]
             key = (one_line(curve.name, 60), one_line(curve.stage, 30))
             found.setdefault(key, []).append({"arm": owner, "seed": arm.seed, "points": points})
-    return [{"name": name, "stage": stage, "lines": lines} for (name, stage), lines in found.items()]
+    ordered = sorted(found.items(), key=lambda item: item[0][1] != "unlearn")
+    return [{"name": name, "stage": stage, "lines": lines} for (name, stage), lines in ordered]
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:

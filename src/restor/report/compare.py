@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 from restor.errors import DataError
 from restor.report.differences import differences
 from restor.report.rows import FIGURE_COLUMNS, figure_rows
-from restor.report.tables import Table, arm_table, to_json_rows
+from restor.report.tables import Table, arm_table, over, to_json_rows
 from restor.report.text import counted, listed, one_line
 from restor.results import Arm, Figure, Results, Value
 from restor.types import Kind
@@ -232,7 +232,7 @@ def _caption(group: Sequence[Entrant], bases: Mapping[str, str | None]) -> str:
     study = group[0].results.study
     runs = f", {study.runs} runs a fact" if study.runs > 1 else ""
     parts = [*(_about(each) for each in group), f"protocol {one_line(study.protocol)}{runs}"]
-    parts.append("[95 % intervals] over entities and seeds")
+    parts.append(f"[95 % intervals] {over(each.results.study for each in group)}")
     parts.append("every figure is of its own study and relative to the references there")
     if set(bases.values()) == {"clean"}:
         parts.append("restoration is relative to the clean model, as there is no ideal one")

@@ -8,7 +8,7 @@ from typing import Any, final
 
 from restor.report.columns import Cell, Column, cell, columns_of
 from restor.report.text import counted, listed, one_line
-from restor.results import Arm, Results
+from restor.results import Arm, Results, Study
 from restor.types import Kind
 
 KIND_TITLES = {
@@ -82,6 +82,11 @@ def arm_table(results: Results) -> Table:
     return Table(_caption(results, ordered), columns, rows, tuple(notes))
 
 
+def over(studies: Iterable[Study]) -> str:
+    """What intervals are over: seeds where there are several."""
+    return "over entities and seeds" if any(len(study.seeds) > 1 for study in studies) else "over entities"
+
+
 def _caption(results: Results, arms: Sequence[Arm]) -> str:
     study = results.study
     untouched = _sizes(arms, "untouched.original")
@@ -94,7 +99,7 @@ def _caption(results: Results, arms: Sequence[Arm]) -> str:
     parts.append(f"protocol {one_line(study.protocol)}{runs}")
     if not compared or study.runs > 1:
         parts.append(f"{'seed' if len(study.seeds) == 1 else 'seeds'} {', '.join(map(str, study.seeds))}")
-    parts.append("[95 % intervals] over entities and seeds")
+    parts.append(f"[95 % intervals] {over([study])}")
     names = {arm.arm for arm in arms}
     if "clean" in names and "ideal" not in names:
         parts.append("restoration is relative to the clean model, as there is no ideal one")
