@@ -252,6 +252,8 @@ def test_the_clean_model_takes_the_place_of_a_missing_ideal_one():
     assert Restoration().compute(Answers(arm, corrupted, [], clean))["restoration"].value == pytest.approx(0.5)
     ideal = told("oo----")
     assert Restoration().compute(Answers(arm, corrupted, ideal, clean))["restoration"].value == pytest.approx(1)
+    towards = Restoration().compute(Answers(arm, corrupted, ideal, clean))["restoration.clean"]
+    assert towards.value == pytest.approx(0.5), "towards the clean model, whether there is an ideal one or not"
     flat = Restoration().compute(Answers(arm, arm, [], arm))["restoration"]
     assert flat.note == "undefined: the corruption did not bite (clean 33 %, corrupted 33 %)"
 

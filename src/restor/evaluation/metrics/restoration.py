@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import (
     Answers,
     Metric,
+    Scored,
     gained,
     judged,
     missing_verdicts,
@@ -17,7 +18,7 @@ from restor.evaluation.metrics.base import (
     paired,
 )
 from restor.evaluation.statistics.estimates import SMALLEST_GAP
-from restor.results import Figure, Value
+from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group, Judgement
 
 
@@ -28,7 +29,7 @@ class Restoration(Metric):
     1 is what the matched counterfactual knows, 0 the corrupted model; below 0 the arm made it worse. Without an ideal
     model the clean one takes its place, as in the published study. The interval takes the same entities for all three
     models. Facts that are unscored for any of the three are left out. The corrupted model itself is at 0 and the ideal
-    one at 1 by definition.
+    one at 1 by definition. `restoration.clean` is the same with the clean model at 1, as the published study has it.
     """
 
     figures: ClassVar[tuple[Figure, ...]] = (
@@ -41,16 +42,35 @@ class Restoration(Metric):
             unit="ratio",
             rank=0,
         ),
+        Figure(
+            name="restoration.clean",
+            title="Restoration towards clean % [95 %]",
+            short="Rest. to\nclean %",
+            meaning="(arm - corrupted) / (clean - corrupted), of test.original",
+            unit="ratio",
+            rank=STORED_ONLY,
+        ),
     )
 
     def compute(self, answers: Answers) -> Mapping[str, Value]:
-        """The ratio, or why there is none."""
-        if missing := needs("restoration", answers, "corrupted", "top"):
-            return {"restoration": Value(value=None, n=0, note=missing)}
-        models = [of_group(asked, Group.TEST) for asked in (answers.arm, answers.corrupted, answers.top)]
-        pairs = paired(models, judged(Judgement.ORIGINAL))
-        note = missing_verdicts(models[0])
-        certain = answers.by_definition is not None
-        flat = not_bitten(answers.top_name)
-        value = gained(pairs, least=SMALLEST_GAP, flat=flat, shares=True, note=note, certain=certain)
-        return {"restoration": value}
+        """The ratios, or why there is none."""
+        towards_top = _towards(
+            answers, answers.top, answers.top_name, needs("restoration", answers, "corrupted", "top")
+        )
+        missing = needs("restoration.clean", answers, "corrupted", "clean")
+        return {"restoration": towards_top, "restoration.clean": _towards(answers, answers.clean, "clean", missing)}
+
+
+def _towards(answers: Answers, full: Sequence[Scored], name: str, missing: str) -> Value:
+    """What the arm has of the way from the corrupted model to the one that full restoration means."""
+    if missing:
+        return Value(value=None, n=0, note=missing)
+    models = [of_group(asked, Group.TEST) for asked in (answers.arm, answers.corrupted, full)]
+    return gained(
+        paired(models, judged(Judgement.ORIGINAL)),
+        least=SMALLEST_GAP,
+        flat=not_bitten(name),
+        shares=True,
+        note=missing_verdicts(models[0]),
+        certain=answers.arm is answers.corrupted or answers.arm is full,
+    )
