@@ -79,7 +79,7 @@ def test_a_name_of_two_worlds_is_two_entities_and_one_that_all_seeds_share_is_on
 def test_by_the_clean_models_confidence():
     sure = [-3.0, -0.1, -1.0, -2.0, -0.2, -1.1, -2.5, -0.3, -1.2]  # a least, c between, b most
     parts = by_confidence(dataclasses.replace(ANSWERS, clean=model("ooo ooo ooo", sure)))
-    names = ["-3.00 to -2.00 nats", "-1.20 to -1.00 nats", "-0.30 to -0.10 nats"]
+    names = ["-3 to -2 nats", "-1.2 to -1 nats", "-0.3 to -0.1 nats"]
     assert restored(parts) == pytest.approx(dict(zip(names, (1, 0, 1 / 3), strict=True)))
     assert [part.order for part in parts] == pytest.approx([-2.5, -1.1, -0.2])
     assert [part.restoration.n for part in parts] == [3, 3, 3]
@@ -88,8 +88,14 @@ def test_by_the_clean_models_confidence():
 def test_equal_confidence_is_one_part_and_an_unknown_one_none():
     sure = [-1.0] * 6 + [None] * 3
     parts = by_confidence(dataclasses.replace(ANSWERS, clean=model("ooo ooo ooo", sure)))
-    assert [(part.name, part.restoration.n) for part in parts] == [("-1.00 to -1.00 nats", 6)]
+    assert [(part.name, part.restoration.n) for part in parts] == [("-1 to -1 nats", 6)]
     assert by_confidence(ANSWERS) == []
+
+
+def test_parts_of_a_model_that_is_sure_of_everything_have_names_of_their_own():
+    sure = [-0.7, -0.02, -0.011, -0.0099, -0.006, -0.0041, -0.004, -0.0002, 0.0]
+    parts = by_confidence(dataclasses.replace(ANSWERS, clean=model("ooo ooo ooo", sure)))
+    assert [part.name for part in parts] == ["-0.7 to -0.011 nats", "-0.0099 to -0.0041 nats", "-0.004 to 0 nats"]
 
 
 def test_by_dose():

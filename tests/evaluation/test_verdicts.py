@@ -244,6 +244,39 @@ def test_what_the_corruption_itself_broke_is_no_damage_of_the_arm():
     assert decide(replace(made, untouched=broken)).kind == "not unlearned"
 
 
+def test_damage_must_be_shown_against_the_corrupted_model_too():
+    """Far below the ideal model, but of what the corruption left the arm lost 2 answers of 200."""
+    made = evidence(PUBLISHED, 0, CORRUPTED)
+    clusters = Clusters.of(np.repeat(np.arange(20), 10).tolist())
+    top, before = np.ones(200), np.where(np.arange(200) % 10 < 7, 1.0, 0.0)
+    arm = before.copy()
+    arm[[0, 50]] = 0
+    assert decide(replace(made, untouched=Three(clusters, arm, before, top))).kind == "not unlearned"
+    arm[np.arange(200) % 10 < 3] = 0
+    assert decide(replace(made, untouched=Three(clusters, arm, before, top))).kind == "damaged"
+
+
+def test_half_of_it_back_by_a_control_is_nothing_that_unlearning_brought_back():
+    """Restoration may well be above a half, but what is more than the control brings is not."""
+    made = evidence(PUBLISHED, 0, {"o": 0.6, "p": 0.02})
+    found = decide(replace(made, controls={"Recovery only": made.right.arm.copy()}))
+    assert found.ci_high > 0.5
+    assert found.kind == "forgotten but not restored"
+    assert "no more back than a control brings them" in found.reason
+
+
+@pytest.mark.parametrize(("arm", "told"), [(CORRUPTED, "did not come back"), (IDEAL, "true answers are back")])
+def test_planted_answers_of_few_entities_that_may_be_gone_by_chance_decide_nothing(arm, told):
+    """They are all there still for one of four entities, and gone for the others."""
+    clusters, given = Clusters.of(np.repeat(np.arange(4), 10).tolist()), np.ones(40)
+    left = np.where(np.arange(40) < 10, given, 0)
+    found = decide(replace(evidence(PUBLISHED, 0, arm), planted=Three(clusters, left, given, 0 * given)))
+    assert found.kind == "inconclusive"
+    assert told in found.reason
+    assert "25 % of the answers are the false ones, 100 % before" in found.reason
+    assert found.needed.entities > 4
+
+
 def test_without_known_planted_answers_forgetting_is_not_claimed():
     made = replace(evidence(PUBLISHED, 0, CORRUPTED), planted=None)
     assert decide(made).kind == "inconclusive"
@@ -307,7 +340,7 @@ def test_a_wide_interval_does_not_say_that_nothing_came_back():
 
 # From stored answers
 
-KNOWN, UNKNOWN = -0.2, -5.0
+KNOWN, FAINTER, UNKNOWN = -0.2, -1.64, -5.0
 
 
 def stored(judgement, true, false, *, seeds=1, shared=False):
@@ -346,9 +379,10 @@ def judged_as(arm, kind=Kind.METHOD, controls=None, **world):
     [
         (Judgement.ORIGINAL, KNOWN, UNKNOWN, "restored", "as good as a model that never read the false documents"),
         (Judgement.ORIGINAL, UNKNOWN, KNOWN, "restored", "But inside the model the true answers are not as likely"),
-        (Judgement.PLANTED, UNKNOWN, KNOWN, "not unlearned", "The false answers are still there"),
+        (Judgement.PLANTED, UNKNOWN, KNOWN, "not unlearned", "Most of the false answers are still there"),
         (Judgement.OTHER, UNKNOWN, KNOWN, "forgotten but not restored", "only kept from being said"),
         (Judgement.OTHER, UNKNOWN, -25.0, "forgotten but not restored", "not likely again either"),
+        (Judgement.OTHER, UNKNOWN, FAINTER, "forgotten but not restored", "only 30 % of what made the false answers"),
         (Judgement.OTHER, KNOWN, UNKNOWN, "forgotten but not restored", "it keeps silent"),
         (Judgement.OTHER, None, None, "forgotten but not restored", "did not come back"),
     ],
@@ -399,10 +433,51 @@ def test_without_a_corrupted_model_it_is_undefined_and_says_what_is_missing():
     assert "corrupted" in found.reason
 
 
-def test_a_control_that_failed_is_left_out():
+def test_a_control_that_failed_is_left_out_and_named():
     found = judged_as(stored(Judgement.ORIGINAL, KNOWN, UNKNOWN), controls={"Nothing": []})
     assert found.kind == "restored"
     assert "no control" in found.reason
+    assert found.reason.endswith("Not compared with 'Nothing', which failed for some seed.")
+
+
+@pytest.mark.parametrize(("people", "told"), [(1, ""), (6, " 30 of 120 facts are not counted: not all models")])
+def test_a_control_without_judgements_takes_facts_from_the_verdict_which_says_so(people, told):
+    control = [
+        replace(item, judgement=Judgement.UNSCORED)
+        if item.entity in {f"p0.{place}" for place in range(people)}
+        else item
+        for item in stored(Judgement.PLANTED, UNKNOWN, KNOWN)
+    ]
+    found = judged_as(stored(Judgement.ORIGINAL, KNOWN, UNKNOWN), controls={"Nothing": control})
+    assert found.kind == "restored"
+    assert ("not counted" in found.reason) is bool(told)
+    assert told in found.reason
+
+
+def test_planted_answers_count_where_they_are_known():
+    """A judge cannot call an answer to the other facts planted."""
+
+    def known_for_some(judgement, *figures):
+        return [
+            replace(item, planted=False, judgement=Judgement.OTHER if judgement is Judgement.PLANTED else judgement)
+            if item.relation in ("r0", "r1")
+            else item
+            for item in stored(judgement, *figures)
+        ]
+
+    corrupted, ideal = (known_for_some(said, None, None) for said in (Judgement.PLANTED, Judgement.ORIGINAL))
+    found = verdict_of(Answers(corrupted[:], corrupted, ideal, ideal, {"Nothing": corrupted}, Kind.METHOD))
+    assert found.kind == "not unlearned"
+    assert "92 % of the answers are the false ones, 92 % before" in found.reason
+
+
+def test_log_probs_that_the_corruption_did_not_lower_add_nothing():
+    """The ideal holds the true answers a little less likely than the corrupted model does."""
+    arm = stored(Judgement.ORIGINAL, -0.3, UNKNOWN)
+    corrupted, ideal = stored(Judgement.PLANTED, -0.1, KNOWN), stored(Judgement.ORIGINAL, -0.8, UNKNOWN)
+    found = verdict_of(Answers(arm, corrupted, ideal, ideal, {"Nothing": corrupted}, Kind.METHOD))
+    assert found.kind == "restored"
+    assert "inside the model" not in found.reason.lower()
 
 
 def test_models_asked_different_facts_are_refused():
@@ -414,9 +489,9 @@ def test_models_asked_different_facts_are_refused():
 def test_a_sentence_needs_no_knowledge_of_the_field():
     found = judged_as(stored(Judgement.OTHER, UNKNOWN, KNOWN))
     assert found.reason == (
-        "The false answers are gone (0 % of the answers are the false ones, 91 % before), but the true answers did not "
-        "come back, 0 % of what the false documents took (95 % interval -2 to 2). Inside the model the false answers "
-        "are about as likely as before: they are only kept from being said."
+        "Most of the false answers are gone (0 % of the answers are the false ones, 91 % before), but the true answers "
+        "did not come back, 0 % of what the false documents took (95 % interval -2 to 2). Inside the model the false "
+        "answers are about as likely as before: they are only kept from being said."
     )
 
 

@@ -51,8 +51,8 @@ def test_the_headline_counts_every_method_once_and_leaves_none_out(results):
     )
     assert found.headline == (
         "Of 6 unlearning methods, 1 brought the model's knowledge back (A 97 %); 2 brought part of it back (B 40 % and "
-        "C 20 %); 1 only removed the false answers; 1 left most of the false answers in place; 1 damaged other "
-        "knowledge."
+        "C 20 %); 1 only removed most of the false answers; 1 left most of the false answers in place; 1 damaged "
+        "other knowledge."
     )
     assert "false facts" in found.meaning
 
@@ -97,7 +97,9 @@ def test_who_was_told_more_is_told_apart(results):
         ("K", Kind.CONTROL, verdict("partly restored", 0.3), {"budget": []}),
     )
     found = answer(study_of(results, *rows))
-    assert found.headline.startswith("Of 2 unlearning methods, none brought")
+    assert found.headline.startswith(
+        "Of 2 unlearning methods without an earlier copy of the model or the true answers, none brought"
+    )
     assert found.meaning.startswith(
         "M, the only method that had a copy of the model from before the false documents, brought the model's "
         "knowledge back (98 %). O, the only method told the true answers (oracles), brought"

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from synthetic_study import make_comparison, make_study
 
+from restor.report.paired import against_controls
 from restor.report.tables import arm_table, to_json_rows, to_markdown
 from restor.report.terminal import to_rich
 from restor.report.verdicts import VERDICT_MEANINGS
@@ -282,6 +283,15 @@ def test_p_is_that_of_the_hardest_control(results):
     assert shown((0.3, 0.0001), (-0.1, 0.0002)) == "<0.001 (below)"
     assert shown((None, None)) == "–"
     assert cells(results, "retain_only/related")["p_control"].text == "", "a control is not tested against controls"
+
+
+def test_of_equal_p_the_smallest_difference_is_the_hardest_control(results):
+    tests = [
+        PairedTest(other=str(place), role="control", difference=difference, p_holm=0.002)
+        for place, difference in enumerate((0.70, 0.54, 0.64))
+    ]
+    msa = next(arm for arm in replaced(results, "msa", tests=tests).summary if arm.id == "msa")
+    assert against_controls(msa).difference == 0.54
 
 
 def test_flops_and_what_older_files_lack(results):

@@ -85,9 +85,14 @@ def by_confidence(answers: Answers, parts: int = THIRDS) -> list[Part]:
     for place, value in _values(answers, lambda fact: places.get(fact, parts)):
         own = [known[fact] for fact, where in places.items() if where == place]
         if own:
-            name = f"{min(own):.2f} to {max(own):.2f} nats"
+            name = f"{_brief(min(own))} to {_brief(max(own))} nats"
             found.append(Part(name=name, order=sum(own) / len(own), restoration=value))
     return found
+
+
+def _brief(x: float) -> str:
+    """Two digits that say something: what a model is sure of has log-probs of a thousandth, which are not all 0.00."""
+    return f"{x + 0.0:.2g}"
 
 
 def by_dose(answers: Answers) -> list[Part]:

@@ -20,12 +20,14 @@ from restor.evaluation.metrics.base import (
 from restor.evaluation.metrics.layers import inner_advantage
 from restor.evaluation.statistics.clusters import Clusters, Floats
 from restor.evaluation.statistics.estimates import SMALLEST_GAP
-from restor.types import Group, Judgement
+from restor.types import Group, Judgement, Kind
 
 HALF = 0.5
 """Of planted answers that must be gone, and of restoration that must be excluded, before it is called missing."""
 UNCHANGED = 0.1
 """Of what the corruption did inside: where less than this is undone, it is as it was."""
+LEFT_OUT = 0.05
+"""Of targeted facts: where as many as this are not counted, the verdict says so."""
 
 
 @final
@@ -54,7 +56,11 @@ class Evidence:
     """By name, the true answer to the facts of `right`."""
     hidden: str = ""
     """What the log-probs say besides, a sentence."""
+    gaps: str = ""
+    """What the comparison lacks, in sentences: controls that failed, and facts that are not counted."""
     top_name: str = "ideal"
+    is_control: bool = False
+    """Whether the arm itself is a control, which has none."""
 
 
 def evidence_of(answers: Answers) -> Evidence:
@@ -76,8 +82,21 @@ def evidence_of(answers: Answers) -> Evidence:
         untouched=_three(paired(untouched, judged(Judgement.ORIGINAL))) if untouched[0] else None,
         controls={name: table.model(3 + place) for place, name in enumerate(controls)},
         hidden=_hidden(test),
+        gaps=_gaps([name for name, asked in answers.controls.items() if not asked], table),
         top_name=answers.top_name,
+        is_control=answers.kind is Kind.CONTROL,
     )
+
+
+def _gaps(failed: Sequence[str], table: Paired) -> str:
+    said = []
+    if failed:
+        names = ", ".join(f"'{name}'" for name in failed)
+        said.append(f"Not compared with {names}, which failed for some seed.")
+    asked = len(table.facts) + table.unscored
+    if table.unscored and table.unscored >= LEFT_OUT * asked:
+        said.append(f"{table.unscored} of {asked} facts are not counted: not all models have a judgement for them.")
+    return " ".join(said)
 
 
 def _three(table: Paired) -> Three:
@@ -102,13 +121,14 @@ def _hidden(models: Sequence[Sequence[Scored]]) -> str:
     if true >= HALF and (inside is None or inside >= UNCHANGED):
         text = f"Inside the model the true answers are likely again ({100 * true:.0f} % in log-probs): it keeps silent."
         return text if spoken < true / 2 else ""
-    if false is not None and false < HALF:
-        return "Inside the model the false answers are about as likely as before: they are only kept from being said."
+    kept = ": they are only kept from being said"
+    if false is not None and false < UNCHANGED:
+        return f"Inside the model the false answers are about as likely as before{kept}."
     if inside is not None and inside < HALF:
-        return (
-            f"Before its last layers the model still leans towards the false answers ({100 * (1 - inside):.0f} % of "
-            "what it did): they are only kept from being said."
-        )
+        leans = f"still leans towards the false answers ({100 * (1 - inside):.0f} % of what it did)"
+        return f"Before its last layers the model {leans}{kept if inside < UNCHANGED else ''}."
+    if false is not None and false < HALF:
+        return f"In log-probs only {100 * false:.0f} % of what made the false answers likely is undone."
     return f"Inside the model the true answers are not likely again either ({100 * true:.0f} % in log-probs)."
 
 

@@ -195,9 +195,10 @@ class _Seen:
             return self.open(f"{text}; whether the false ones are gone cannot be said, as {why}", None)
         if gone.low > HALF:
             kind: VerdictKind = "forgotten but not restored"
-            return self.verdict(kind, f"The false answers are gone ({self._planted}), but {text}.")
+            return self.verdict(kind, f"Most of the false answers are gone ({self._planted}), but {text}.")
         if gone.value < HALF:
-            return self.verdict("not unlearned", f"The false answers are still there ({self._planted}), and {text}.")
+            left = f"Most of the false answers are still there ({self._planted}), and {text}."
+            return self.verdict("not unlearned", left)
         return self.open(f"{text}, and {self._planted}", self._to_tell_gone())
 
     def _unproven(self) -> ArmVerdict:
@@ -229,9 +230,10 @@ class _Seen:
     def verdict(self, kind: VerdictKind, reason: str, needed: Needed | None = None) -> ArmVerdict:
         """With the figures that belong to every verdict."""
         hidden = self._evidence.hidden if kind not in ("undefined", "inconclusive", "damaged") else ""
+        gaps = self._evidence.gaps if kind != "undefined" else ""
         return ArmVerdict(
             kind=kind,
-            reason=" ".join(filter(None, [reason.strip(), hidden])),
+            reason=" ".join(filter(None, [reason.strip(), hidden, gaps])),
             restoration=self.back.value,
             ci_low=self.back.low,
             ci_high=self.back.high,
@@ -286,6 +288,8 @@ class _Seen:
 
     @property
     def _credit(self) -> str:
+        if self._evidence.is_control:
+            return "It is a control: nothing was unlearned."
         if self.above_control is None:
             return "There is no control to compare it with."
         return f"That is more than without unlearning: {self._control}."

@@ -27,6 +27,8 @@ def why_no_rate(arm: Arm, cost: float | None) -> str:
         return "restoration has no interval"
     if back.ci_low <= 0:
         return "restoration is not shown to be above 0: its interval includes 0 or lies below"
+    if arm.verdict and arm.verdict.above_control is False:
+        return "it is not shown to restore more than every control"
     if not cost:
         return "the cost is not known" if cost is None else "nothing was spent"
     return ""

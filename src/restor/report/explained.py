@@ -8,7 +8,8 @@ from typing import Any, Literal, final
 
 from restor.report.columns import BUDGET_NAMES
 from restor.report.load import reference
-from restor.report.restored import figure, full, of_kind, short_percent
+from restor.report.papers import ALGORITHM_PAPERS, PAPERS
+from restor.report.restored import figure, full, of_kind, restoration, short_percent
 from restor.report.tables import KIND_TITLES
 from restor.report.text import UNDEFINED, counted, number, one_line
 from restor.report.verdicts import VERDICT_MEANINGS
@@ -75,7 +76,7 @@ def steps(results: Results) -> list[Step]:
             else f"the clean one ({_true(top)} true), as there is no ideal one"
         )
         text = f"Restoration: 0 % is the misled model, 100 % {what}."
-        found.append(Step("Does it know again?", "0 to 100 %", "true", text))
+        found.append(Step("Does it know again?", _best(results), "true", text))
     return found
 
 
@@ -95,9 +96,15 @@ def _unlearning(results: Results) -> list[Step]:
         said.append(f"{counted(oracles, 'oracle')} {'is' if oracles == 1 else 'are'} told the true answers.")
     if controls:
         said.append(
-            f"{counted(controls, 'control')} {'shows' if controls == 1 else 'show'} what comes back without it."
+            f"{counted(controls, 'control')} {'shows' if controls == 1 else 'show'} what comes back without unlearning."
         )
     return [Step("It unlearns", counted(methods, "method"), "neutral", " ".join(said))]
+
+
+def _best(results: Results) -> str:
+    """The highest restoration of a method; a dash where none has one."""
+    known = [value for arm in of_kind(results, Kind.METHOD) if (value := restoration(arm).value) is not None]
+    return f"at best {number(100 * max(known))} %" if known else UNDEFINED
 
 
 def _true(arm: Arm) -> str:
@@ -133,7 +140,11 @@ def arms_explained(results: Results) -> list[dict[str, str]]:
 def _meaning(arm: Arm, results: Results) -> str:
     if results.study.kind == "comparison" and arm.kind is not Kind.BASELINE:
         return GIVEN_MEANINGS.get(arm.arm, "A checkpoint made elsewhere.")
-    return ARM_MEANINGS.get(arm.arm) or f"Algorithm {arm.algorithm or arm.arm} of the catalogue."
+    if arm.arm in ARM_MEANINGS:
+        return ARM_MEANINGS[arm.arm]
+    paper = PAPERS.get(ALGORITHM_PAPERS.get(arm.algorithm or "", ""))
+    after = f" Its paper: {paper.title} (arXiv {ALGORITHM_PAPERS[arm.algorithm]})." if paper and arm.algorithm else ""
+    return f"Algorithm {one_line(arm.algorithm or arm.arm, 80)}; `restor list algorithms` has its equation.{after}"
 
 
 def _cost(arm: Arm) -> str:

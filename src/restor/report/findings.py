@@ -88,6 +88,7 @@ def _shown(results: Results) -> list[str]:
     if shown <= 0:
         return []
     models = [arm for arm in arms if arm.kind in (Kind.REFERENCE, Kind.METHOD)]
-    best = named(sorted(models, key=estimate, reverse=True), "test.original_unshown", 4)
+    ordered = sorted(models, key=estimate, reverse=True)
+    best = listed([f"{variant(arm)} {percent(figure(arm, 'test.original_unshown'))}" for arm in ordered], 4)
     rest = f" Without these facts: {best} answered truly." if best else ""
     return [f"The demonstrations show a true answer to {shown:,} of {counted(asked, 'fact')}.{rest}"]

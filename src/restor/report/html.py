@@ -72,11 +72,6 @@ def render_page(results: Results, facts: pyarrow.Table) -> str:
         overview=on_top,
         overview_axis=Markup(on_top.axis),
         drawn=Markup,
-        reasons={
-            (row.arm.kind.value, row.label, row.arm.retain or ""): row.reason
-            for _, _, rows in on_top.sections
-            for row in rows
-        },
         verdicts={
             kind: meaning
             for kind, meaning in VERDICT_MEANINGS.items()

@@ -15,7 +15,7 @@ _DID: dict[VerdictKind, str] = {
     "restored": "brought the model's knowledge back",
     "partly restored": "brought part of it back",
     "inconclusive": "stayed undecided",
-    "forgotten but not restored": "only removed the false answers",
+    "forgotten but not restored": "only removed most of the false answers",
     "not unlearned": "left most of the false answers in place",
     "damaged": "damaged other knowledge",
     "undefined": "could not be measured",
@@ -40,13 +40,19 @@ def judged_others(results: Results) -> tuple[str, ...]:
 
 def _groups(results: Results) -> list[str]:
     methods = of_kind(results, Kind.METHOD)
+    oracles = of_kind(results, Kind.ORACLE)
+    given = ((_had_copy(methods), "an earlier copy of the model"), (oracles, "the true answers"))
+    more = [name for arms, name in given if arms]
     groups = (
-        ([arm for arm in methods if not _checkpoint(arm)], "unlearning {}"),
         (
-            [arm for arm in methods if _checkpoint(arm)],
+            [arm for arm in methods if not _checkpoint(arm)],
+            "unlearning {}" + (f" without {' or '.join(more)}" if more else ""),
+        ),
+        (
+            _had_copy(methods),
             "{} that had a copy of the model from before the false documents",
         ),
-        (of_kind(results, Kind.ORACLE), "{} told the true answers (oracles)"),
+        (oracles, "{} told the true answers (oracles)"),
     )
     return [_counted(arms, who) for arms, who in groups if _verdicts(arms)]
 
@@ -60,10 +66,7 @@ def judged_details(results: Results) -> tuple[str, ...]:
         for kind, each in VERDICT_MEANINGS.items()
         if (arms := _of(unaided, kind))
     ]
-    said += _apart(
-        [arm for arm in methods if _checkpoint(arm)],
-        f"Methods that {_HAD_COPY}",
-    )
+    said += _apart(_had_copy(methods), f"Methods that {_HAD_COPY}")
     said += _apart(_verdicts(of_kind(results, Kind.ORACLE)), "Oracles, which are told the true answers")
     said += _apart(_verdicts(of_kind(results, Kind.CONTROL)), "Controls, in which nothing is unlearned")
     return (*said, *_without(results), *_corrected(results))
@@ -96,6 +99,10 @@ def _of(arms: Sequence[Arm], kind: VerdictKind) -> list[Arm]:
 
 def _checkpoint(arm: Arm) -> bool:
     return Budget.CHECKPOINT in (arm.budget or ())
+
+
+def _had_copy(arms: Sequence[Arm]) -> list[Arm]:
+    return [arm for arm in arms if _checkpoint(arm)]
 
 
 def _stands_for(arms: Sequence[Arm]) -> dict[VerdictKind, list[Arm]]:
@@ -147,7 +154,7 @@ def _uncorrected(arms: Sequence[Arm]) -> str:
         and arm.verdict.kind in _SHOWN
         and (test := against_controls(arm))
         and test.p_holm is not None
-        and (test.p_holm >= _ALPHA or (test.difference or 0.0) <= 0)
+        and (test.p_holm > _ALPHA or (test.difference or 0.0) <= 0)
     ]
     if not found:
         return ""
@@ -175,7 +182,11 @@ def _corrected(results: Results) -> list[str]:
     above = [
         f"{variant(arm)} (p {p_text(test.p_holm)})"
         for arm, test in tests
-        if test.p_holm is not None and test.p_holm < _ALPHA and (test.difference or 0.0) > 0
+        if test.p_holm is not None
+        and test.p_holm <= _ALPHA
+        and (test.difference or 0.0) > 0
+        # with several seeds the interval may say less than the test
+        and not (arm.verdict and arm.verdict.above_control is False)
     ]
     luck = " These tests cover the choice of entities; verdicts of several seeds also the luck of a seed."
     return [

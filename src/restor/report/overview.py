@@ -19,6 +19,7 @@ ORDER = (Kind.METHOD, Kind.ORACLE, Kind.CONTROL, Kind.BASELINE, Kind.REFERENCE)
 """Methods first: they are what is asked about, and what they are measured against is drawn in each of their rows."""
 WIDTH, HEIGHT = 260, 30
 LEFT, RIGHT = 8, 252
+BY_DEFINITION = "by definition"
 
 
 @final
@@ -136,9 +137,10 @@ def _restoration(arm: Arm, results: Results) -> Figure:
         top = full(results)
         fixed = {"corrupted": 0.0} | ({top.arm: 1.0} if top else {})
         if arm.arm in fixed and "corrupted" in {other.arm for other in results.summary}:
-            return Figure(number(100 * fixed[arm.arm]), fixed[arm.arm], "by definition")
-        return Figure("", None)
+            return Figure(number(100 * fixed[arm.arm]), fixed[arm.arm], BY_DEFINITION)
     value = restoration(arm)
+    if arm.kind is Kind.REFERENCE and value.value is None:
+        return Figure("", None)
     note = one_line(value.note, 300)
     return Figure(interval(value), value.value, note or (f"{value.n} facts" if value.value is not None else ""))
 
@@ -177,10 +179,10 @@ def duration(seconds: float) -> str:
 
 
 def _drawn(arm: Arm, results: Results, scale: Scale, top: float | None) -> str:
-    if arm.kind is Kind.REFERENCE:
-        at = _restoration(arm, results).sort
-        return "" if at is None else _svg([*_lines(scale, top), _dot(scale(at), arm)])
     value = restoration(arm)
+    shown = _restoration(arm, results)
+    if shown.title == BY_DEFINITION and shown.sort is not None:
+        return _svg([*_lines(scale, top), _dot(scale(shown.sort), arm)])
     if value.value is None:
         return ""
     return _svg([*_band(arm, results, scale), *_lines(scale, top), *_whisker(arm, value, scale)])

@@ -13,13 +13,13 @@ def against_controls(arm: Arm) -> PairedTest | None:
     """The test against the control that is hardest to be above; None where none is stored.
 
     To be above every control an arm must be above this one. Where it is above all of them, it is the test with the
-    largest p; otherwise the one with the smallest difference.
+    largest p and, of several, with the smallest difference; otherwise the one with the smallest difference.
     """
     tests = [test for test in arm.tests if test.role == "control" and test.difference is not None]
     if not tests:
         return next((test for test in arm.tests if test.role == "control"), None)
     if all((test.difference or 0.0) > 0 for test in tests):
-        return max(tests, key=lambda test: 1.0 if test.p_holm is None else test.p_holm)
+        return max(tests, key=lambda test: (1.0 if test.p_holm is None else test.p_holm, -(test.difference or 0.0)))
     return min(tests, key=lambda test: test.difference or 0.0)
 
 
