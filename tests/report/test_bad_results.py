@@ -117,6 +117,8 @@ def test_wrong_results(folder, capsys, what):
         ('{"format": 2', "is cut short"),
         ("[" * 100_000, "is not valid JSON"),
         ('{"format": 1e999}', "is too large for a number"),
+        ('{"format": 1e200}', "is too large for a number"),
+        ('{"format": 1' + "0" * 400 + "}", "is too large for a number"),
         ('{"format": ' + "9" * 6000 + "}", "is not valid JSON"),
     ],
 )

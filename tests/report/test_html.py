@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
+from hostile import MEGABYTE
 from synthetic_study import STORED, make_comparison, make_study
 
 from restor.errors import DataError
@@ -318,6 +319,32 @@ def test_configuration_reads_as_yaml():
 
     config = {"name": "x: #y", "a": {"b": [1, 2], "c": {}, "d": None, "e": 1e-4}, "list": [{"k": "v", "n": {"m": 1}}]}
     assert yaml.safe_load(yaml_like(config).replace("0.0001", "1.0e-4")) == config
+
+
+def test_arms_of_one_name_keep_their_own_reasons():
+    results, facts = make_study(people=2, untouched=1)
+    judged = [
+        arm.model_copy(
+            update={"label": "The same", "verdict": arm.verdict.model_copy(update={"reason": f"Why {arm.id}."})}
+        )
+        for arm in results.summary
+        if arm.verdict
+    ]
+    others = [arm for arm in results.summary if not arm.verdict]
+    page = render_page(results.model_copy(update={"summary": [*others, *judged]}), facts)
+    explained = page[page.index('id="explained"') : page.index('id="all-figures"')]
+    assert len(judged) > 3
+    assert sorted(re.findall(r"<td>Why ([^<]+)[.]</td>", explained)) == sorted(arm.id for arm in judged)
+
+
+def test_names_of_a_megabyte_do_not_make_the_page_large():
+    results, facts = make_study(people=2, untouched=1)
+    usual = len(render_page(results, facts))
+    arms = [arm.model_copy(update={"label": f"{arm.label} {MEGABYTE}"}) for arm in results.summary]
+    study = results.study.model_copy(update={"name": MEGABYTE})
+    page = render_page(results.model_copy(update={"summary": arms, "study": study}), facts)
+    assert len(page) < usual + 100_000
+    assert "x" * 10_000 not in page
 
 
 def test_a_stored_study_renders(tmp_path, plain):

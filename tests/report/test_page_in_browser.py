@@ -287,6 +287,19 @@ def test_charts_are_drawn_when_seen_and_have_their_numbers_as_a_table(browser, s
         assert "UNDIAL" in page.inner_text("#c-picked")
 
 
+def test_a_zero_has_no_sign(browser, tmp_path):
+    results, facts = make_study(people=3)
+    tiny = Value(value=-0.001, ci_low=-0.004, ci_high=-0.0001, n=9, n_entities=3)
+    for arm in results.summary:
+        arm.metrics["restoration"] = tiny
+    with opened(browser, written(tmp_path, results, facts)) as page:
+        draw(page, "cost")
+        page.locator("#chart-cost .numbers summary").click()
+        rows = page.locator("#chart-cost .numbers tbody tr").all_inner_texts()
+        assert rows
+        assert {row.split("\t")[2] for row in rows} == {"0 [0, 0]"}
+
+
 def test_gaps_of_an_older_study_are_marked(browser, tmp_path):
     file = written(tmp_path, *make_study(people=3, older=True))
     with opened(browser, file) as page:

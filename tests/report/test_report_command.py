@@ -27,7 +27,9 @@ def test_the_newest_study_is_shown(store, capsys, monkeypatch):
     text = capsys.readouterr().out
     assert "CONTROLS" in text
     assert "UNDIAL" in text
-    assert "Of 7 unlearning methods, " in " ".join(text.split()), "the finding stands below the table"
+    assert "Of 7 unlearning methods without an earlier copy of the model, " in " ".join(text.split()), (
+        "the finding stands below the table"
+    )
     assert "What limits this:" in text
 
 
@@ -66,3 +68,12 @@ def test_no_study(tmp_path, store):
         report(store=tmp_path / "elsewhere")
     with pytest.raises(DataError, match=r"no study 'third'.*Newest there: second, first"):
         report(Path("third"), store=store)
+
+
+def test_a_file_is_no_store_and_a_study_that_runs_has_no_report(tmp_path, store):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match="is a file and no store"):
+        report(store=tmp_path / "file")
+    (tmp_path / "store" / "studies" / "begun").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"'begun' has not finished. `restor run`"):
+        report(Path("begun"), store=tmp_path / "store")

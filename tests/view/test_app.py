@@ -355,6 +355,24 @@ def test_a_report_that_is_missing_or_older_is_made_in_memory(tmp_path, how):
     assert tree(store) == before
 
 
+def test_a_stored_report_that_cannot_be_read_is_made_in_memory(tmp_path, monkeypatch):
+    store = new_store(tmp_path / "store")
+    folder = write_study(store / "studies" / "one", *make_study(people=2, untouched=1))
+    (folder / "report.html").write_text("a stored page")
+    reading = Path.read_bytes
+
+    def refuse(path):
+        if path.name == "report.html":
+            raise PermissionError(13, "Permission denied", str(path))
+        return reading(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    answer = client(store).get("/study/one/report")
+    assert answer.status_code == 200
+    assert "a stored page" not in answer.text
+    assert "restor report" in answer.text
+
+
 def test_a_running_study_is_live_on_every_page(store):
     folder = store / "studies" / "one"
     folder.mkdir()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from stores import add, new_store, small_results
 
+from restor.errors import DataError
+from restor.results import Value
+from restor.types import Kind
 from restor.view.index import Index, State
 from restor.view.summaries import read_summary
 
@@ -91,6 +95,8 @@ BROKEN = {
     "empty": (lambda text: "", "is empty"),
     "older": (lambda text: text.replace('"format":2', '"format":1'), "has results format 1"),
     "nan": (lambda text: text.replace('"value":0.6', '"value":NaN'), "contains NaN"),
+    "word": (lambda text: text.replace('"value":0.6', '"value":"0.6"'), "Input should be a valid number"),
+    "true": (lambda text: text.replace('"value":0.6', '"value":true'), "Input should be a valid number"),
     "no-arms": (lambda text: json.dumps({**json.loads(text), "summary": []}), "has no arms"),
     "list": (lambda text: "[]", "is not a results file"),
     "binary": (lambda text: "\x00\xff" * 40, "is not valid JSON"),
@@ -129,6 +135,39 @@ def test_broken_studies_say_what_is_wrong_and_hide_nobody(store, tmp_path):
     assert not any("secret" in study.words for study in look.studies.values())
 
 
+def test_a_folder_that_may_not_be_read_is_listed_and_says_so(store, monkeypatch):
+    add(store, "good")
+    shut = add(store, "shut")
+    listing = Path.iterdir
+
+    def refuse(path):
+        if path == shut:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    studies = Index(store).look(budget=60).studies
+    assert studies["good"].state is State.FINISHED
+    assert studies["shut"].state is State.UNREADABLE
+    assert studies["shut"].trouble == f"{shut} cannot be read: Permission denied."
+
+
+def test_results_whose_rights_change_are_read_again(store):
+    file = add(store, "one", at=1000) / "results.json"
+    refusing = [True]
+
+    def read(folder):
+        if refusing.pop():
+            raise DataError("Permission denied")
+        return read_summary(folder)
+
+    index = Index(store, read)
+    assert index.look().studies["one"].trouble == "Permission denied"
+    refusing.append(False)
+    file.chmod(0o600)  # neither its time nor its length is another
+    assert index.look().studies["one"].state is State.FINISHED
+
+
 def test_a_link_within_the_store_is_followed(store):
     add(store, "real")
     (store / "studies" / "alias").symlink_to(store / "studies" / "real")
@@ -144,14 +183,16 @@ def test_half_characters_are_mended_and_not_refused(store):
     assert listed.summary.best.label == "NPO \ufffd"
 
 
-def test_the_best_method_has_the_best_verdict_and_no_control_counts(store):
+def test_the_best_method_has_the_best_verdict_and_no_control_or_oracle_counts(store):
     results = small_results("one")
     method = results.summary[-1]
     weak = method.model_copy(
         update={"id": "weak", "label": "weak", "verdict": method.verdict.model_copy(update={"kind": "restored"})}
     )
     control = results.summary[2].model_copy(update={"verdict": weak.verdict})
-    arms = [results.summary[0], control, method, weak]
+    surer = {"restoration": Value(value=1.0, ci_low=0.9, ci_high=1.1, n=40, n_entities=10)}
+    oracle = weak.model_copy(update={"id": "oracle", "label": "oracle", "kind": Kind.ORACLE, "metrics": surer})
+    arms = [results.summary[0], control, method, weak, oracle]
     folder = add(store, "one")
     (folder / "results.json").write_text(results.model_copy(update={"summary": arms}).model_dump_json())
     assert Index(store).look().studies["one"].summary.best.label == "weak"

@@ -83,6 +83,24 @@ def test_a_live_run_tells_stage_steps_loss_and_time(store):
     assert [call[0] for call in heard.calls] == ["begin", "end", "begin", "advance", "note", "advance"]
 
 
+def test_a_forked_child_does_not_end_the_run_of_its_parent(store, monkeypatch):
+    with running(store / "studies" / "mini-1", Silent(), **STUDY) as told:
+        with monkeypatch.context() as child:
+            child.setattr(os, "getpid", lambda: 1)
+            told.close("stopped")
+        assert seen(store).state is State.RUNNING
+
+
+def test_a_reason_that_no_file_can_hold_is_told_all_the_same(store):
+    def fails():
+        with running(store / "studies" / "mini-1", Silent(), **STUDY):
+            raise DataError("no name \udc80")
+
+    with pytest.raises(DataError):
+        fails()
+    assert seen(store).processes[0].told.reason == "no name ?"
+
+
 def test_a_finished_run_leaves_nothing_and_a_failed_one_says_why(store):
     folder = store / "studies" / "mini-1"
     with running(folder, Silent(), **STUDY):

@@ -78,7 +78,13 @@ def find_study(study: Path | None, store: Path | None) -> Path:
 
         store = default_store()
     studies = store / "studies"
-    found = sorted(studies.glob(f"*/{RESULTS_FILE}"), key=lambda file: (file.stat().st_mtime_ns, file.parent.name))
+    if store.exists() and not store.is_dir():
+        raise DataError(f"{store} is a file and no store. Name the folder in which `restor run` keeps its stages.")
+    if study is not None and (studies / study).is_dir() and not (studies / study / RESULTS_FILE).exists():
+        raise DataError(
+            f"The study {str(study)!r} has not finished. `restor run` with the same configuration goes on with it."
+        )
+    found = sorted(studies.glob(f"*/{RESULTS_FILE}"), key=_newness)
     if study is None:
         if not found:
             raise DataError(f"The store {store} has no finished study. Run one with `restor run`, or name a folder.")
@@ -91,6 +97,14 @@ def find_study(study: Path | None, store: Path | None) -> Path:
             f"Newest there: {known}."
         )
     return inside
+
+
+def _newness(file: Path) -> tuple[int, str]:
+    """What studies are sorted by; one that is removed meanwhile comes first."""
+    try:
+        return file.stat().st_mtime_ns, file.parent.name
+    except OSError:
+        return 0, file.parent.name
 
 
 def _rendered(results: Results, format: Format, *, terminal: bool) -> str:

@@ -10,16 +10,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from restor.cli.arguments import StorePath, UsageError
 from restor.cli.common import default_store
 from restor.errors import RestorError
 
 
 def view(
-    store: Annotated[
+    folder: Annotated[
         Path | None, Parameter(help="Folder of the store. Default: the variable RESTOR_STORE, else ./restor-store.")
     ] = None,
     /,
     *,
+    store: StorePath = None,
     port: Annotated[
         int | None, Parameter(help="The port to use; 0 for any free one. Default: 8765 or the next free one.")
     ] = None,
@@ -29,13 +31,15 @@ def view(
     """Serve an index of all studies of a store on this machine, with what runs now. Ctrl-C ends it."""
     from restor.pipeline.store import Store
 
+    if folder is not None and store is not None:
+        raise UsageError(f"Name one store: {folder}, or --store {store}.")
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
         raise RestorError(
             f"`restor view` needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed: "
             "pip install 'restor[view]'"
         )
-    opened = Store.open(store or default_store(), create=False)
+    opened = Store.open(folder or store or default_store(), create=False)
     from restor.view.server import bind, serve
 
     def ready(address: str) -> None:

@@ -88,7 +88,7 @@ class RunningFile(Progress):
 
     def close(self, ended: Literal["", "stopped", "failed"] = "", reason: str = "") -> None:
         """Write no more, and leave nothing, unless there is to tell how it `ended`. The second call does nothing."""
-        if self._over.is_set():
+        if self._over.is_set() or os.getpid() != self._study.pid:  # a forked child tells nothing of its parent's run
             return
         self._over.set()
         with suppress(*_TROUBLE):
@@ -181,6 +181,7 @@ def now() -> str:
 
 
 def _short(text: str) -> str:
+    text = text.encode("utf-8", "replace").decode("utf-8")  # half a character can be in no file
     return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
 
 

@@ -18,6 +18,11 @@ from restor.results import FACT_COLUMNS, LATER_COLUMNS, RESULTS_FORMAT, Arm, Res
 if TYPE_CHECKING:
     import pyarrow
 
+LARGEST = 1e150
+"""No figure, cost or loss is larger; its square is still a number."""
+_MOST_DIGITS = 18
+"""Of a whole number: what 64 bits hold."""
+
 RESULTS_FILE = "results.json"
 FACTS_FILE = "facts.parquet"
 
@@ -134,7 +139,7 @@ def _read_json(file: Path) -> Any:
         )
 
     try:
-        value = json.loads(text, parse_constant=refuse, parse_float=_finite)
+        value = json.loads(text, parse_constant=refuse, parse_float=_finite, parse_int=_whole)
     except json.JSONDecodeError as error:
         # The last line is where a write that stopped half-way ends.
         ended = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
@@ -147,9 +152,15 @@ def _read_json(file: Path) -> Any:
 
 def _finite(digits: str) -> float:
     number = float(digits)
-    if math.isinf(number):
+    if math.isinf(number) or abs(number) > LARGEST:
         raise ValueError(f"{one_line(digits, 30)} is too large for a number")
     return number
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"{one_line(digits, 30)} is too large for a number")
+    return int(digits)
 
 
 def _other_version(given: object) -> str:

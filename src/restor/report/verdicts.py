@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from restor.results import Arm, VerdictKind
+from restor.results import VerdictKind
 
 
 @final
@@ -66,8 +66,3 @@ VERDICT_MEANINGS: dict[VerdictKind, VerdictMeaning] = {
     ),
 }
 """In the order in which they are told: the best first."""
-
-
-def verdict_of(arm: Arm) -> VerdictKind | None:
-    """The stored verdict; None where there is none."""
-    return arm.verdict.kind if arm.verdict else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -138,7 +139,8 @@ class _View:
     def _report(self, study: Listed) -> str | bytes:
         page, facts = stamp(self._store, study.path / REPORT_FILE), stamp(self._store, study.path / FACTS_FILE)
         if page and all(page[0] >= made[0] for made in (study.results, facts) if made):
-            return (study.path / REPORT_FILE).read_bytes()
+            with suppress(OSError):  # gone in this moment, or not for this user: then it is made here
+                return (study.path / REPORT_FILE).read_bytes()
         with self._guard:
             kept = self._pages.get(study.id)
             if kept is None or kept[:2] != (study.results, facts):

@@ -11,8 +11,9 @@ from typing import TypeAlias, final
 
 from restor.errors import DataError
 
-Stamp: TypeAlias = tuple[int, int]
-"""Time of the last change in nanoseconds, and bytes: a file with the same stamp is not read again."""
+Stamp: TypeAlias = tuple[int, int, int]
+"""When the content last changed, bytes, and when anything of the file last changed, its rights among it; nanoseconds. A
+file with the same stamp is not read again."""
 
 
 @final
@@ -86,4 +87,4 @@ def stamp(store: Path, path: Path) -> Stamp | None:
         return None
     if not stat.S_ISREG(state.st_mode):
         raise DataError(f"{path.name} is not a file.")
-    return state.st_mtime_ns, state.st_size
+    return state.st_mtime_ns, state.st_size, state.st_ctime_ns

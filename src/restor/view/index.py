@@ -172,7 +172,8 @@ class Index:
         except FileNotFoundError:
             return None  # removed in this moment
         except (DataError, OSError) as error:
-            return _worded(Listed(folder.id, folder.path, folder.changed, trouble=str(error)))
+            told = f"{folder.path} cannot be read: {error.strerror}." if isinstance(error, OSError) else str(error)
+            return _worded(Listed(folder.id, folder.path, folder.changed, trouble=told))
         processes = read_processes(self.store, folder.path, [name for name in names if is_running_file(name)])
         former = self._known.get(folder.id)
         if former is None or results is None or former.results != results:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, final
 from urllib.parse import urlencode
 
-from restor.report.paired import JUDGED
 from restor.report.verdicts import VERDICT_MEANINGS
+from restor.types import Kind
 from restor.view.index import Listed, Look, State
 from restor.view.summaries import rank
 
@@ -117,4 +117,4 @@ def listing(look: Look, query: Query) -> Listing:
 
 def _has(study: Listed, verdict: str) -> bool:
     arms = study.summary.arms if study.summary else ()
-    return any(arm.verdict == verdict and arm.kind in JUDGED for arm in arms)
+    return any(arm.verdict == verdict and arm.kind is Kind.METHOD for arm in arms)

@@ -9,7 +9,6 @@ from typing import Any, Literal, final
 from pydantic import BaseModel, ConfigDict
 
 from restor.report.load import load_results
-from restor.report.paired import JUDGED
 from restor.report.text import one_line
 from restor.report.verdicts import VERDICT_MEANINGS
 from restor.results import VerdictKind
@@ -20,9 +19,9 @@ MOST_CHARACTERS = 120
 
 
 class _Part(BaseModel):
-    """Reads the fields it knows and passes over all others."""
+    """Reads the fields it knows and passes over all others; strictly, so that neither true nor "0.5" is a figure."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, from_attributes=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, strict=True)
 
 
 @final
@@ -108,9 +107,8 @@ class Summary:
 
     @property
     def best(self) -> ListedArm | None:
-        """The method or oracle with the best verdict and, among these, the highest restoration."""
-        judged = [arm for arm in self.arms if arm.kind in JUDGED]
-        return min(judged, key=rank, default=None)
+        """The method with the best verdict and, among these, the highest restoration. Oracles are told the truth."""
+        return min((arm for arm in self.arms if arm.kind is Kind.METHOD), key=rank, default=None)
 
 
 def read_summary(folder: Path) -> Summary:

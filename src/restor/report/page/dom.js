@@ -26,7 +26,8 @@ const choose = (select, options, chosen) => {
 };
 const distinct = (values) => [...new Set(values)];
 const anyOf = (values) => [["", "any"], ...values.map((value) => [String(value), String(value)])];
-const minus = (words) => words.replace("-", "−");
+// With a true minus sign, and none before a zero.
+const minus = (words) => (Number(words) === 0 ? words.replace("-", "") : words.replace("-", "−"));
 const percent = (value) => minus((100 * value).toFixed(0));
 const counted = (number) => number.toLocaleString("en");
 const noted = ([value, low, high]) => (value === null ? "–"
