@@ -18,7 +18,7 @@ _STYLE = """
 main { max-width: 90rem; margin: 0 auto; padding: 1rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1.5rem 0 .5rem; white-space: nowrap; font-variant-numeric: tabular-nums; }
-caption { text-align: left; white-space: normal; padding-bottom: .5rem; }
+caption { text-align: left; white-space: normal; max-width: 60rem; padding-bottom: .5rem; }
 th, td { padding: .15rem .7rem .15rem 0; text-align: left; font-weight: normal; }
 thead th, th[scope=rowgroup] { font-weight: bold; border-bottom: 1px solid; }
 .right { text-align: right; }

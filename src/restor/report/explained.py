@@ -12,7 +12,6 @@ from restor.report.papers import ALGORITHM_PAPERS, PAPERS
 from restor.report.restored import figure, full, of_kind, restoration, short_percent
 from restor.report.tables import KIND_TITLES
 from restor.report.text import UNDEFINED, counted, number, one_line
-from restor.report.verdicts import VERDICT_MEANINGS
 from restor.results import Arm, Results
 from restor.types import Budget, Kind
 
@@ -118,7 +117,6 @@ def arms_explained(results: Results) -> list[dict[str, str]]:
             "label": one_line(arm.label, 60),
             "retain": one_line(arm.retain or "", 40),
             "kind": arm.kind.value,
-            "verdict": f"{VERDICT_MEANINGS[arm.verdict.kind].glyph} {arm.verdict.kind}" if arm.verdict else "",
             "reason": one_line(arm.verdict.reason, 600) if arm.verdict else "",
             "meaning": _meaning(arm, results),
             "settings": ", ".join(f"{name} {_setting(value)}" for name, value in arm.options.items()),

@@ -212,8 +212,7 @@ def _curve(values: Floats, scale: Scale, ground: float, height: float, name: str
     title = f"{label}, {OPTION_NAMES[name]} answer: median {number(middle, 2)}, middle half {number(low, 2)} to "
     return (
         f'<g class="p-{name}"><title>{_safe(title + number(high, 2))}</title>'
-        f'<path class="area" d="M{places[0]:.1f} {ground:.1f}L{line}L{places[-1]:.1f} {ground:.1f}z"/>'
-        f'<path class="curve" d="M{line}"/>'
+        f'<path class="area curve" d="M{places[0]:.1f} {ground:.1f}L{line}L{places[-1]:.1f} {ground:.1f}"/>'
         f'<line class="median" x1="{scale(middle):.1f}" x2="{scale(middle):.1f}" y1="{ground:.1f}" '
         f'y2="{ground + 5:.1f}"/></g>'
     )

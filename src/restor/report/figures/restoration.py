@@ -108,7 +108,7 @@ class RestorationPlot(Plot):
                 "reach if it gave its second choice wherever the planted answer is its first."
             )
         if verdicts:
-            text += " Verdicts follow rules that read other intervals besides these."
+            text += " Verdicts read these intervals and the paired tests, corrected for the number of arms."
         return f"{text} {source(results)}"
 
 
