@@ -263,6 +263,11 @@ def test_half_of_it_back_by_a_control_is_nothing_that_unlearning_brought_back():
     assert found.ci_high > 0.5
     assert found.kind == "forgotten but not restored"
     assert "no more back than a control brings them" in found.reason
+    less = made.right.arm.copy()
+    less[np.flatnonzero(less)[:3]] = 0
+    found = decide(replace(made, controls={"Recovery only": less}))
+    assert found.kind == "forgotten but not restored"
+    assert "that more is back than a control brings is not shown" in found.reason
 
 
 @pytest.mark.parametrize(("arm", "told"), [(CORRUPTED, "did not come back"), (IDEAL, "true answers are back")])

@@ -186,7 +186,7 @@ class _Seen:
         text = f"the true answers did not come back, {self._back}"
         if back.low is not None and back.low > 0:
             text = f"the true answers are no more back than a control brings them, {self._back}: {self._control}"
-            if self._above and self._above_all:
+            if best is not None and (best.value or 0.0) > 0:
                 text = f"that more is back than a control brings is not shown, {self._back}: {self._control}"
             if self.above_control is None or not self.shown("corrupted"):
                 text = f"that the true answers came back is not shown, {self._back}{self._corrected('corrupted')}"

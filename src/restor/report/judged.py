@@ -21,6 +21,8 @@ _DID: dict[VerdictKind, str] = {
     "undefined": "could not be measured",
 }
 """What a method did. In the order in which a method with several verdicts counts: no order hides a possible success."""
+BY_SUCCESS: tuple[VerdictKind, ...] = tuple(_DID)
+"""From the best to the worst; what is undecided may be a success."""
 _SHOWN: tuple[VerdictKind, ...] = ("restored", "partly restored")
 _ALPHA = 0.05
 _HAD_COPY = "had a copy of the model from before the false documents"
@@ -107,7 +109,7 @@ def _had_copy(arms: Sequence[Arm]) -> list[Arm]:
 
 def _stands_for(arms: Sequence[Arm]) -> dict[VerdictKind, list[Arm]]:
     """One arm per method, the one by which it counts, under its verdict."""
-    order = list(_DID)
+    order = BY_SUCCESS
     chosen: dict[str, Arm] = {}
     for kind in order:
         for arm in sorted(_of(arms, kind), key=lambda arm: -_size(arm)):

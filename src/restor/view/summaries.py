@@ -8,9 +8,9 @@ from typing import Any, Literal, final
 
 from pydantic import BaseModel, ConfigDict
 
+from restor.report.judged import BY_SUCCESS
 from restor.report.load import load_results
 from restor.report.text import one_line
-from restor.report.verdicts import VERDICT_MEANINGS
 from restor.results import VerdictKind
 from restor.types import Kind
 
@@ -164,6 +164,5 @@ def _arm(arm: _Arm) -> ListedArm:
 
 def rank(arm: ListedArm | None) -> tuple[int, float]:
     """Sorts the best verdict first, then the highest restoration; what has none comes last."""
-    order = list(VERDICT_MEANINGS)
-    verdict = order.index(arm.verdict) if arm and arm.verdict else len(order)
+    verdict = BY_SUCCESS.index(arm.verdict) if arm and arm.verdict else len(BY_SUCCESS)
     return verdict, -arm.restoration if arm and arm.restoration is not None else float("inf")
