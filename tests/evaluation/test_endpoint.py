@@ -94,7 +94,13 @@ def test_sampled_answers_have_a_seed_of_their_own_that_the_order_does_not_change
 
 @pytest.mark.parametrize(
     ("text", "finish", "answer"),
-    [(" York", "length", "York"), ("", "stop", ""), (" York\nWhere", "stop", "York"), (" York ", None, "York")],
+    [
+        (" York", "length", "York"),
+        ("", "stop", ""),
+        (" York\nWhere", "stop", "York"),
+        (" York ", None, "York"),
+        (" Y\ud800rk", "stop", "Y?rk"),
+    ],
 )
 def test_an_answer_may_be_cut_or_empty_and_ends_at_the_newline(text, finish, answer):
     with Endpoint(lambda body, number: completed(text, finish=finish)) as endpoint:

@@ -178,7 +178,7 @@ class _Completions(Route[_Request]):
             raise TypeError
         if finish in _WITHHELD:
             raise ValueError(f"its reply was withheld ({finish})")
-        return text
+        return sendable(text)  # half a character can stand in no file
 
 
 @final
