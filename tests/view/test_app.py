@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import os
+import re
 import sys
 from pathlib import Path
 from urllib.parse import unquote
@@ -294,6 +295,17 @@ def test_every_answer_has_the_headers(store):
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
     assert "style=" not in page
+
+
+def test_every_file_that_a_page_loads_is_served(store):
+    add(store, "one")
+    web = client(store)
+    loaded = re.findall(r'(?:href|src)="(/static/[^"]+)"', web.get("/").text)
+    assert {"/static/palette.css", "/static/view.css", "/static/view.js"} <= set(loaded)
+    for path in loaded:
+        assert web.get(path).status_code == 200
+    assert "--paper" in web.get("/static/palette.css").text
+    assert web.get("/static/page.css").status_code == 404
 
 
 def test_nothing_is_written(studies):

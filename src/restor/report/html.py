@@ -1,7 +1,7 @@
 """The report: one self-contained page, made from stored results only.
 
 `page/` has the skeleton, the style and the scripts, which are inlined; `vendor/` the chart library. A later chart is a
-function of charts.py and one of page/charts.js; a later finding is a sentence of answer.py. Everything that came from a
+function of charts.py and one of page/panels.js; a later finding is a sentence of answer.py. Everything that came from a
 model or a document is escaped here or set as text by the scripts, and the content policy of the page lets no script run
 but its own.
 """
@@ -52,7 +52,7 @@ def render_page(results: Results, facts: pyarrow.Table) -> str:
         return printable(value) if type(value) is str else value
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True)
-    style, library = _read("page/page.css"), _read("vendor/echarts.min.js")
+    style, library = _read("page/palette.css") + _read("page/page.css"), _read("vendor/echarts.min.js")
     script = "\n".join(['"use strict";', "(() => {", *(_read(f"page/{name}.js") for name in SCRIPTS), "})();", ""])
     table, on_top = arm_table(results), overview(results)
     states = States(results, facts)

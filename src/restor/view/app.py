@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 REPORT_FILE = "report.html"
-_ASSETS = {"view.css": "text/css", "view.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_ASSETS = {
+    "palette.css": ("restor.report", "page", "text/css"),
+    "view.css": ("restor.view", "static", "text/css"),
+    "view.js": ("restor.view", "static", "text/javascript"),
+    "icon.svg": ("restor.view", "static", "image/svg+xml"),
+}
+"""What pages load: package, folder and type. The report's palette is shared with it."""
 _PAGES_KEPT = 3
 """Reports made in memory that are kept."""
 
@@ -186,4 +192,5 @@ def _asset(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _ASSETS:
         raise HTTPException(404, "There is no such file.")
-    return Response(files("restor.view").joinpath("static", name).read_bytes(), media_type=_ASSETS[name])
+    package, folder, media_type = _ASSETS[name]
+    return Response(files(package).joinpath(folder, name).read_bytes(), media_type=media_type)
