@@ -153,3 +153,13 @@ def test_a_comparison_of_checkpoints_makes_none() -> None:
     assert len(series_of(results)) == 1
     about = results.study.model_copy(update={"kind": "comparison"})
     assert series_of(results.model_copy(update={"study": about})) == []
+
+
+def test_arms_chosen_without_their_references_are_still_measured_towards_them() -> None:
+    ideal = arm("ideal", 1.0, kind=Kind.REFERENCE, algorithm=None)
+    one, two = (
+        results.model_copy(update={"arms": [ideal, *results.arms]})
+        for results in (study(arm("npo", 0.4), k=0), study(arm("npo", 0.4), k=4))
+    )
+    chosen = two.model_copy(update={"summary": two.summary[1:]})
+    assert len(joined(one, chosen)) == 1

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
-from restor.report.compare import Entrant, entrant
-from restor.report.load import reference
+from restor.report.compare import Entrant, base_of, entrant
 from restor.report.text import interval, listed, one_line
 from restor.results import Arm, Results, Value
 from restor.types import Kind
@@ -201,8 +200,7 @@ def _comparable(each: Entrant, figure: str) -> str:
     data = ("facts", facts) if facts is not None else ("digests", digests) if digests is not None else ("", each.tag)
     described = next((item for item in each.results.figures if item.name == figure), None)
     meaning = [described.unit, described.meaning] if described else None
-    base = "ideal" if reference(each.results, "ideal") else "clean"
-    return json.dumps([data, terms, meaning, base], sort_keys=True)
+    return json.dumps([data, terms, meaning, base_of(each.results)], sort_keys=True)
 
 
 def _candidates(each: Entrant, figure: str) -> Iterator[_Candidate]:

@@ -202,7 +202,7 @@ def _together(group: Sequence[Entrant], said: Sequence[str], missing: Sequence[s
     for each in group:
         for figure in each.results.figures:
             figures.setdefault(figure.name, figure)
-    bases = {each.tag: _base(each.results) for each in group}
+    bases = {each.tag: base_of(each.results) for each in group}
     marked: list[tuple[int, Arm]] = []
     order: dict[tuple[str, str | None], int] = {}
     for each in group:
@@ -270,7 +270,7 @@ def _relative(name: str) -> bool:
     return name in _TO_IDEAL or name.endswith(".restoration")
 
 
-def _base(results: Results) -> str | None:
+def base_of(results: Results) -> str | None:
     """What 1 means for restoration, as far as the arms tell."""
     names = {arm.arm for arm in [*results.arms, *results.summary] if arm.kind is Kind.REFERENCE}
     return "ideal" if "ideal" in names else "clean" if "clean" in names else None

@@ -19,6 +19,7 @@ from restor.report.compare import (
     Comparison,
     Entrant,
     Together,
+    base_of,
     compare,
     compared_json,
     compared_rows,
@@ -147,8 +148,5 @@ def download(found: Compared, ending: str) -> str:
 
 def full(part: Together) -> str:
     """What 100 % restoration means in a table, in words."""
-    names = {
-        "ideal model" if any(arm.arm == "ideal" for arm in each.results.arms) else "clean model"
-        for each in part.entrants
-    }
+    names = {f"{base_of(each.results) or 'clean'} model" for each in part.entrants}
     return names.pop() if len(names) == 1 else "ideal or clean model"
