@@ -47,10 +47,10 @@ from restor.evaluation.statistics.contrast import RESTORATION, RESTORATION_ABOVE
 from restor.evaluation.statistics.equivalence import Equivalence, equivalence
 from restor.evaluation.statistics.estimates import (
     Estimate,
+    above_all,
     difference,
     restoration,
     restoration_above,
-    restoration_above_all,
 )
 from restor.evaluation.statistics.power import needed_for_margin, needed_for_width, seeds_for_margin, seeds_for_width
 from restor.results import ArmVerdict, Needed, PairedTest, VerdictKind
@@ -126,8 +126,7 @@ class _Seen:
 
     @cached_property
     def _above_all(self) -> bool:
-        right, controls = self._evidence.right, list(self._evidence.controls.values())
-        found = restoration_above_all(right.arm, controls, right.corrupted, right.top, right.clusters)
+        found = above_all(list(self._above.values()))
         return found.low is not None and found.low > 0
 
     def shown(self, role: Role) -> bool:

@@ -88,12 +88,12 @@ def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> 
     verdicts = entry.judge(completions, lambda done: progress.advance(done, total, None))
     # The file as it was, with what this version does not know of.
     whole = _with_verdicts(pq.read_table(folder / FACTS_FILE), verdicts)
-    parts = _parts(results, whole)
+    pool = Pool(_parts(results, whole))
     new = Results(
         study=_study(results.study, judge),
         figures=all_figures(),
-        arms=_arms(results, Pool(parts)),
-        summary=_summary(results, Pool(parts)),
+        arms=_arms(results, pool),
+        summary=_summary(results, pool),
     )
     _write(out, new, whole)
     unscored = sum(verdict.judgement is Judgement.UNSCORED for verdict in verdicts)

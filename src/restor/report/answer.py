@@ -74,7 +74,14 @@ def brief_text(results: Results) -> str:
     """The finding of a study in three lines, and where the rest is told."""
     found = answer(results)
     more = f"`restor report` tells more: which arms ({len(found.details)} items) and what limits this"
-    return "\n".join([found.headline, found.meaning, f"({found.basis}.)", f"{more} ({len(found.caveats)})."])
+    return "\n".join(
+        [
+            found.headline,
+            found.meaning,
+            f"({found.basis}.)",
+            f"{more} ({len(found.caveats)}). The page below shows every arm and fact.",
+        ]
+    )
 
 
 def _basis(results: Results) -> str:

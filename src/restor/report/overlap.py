@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+from restor.report.judged import NO_METHOD
 from restor.report.restored import RETAIN_NAMES, estimate, named, restoration, retain_name, with_retain
 from restor.report.text import listed, one_line
 from restor.results import Arm, Results
@@ -46,7 +47,7 @@ def overlap_headline(results: Results) -> str:
     """How many methods lie above the controls."""
     compared = compare(results)
     if not compared:
-        return "This study has no unlearning method: its rows show references and controls only."
+        return NO_METHOD
     if all(len(comparison.undefined) == comparison.methods for comparison in compared):
         notes = sorted({note for arm in results.summary if arm.kind is Kind.METHOD and (note := restoration(arm).note)})
         why = f": {one_line('; '.join(notes), 300)}" if notes else ""

@@ -7,7 +7,7 @@ from html import escape
 from typing import final
 
 from restor.report.columns import BUDGET_NAMES
-from restor.report.plots import Scale
+from restor.report.plots import Scale, restoration_ends
 from restor.report.restored import ceiling, estimate, figure, full, percent, restoration
 from restor.report.tables import SECTION_TITLES
 from restor.report.text import UNDEFINED, interval, number, one_line, share
@@ -77,10 +77,7 @@ class Overview:
 def overview(results: Results) -> Overview:
     """All arms; within a section those that restored most come first."""
     values = [restoration(arm) for arm in results.summary if arm.kind is not Kind.REFERENCE]
-    spread = [x for value in values for x in (value.value, value.ci_low, value.ci_high) if x is not None]
-    # One exploded arm must not squeeze all others: what lies outside gets an arrow and keeps its figure.
-    low, high = max(min([*spread, -0.05]) - 0.03, -1.0), min(max([*spread, 1.05]) + 0.03, 1.6)
-    scale = Scale(low, high, LEFT, RIGHT)
+    scale = Scale(*restoration_ends(values), LEFT, RIGHT)
     top = ceiling(results)
     sections = []
     for kind in ORDER:
@@ -90,7 +87,7 @@ def overview(results: Results) -> Overview:
             sections.append((kind, SECTION_TITLES[kind], rows))
     return Overview(
         tuple(sections),
-        _axis(scale, results, top) if spread else "",
+        _axis(scale, results, top) if any(value.value is not None for value in values) else "",
         any(arm.verdict for arm in results.summary),
         any(best_control(arm, results) for arm in results.summary),
         any(row.cost.text for _, _, rows in sections for row in rows),

@@ -29,6 +29,12 @@ BAND = 30
 """Height of a section's heading."""
 
 
+def restoration_ends(values: Iterable[Value]) -> tuple[float, float]:
+    """The ends of an axis of restoration: 0 and 1 are on it, and one exploded arm does not squeeze all others."""
+    known = [x for value in values for x in (value.value, value.ci_low, value.ci_high) if x is not None]
+    return max(min([*known, -0.05]) - 0.03, -1.0), min(max([*known, 1.05]) + 0.03, 1.6)
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Scale:

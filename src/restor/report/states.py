@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from restor.errors import DataError
 from restor.report.load import summary_ids
+from restor.report.text import listed
 from restor.results import Results
 from restor.types import Group, Judgement
 
@@ -39,7 +40,7 @@ class States:
         arm, names = encoded(facts, "arm")
         if unknown := sorted({name for name in names if name not in pooled}, key=str):
             raise DataError(
-                f"The facts name the arm {unknown[0]!r}, which the results do not have: {', '.join(pooled)}. "
+                f"The facts name the arm {unknown[0]!r}, which the results do not have: {listed([*pooled], 8)}. "
                 "Use results.json and facts.parquet of one study."
             )
         self.arms = {arm.id: place for place, arm in enumerate(results.summary)}

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Literal
 
 from restor.report.against import Point, Series
-from restor.report.plots import Scale
+from restor.report.plots import Scale, restoration_ends
 from restor.report.restored import restoration
 from restor.report.tables import SECTION_TITLES
 from restor.report.text import UNDEFINED, interval, number, one_line
@@ -144,9 +144,8 @@ def _line(points: Sequence[tuple[float, Point]], shape: int, up: Scale, bottom: 
 
 
 def _values(values: Sequence[Value], start: float, end: float) -> Scale:
-    """An axis with 0 and 1 on it. One exploded arm must not squeeze the others: what lies outside is drawn hollow."""
-    known = [x for value in values for x in (value.value, value.ci_low, value.ci_high) if x is not None]
-    return Scale(max(min([*known, -0.05]) - 0.03, -1.0), min(max([*known, 1.05]) + 0.03, 1.6), start, end)
+    """An axis with 0 and 1 on it; what lies outside is drawn hollow."""
+    return Scale(*restoration_ends(values), start, end)
 
 
 def _beyond(value: float, scale: Scale) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from restor.evaluation.metrics.base import (
     LOGPROB_ORIGINAL,
+    NO_FACTS,
     NO_LOG_PROBS,
     Answers,
     FactKey,
@@ -106,7 +107,7 @@ class Specificity(Metric):
             found = {name: value.model_copy(update=same) if value.n else value for name, value in found.items()}
         return {
             **found,
-            "specificity.answers": _specificity(spoken, LEAST_CHANGED, "no scored facts", shares=True),
+            "specificity.answers": _specificity(spoken, LEAST_CHANGED, NO_FACTS, shares=True),
             "specificity.logprob": _specificity(held, LEAST_MOVED, NO_LOG_PROBS, shares=False),
         }
 

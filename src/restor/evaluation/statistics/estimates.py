@@ -154,14 +154,18 @@ def restoration_above(arm: Values, control: Values, corrupted: Values, ideal: Va
 def restoration_above_all(
     arm: Values, controls: Sequence[Values], corrupted: Values, ideal: Values, clusters: Clusters
 ) -> Estimate:
-    """Restoration of the arm minus that of the best control, whichever that truly is.
+    """Restoration of the arm minus that of the best control, whichever that truly is; see `above_all`."""
+    return above_all([restoration_above(arm, each, corrupted, ideal, clusters) for each in controls])
+
+
+def above_all(found: Sequence[Estimate]) -> Estimate:
+    """Of what an arm restores above each control: what it restores above the best one, whichever that truly is.
 
     An arm is above every control where it is above each. So the lower end is the lowest of the lower ends for single
     controls, without any correction (intersection-union test: Berger 1982, Multiparameter hypothesis testing and
     acceptance sampling, Technometrics 24). The best control may be any whose interval reaches below all upper ends. The
     upper end is the lowest of theirs, each at 0.025 / their number, as the lowest of many is too low by luck.
     """
-    found = [restoration_above(arm, each, corrupted, ideal, clusters) for each in controls]
     best = min(found, key=lambda each: math.inf if each.value is None else each.value)
     lows = [each.low for each in found if each.low is not None]
     highs = [each.high for each in found if each.high is not None]

@@ -29,7 +29,7 @@ def arm_panels(
         arms: whose panels.
         width: of a column or a page.
         height: of a panel, inches.
-        legend: lines of a legend below.
+        legend: lines of a legend above.
         own_axes: whether each panel has axes of its own.
         x: what the horizontal axes are.
         y: what the vertical axes are.

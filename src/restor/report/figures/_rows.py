@@ -12,7 +12,7 @@ from matplotlib.transforms import ScaledTranslation, Transform
 from restor.report.figures._style import GROUND, INK, RETAIN, SMALL, SOFT
 from restor.report.figures.base import Width
 from restor.report.tables import KIND_TITLES
-from restor.report.text import counted, listed, number, one_line
+from restor.report.text import counted, listed, one_line
 from restor.results import Arm, Results
 from restor.types import Kind
 
@@ -188,11 +188,6 @@ def full_label(arm: Arm, limit: int) -> str:
         return one_line(arm.label, limit)
     retain = one_line(arm.retain, 12)
     return f"{one_line(arm.label, max(limit - 3 - len(retain), 8))} · {retain}"
-
-
-def percent(value: float | None) -> str:
-    """A share or a ratio in percent, without the sign."""
-    return "–" if value is None else number(100 * value)
 
 
 def measured_on(results: Results, arms: Sequence[Arm], metric: str = "restoration") -> str:

@@ -6,11 +6,12 @@ from typing import ClassVar, final
 
 from matplotlib.patches import Patch
 
-from restor.report.figures._rows import beside, full_label, lay_out, measured_on, percent, rows_of, source
+from restor.report.figures._rows import beside, full_label, lay_out, measured_on, rows_of, source
 from restor.report.figures._style import JUDGED, SMALL, new_figure
 from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
 from restor.report.plots import judgement_shares
 from restor.report.restored import figure as number_of
+from restor.report.text import UNDEFINED, share
 from restor.types import Kind
 
 
@@ -50,7 +51,8 @@ class AnswersPlot(Plot):
                     1, -0.35, f"{head} %", transform=place, fontsize=SMALL, va="center", ha="right", weight="bold"
                 )
                 for y, arm in rows.places:
-                    text = percent(number_of(arm, metric).value)
+                    value = number_of(arm, metric).value
+                    text = UNDEFINED if value is None else share(value)
                     axes.text(1, y, text, transform=place, fontsize=SMALL, va="center", ha="right")
         handles = [
             Patch(facecolor=colour, hatch=hatch, edgecolor="#85817a" if colour == "#ffffff" else "white", label=name)
