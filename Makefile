@@ -52,7 +52,7 @@ $(VENV)/torch: $(VENV)/pip constraints-cpu.txt
 	touch $@
 
 $(VENV)/core: $(VENV)/torch pyproject.toml
-	$(BIN)/pip install -q -e .
+	$(BIN)/pip install -q -e '.[view,plot,frames]'
 	touch $@
 
 $(VENV)/dev: $(VENV)/torch pyproject.toml
