@@ -7,6 +7,7 @@ by a mask for each token, positions are given, and slots that nothing needs any 
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, final
 
 import torch
@@ -98,6 +99,9 @@ class Slots:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._decoder = decoder(model)
+        # transformers 5.24 renamed the argument, and warns of the old name; code that a checkpoint brings may keep it.
+        accepted = inspect.signature(self._decoder.forward).parameters
+        self._cache_argument = "cache" if "cache" in accepted else "past_key_values"
         self._dtype = model.dtype
         self._cache = Cache(layer_class_to_replicate=_Layer)
         self.used = 0
@@ -117,8 +121,8 @@ class Slots:
             input_ids=tokens,
             attention_mask=mask[:, None],
             position_ids=positions,
-            past_key_values=self._cache,
             use_cache=True,
+            **{self._cache_argument: self._cache},
         )
         self.used += tokens.shape[1]
         return output.last_hidden_state  # type: ignore[no-any-return]
