@@ -41,13 +41,13 @@ from restor.experiment import ExperimentConfig
 from restor.models.checkpoint import load_model, load_tokenizer, new_llama, place, save_model
 from restor.models.families import pad_of
 from restor.models.lineage import History
+from restor.models.quiet import quiet_libraries
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import encode_rows
 from restor.pipeline.compare import ComparisonConfig, compare
 from restor.pipeline.publish import write_results
 from restor.pipeline.rejudge import rejudge
 from restor.pipeline.runner import Outcome
-from restor.pipeline.stages.common import quiet_libraries
 from restor.pipeline.world import World
 from restor.progress import Silent
 from restor.report.load import load_facts

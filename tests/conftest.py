@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import pytest
@@ -10,6 +11,57 @@ import pytest
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--versions",
+        choices=("pinned", "newest"),
+        help="pinned: the installed versions must be those of constraints.txt (make test); "
+        "newest: what a library deprecates is an error (make test-newest)",
+    )
+
+
+def pytest_configure(config):
+    if config.getoption("--versions") == "newest":
+        for line in (
+            "error::DeprecationWarning",
+            "error::PendingDeprecationWarning",
+            "error::FutureWarning",
+            # What these libraries deprecate of each other's; what they call through us is a FutureWarning.
+            "ignore::DeprecationWarning:torch.*",
+            "ignore::DeprecationWarning:transformers.*",
+        ):
+            config.addinivalue_line("filterwarnings", line)
+
+
+class Deprecations(logging.Handler):
+    """Keeps what a library logs about deprecated use: transformers warns so, and not by Python's warnings."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.messages = []
+
+    def emit(self, record):
+        if "deprecat" in record.getMessage().lower():
+            self.messages.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def no_deprecations(request):
+    """With the newest versions, a test fails that makes a library log a deprecation."""
+    if request.config.getoption("--versions") != "newest":
+        yield
+        return
+    deprecations = Deprecations()
+    loggers = [logging.getLogger(name) for name in ("transformers", "peft", "huggingface_hub", "datasets")]
+    for logger in loggers:
+        logger.addHandler(deprecations)
+    yield
+    for logger in loggers:
+        logger.removeHandler(deprecations)
+    assert deprecations.messages == []
+
 
 WORDS = "ada bo was born in york rome . ? where lives she he and the poet baker of".split()
 

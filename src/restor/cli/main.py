@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
@@ -174,6 +175,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in tokens or os.environ.get("RESTOR_DEBUG", "0") not in ("", "0")
     tokens = [token for token in tokens if token != "--debug"]
+    # For whoever types a command, what libraries deprecate is noise; `python -W` and --debug show it.
+    if argv is None and not debug and not sys.warnoptions:
+        warnings.simplefilter("ignore")
     try:
         several = os.environ.get("WORLD_SIZE", "1") not in ("", "1")
         code = _dispatch_in_crew(tokens) if several else _dispatch(tokens)

@@ -29,6 +29,7 @@ from restor.models.checkpoint import bare_generation_config, place, save_model, 
 from restor.models.files import check_adapter, check_config, check_tokenizer, check_weights, find_folder
 from restor.models.hardware import multiplies_bfloat16
 from restor.models.lineage import Lineage, write_lineage
+from restor.models.quiet import quiet_libraries
 from restor.models.reference import ModelRef, adapter_source
 
 LOADING = (
@@ -51,6 +52,7 @@ SIZES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "F8_E4M3":
 T = TypeVar("T")
 
 
+@quiet_libraries()
 def load_checkpoint(
     ref: ModelRef, device: torch.device | None = None, *, to_ask: bool = False
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

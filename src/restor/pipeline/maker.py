@@ -139,6 +139,7 @@ class Maker:
         from safetensors import SafetensorError
 
         from restor.models.loading import pick_device
+        from restor.models.quiet import quiet_libraries
         from restor.pipeline.stages import (
             ask_endpoint,
             attempt,
@@ -184,7 +185,7 @@ class Maker:
             save_every=self.save_every,
             memo=self._memo,
         )
-        with common.quiet_libraries(), store_errors(directory):
+        with quiet_libraries(), store_errors(directory):
             try:
                 return builders[stage.name](job)
             except torch.OutOfMemoryError as error:

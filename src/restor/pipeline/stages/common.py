@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -227,22 +227,3 @@ def peak_memory_mb(device: torch.device) -> float:
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return 0.0
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """No progress bars of other libraries, and no warning that tokenizers meet a fork, while a stage is made."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-    from transformers.utils import logging
-
-    was_disabled, verbosity = are_progress_bars_disabled(), logging.get_verbosity()
-    disable_progress_bars()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        logging.enable_progress_bar()
-        if not was_disabled:
-            enable_progress_bars()

@@ -31,9 +31,10 @@ from restor.evaluation.evaluate import Evaluation, Row
 from restor.evaluation.prompts import BATCH, prepare, tokenizer_digest
 from restor.models.families import text_config
 from restor.models.loading import pick_device
+from restor.models.quiet import quiet_libraries
 from restor.pipeline.crew import Call, Crew, leading
 from restor.pipeline.files import write_atomic
-from restor.pipeline.stages.common import Built, Job, open_folder, peak_memory_mb, quiet_libraries
+from restor.pipeline.stages.common import Built, Job, open_folder, peak_memory_mb
 from restor.pipeline.world import World
 from restor.results import Cost
 from restor.types import Query
