@@ -278,3 +278,30 @@ def test_the_verb_needs_no_torch(tmp_path, facts):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "o.jsonl").is_file()
+
+
+@pytest.mark.parametrize("written", [1, 2])
+def test_a_killed_build_goes_on(tmp_path, build, written, monkeypatch):
+    from restor.data import files as writer
+
+    assert build(f"{BASE} --simplified s.jsonl")[0] == 0
+    whole = files(tmp_path)
+    for name in ("o.jsonl", "s.jsonl", "o.jsonl.json"):
+        (tmp_path / name).unlink()
+    write, done = writer.write_atomic, []
+
+    def killed(path, data):
+        if len(done) == written:
+            raise KeyboardInterrupt
+        done.append(path)
+        write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "write_atomic", killed)
+        assert build(f"{BASE} --simplified s.jsonl")[0] == 130
+    assert files(tmp_path) != whole
+    other = build(f"{BASE} --simplified s.jsonl --seed 7")
+    assert other[0] == 1
+    assert "it is not what this command makes" in other[2]
+    assert build(f"{BASE} --simplified s.jsonl")[0] == 0
+    assert files(tmp_path) == whole

@@ -175,10 +175,25 @@ def test_judging_again_by_the_same_judge_changes_nothing(study, tmp_path):
 
 def test_nothing_is_overwritten(study, tmp_path, capsys):
     main(["judge", str(study), "--judge", "alias", "--quiet"])
-    made = contents(tmp_path / "toy-1-judged-by-alias")
-    for out in ([], ["--out", str(study)]):
-        assert main(["judge", str(study), "--judge", "alias", "--quiet", *out]) == 1
+    folder = tmp_path / "toy-1-judged-by-alias"
+    made = contents(folder)
+    others = ["--judge", "alias", "--set", "synonyms=false"]
+    for options in (["--judge", "alias", "--out", str(study)], others):
+        assert main(["judge", str(study), "--quiet", *options]) == 1
         assert "results are never overwritten" in capsys.readouterr().err
+    (folder / "results.json").write_text("{}")
+    assert main(["judge", str(study), "--judge", "alias", "--quiet"]) == 1
+    (folder / "results.json").write_bytes(made["results.json"])
+    assert contents(folder) == made
+
+
+def test_the_same_command_again_ends_as_before(study, tmp_path, capsys):
+    """So does one that was killed when all was written and nothing told."""
+    assert main(["judge", str(study), "--judge", "alias", "--quiet"]) == 0
+    told = capsys.readouterr()
+    made = contents(tmp_path / "toy-1-judged-by-alias")
+    assert main(["judge", str(study), "--judge", "alias", "--quiet"]) == 0
+    assert capsys.readouterr() == told
     assert contents(tmp_path / "toy-1-judged-by-alias") == made
 
 

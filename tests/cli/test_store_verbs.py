@@ -36,10 +36,11 @@ def store(tmp_path, monkeypatch):
         with store.claim(stage(seed)) as claim:
             (claim.directory / "model.bin").write_bytes(b"x" * 3000)
             claim.finish(versions={}, cost=Cost())
-    folder = store.path / "studies" / "first"
-    folder.mkdir()
-    (folder / "stages.json").write_text(json.dumps([{"stage": "corrupt", "key": stage(0).key}]))
-    (folder / "results.json").write_text('{"study": {"name": "Quick [x]", "created": "2026-01-02T03:04:05+00:00"}}')
+    texts = {
+        "stages.json": json.dumps([{"stage": "corrupt", "key": stage(0).key}]).encode(),
+        "results.json": b'{"study": {"name": "Quick [x]", "created": "2026-01-02T03:04:05+00:00"}}',
+    }
+    store.studies.write("first", texts, [stage(0).label])
     return store
 
 

@@ -75,12 +75,11 @@ def make(store, wanted, files=None, **finish):
 
 
 def study(store, name, *stages, results=True):
-    folder = store.path / "studies" / name
-    folder.mkdir()
-    (folder / "stages.json").write_text(json.dumps([{"stage": item.name, "key": item.key} for item in stages]))
+    texts = {"stages.json": json.dumps([{"stage": item.name, "key": item.key} for item in stages]).encode()}
     if results:
-        (folder / "results.json").write_text(json.dumps({"study": {"name": name.upper(), "created": "2026-01-02"}}))
-    return folder
+        texts["results.json"] = json.dumps({"study": {"name": name.upper(), "created": "2026-01-02"}}).encode()
+    store.studies.write(name, texts, [item.label for item in stages])
+    return store.path / "studies" / name
 
 
 @contextmanager
@@ -461,7 +460,7 @@ class TestStudies:
         (garbled / "results.json").write_text("{")
         (garbled / "stages.json").write_text("[1]")
         (store.path / "studies" / "empty").mkdir()
-        first, second, third = store.studies()
+        first, second, third = store.studies.entries()
         assert (first.id, first.name, first.created) == ("a", "A", "2026-01-02")
         assert first.stages == (("corrupt", stage().key),)
         assert first.problems == ()

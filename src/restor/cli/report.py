@@ -40,6 +40,7 @@ def report(
     results = load_results(folder)
     if format == "html":
         from restor.pipeline.files import write_atomic
+        from restor.pipeline.studies import Studies, store_of
         from restor.report.checked import without_answers
         from restor.report.html import render_page
         from restor.report.text import listed, one_line
@@ -47,7 +48,11 @@ def report(
         home = folder if folder.is_dir() else folder.parent
         page = out or home / "report.html"
         facts = load_facts(home)
-        write_atomic(page, render_page(results, facts))
+        text = render_page(results, facts)
+        if out is None and (store := store_of(home)) is not None:
+            Studies(store).write(home.resolve().name, {page.name: text.encode()})
+        else:
+            write_atomic(page, text)
         if missing := without_answers(results, facts):
             names = listed([one_line(name, 60) for name in missing], 8)
             sys.stderr.write(f"Note: the facts have no answers of {names}; the page shows their figures alone.\n")

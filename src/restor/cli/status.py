@@ -21,7 +21,7 @@ def status(*, store: Path | None = None, json: bool = False) -> None:
     from restor.pipeline.store import State, Store
 
     opened = Store.open(store or default_store(), create=False)
-    entries, studies = opened.entries(), opened.studies()
+    entries, studies = opened.entries(), opened.studies.entries()
     total = sum(entry.bytes for entry in entries)
 
     if json:

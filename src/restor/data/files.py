@@ -8,6 +8,9 @@ import json
 import os
 import re
 import secrets
+import shutil
+import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -272,8 +275,9 @@ def replace_file(path: Path, data: bytes | str) -> None:
 
     Raises OSError; the old file is then untouched.
     """
+    sweep(path.parent)
     # Not tempfile: its files are private to the user, and a folder may be shared.
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp")
+    temporary = temporary_beside(path)
     try:
         with temporary.open("xb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
@@ -284,6 +288,49 @@ def replace_file(path: Path, data: bytes | str) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def temporary_beside(path: Path) -> Path:
+    """Where this process may write what becomes `path`: a new name in its folder, which says whose it is."""
+    return path.with_name(f"{TEMPORARY_PREFIX}{_this_host()}-{os.getpid()}-{secrets.token_hex(8)}.tmp")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes have half written in a folder. What others still write, on any machine, stays."""
+    for left in folder.glob(f"{TEMPORARY_PREFIX}*.tmp"):
+        if not _may_be_written(left):
+            with suppress(OSError):
+                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+
+
+FORGOTTEN_SECONDS = 24 * 3600
+"""Nobody writes one file for so long: how leftovers of processes on other machines are told."""
+
+
+def _may_be_written(left: Path) -> bool:
+    named = re.fullmatch(rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-([0-9]{{1,9}})-[0-9a-f]{{16}}\.tmp", left.name)
+    if named is not None and named[1] == _this_host():
+        return _is_alive(int(named[2]))
+    try:
+        return time.time() - left.lstat().st_mtime < FORGOTTEN_SECONDS
+    except OSError:
+        return False  # gone by now
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # no harmless way to ask without another library
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _this_host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def write_error(path: Path, error: OSError) -> DataError:

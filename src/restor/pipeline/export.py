@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import final
 
 from pydantic import Field
 
-from restor.data.files import TEMPORARY_PREFIX
+from restor.data.files import sweep, temporary_beside
 from restor.errors import DataError
 from restor.evaluation.harness.probes import GROUPS, probe
 from restor.evaluation.harness.reading import EXPORT_FILE, METRICS, Exported, Task
@@ -102,8 +101,9 @@ def _whole(folder: Path) -> Iterator[Path]:
         DataError: if something was put there meanwhile.
         StoreError: if the disk refuses.
     """
-    part = folder.absolute().parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp"
+    part = temporary_beside(folder.absolute())
     try:
+        sweep(part.parent)
         part.mkdir(parents=True)
         yield part
         sync(part)

@@ -23,13 +23,21 @@ def write_results(directory: Path, results: Results, facts: pa.Table) -> None:
     (directory / REPORT_FILE).write_text(page, encoding="utf-8")
 
 
+def results_files(folder: Path) -> dict[str, bytes]:
+    """The files of finished results, by name.
+
+    Raises:
+        StoreError: if one cannot be read.
+    """
+    with store_errors(folder):
+        return {name: (folder / name).read_bytes() for name in (RESULTS_FILE, FACTS_FILE, REPORT_FILE)}
+
+
 def publish(source: Path, folder: Path) -> None:
     """Copy the results to where people look for them.
 
     Raises:
         StoreError: if the disk refuses.
     """
-    for name in (RESULTS_FILE, FACTS_FILE, REPORT_FILE):
-        with store_errors(folder):
-            data = (source / name).read_bytes()
-        write_atomic(folder / name, data)
+    for name, text in results_files(source).items():
+        write_atomic(folder / name, text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +16,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from restor.chat import ChatUsage
-from restor.data.files import TEMPORARY_PREFIX
+from restor.data.files import sweep, temporary_beside
 from restor.errors import DataError
 from restor.evaluation.judges.base import JudgeConfig, with_values
 from restor.evaluation.metrics.base import Answers, Said, Scored, all_figures
 from restor.pipeline.figures import REFERENCES, Pool, Row, compared_with, control_name, measure, noted, scored_rows
 from restor.pipeline.files import store_errors
 from restor.pipeline.local_chat import build_judge
-from restor.pipeline.publish import write_results
+from restor.pipeline.publish import results_files, write_results
+from restor.pipeline.studies import Studies, store_of
 from restor.progress import Progress
 from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results, summary_ids
 from restor.results import Arm, Results, Study
@@ -71,6 +71,8 @@ def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> 
     results = load_results(folder)
     facts = load_facts(folder)
     if out.exists():
+        if (done := _judged_before(out, results, facts, judge)) is not None:
+            return Rejudged(out, done, _unscored(load_facts(out)), None)
         raise DataError(
             f"{out} exists, and results are never overwritten. Name another folder with --out, or remove this one."
         )
@@ -96,8 +98,26 @@ def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> 
         summary=_summary(results, pool),
     )
     _write(out, new, whole)
-    unscored = sum(verdict.judgement is Judgement.UNSCORED for verdict in verdicts)
-    return Rejudged(out, new, unscored, entry.usage)
+    return Rejudged(out, new, _unscored(whole), entry.usage)
+
+
+def _unscored(facts: pa.Table) -> int:
+    return facts.column("judgement").to_pylist().count(Judgement.UNSCORED.value)
+
+
+def _judged_before(out: Path, results: Results, facts: pa.Table, judge: JudgeConfig) -> Results | None:
+    """The results in `out`, if they are just what would be made: of these answers, by this judge.
+
+    So a command that was killed in its last moment, or is repeated, ends as the first one would have.
+    """
+    try:
+        done, judged = load_results(out), load_facts(out)
+    except DataError:
+        return None
+    asked = ["arm", "seed", "prompt", "completion"]
+    if not judged.select(asked).equals(facts.select(asked)):
+        return None
+    return done if done.study.config == _study(results.study, judge).config else None
 
 
 def stored_completions(facts: pa.Table) -> list[Completion]:
@@ -218,10 +238,13 @@ def _reference(results: Results, pool: Pool, name: str, seeds: Sequence[int | No
 def _write(out: Path, results: Results, facts: pa.Table) -> None:
     """Write the folder beside its place, then move it there."""
     with store_errors(out):
-        draft = out.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+        draft = temporary_beside(out)
+        sweep(out.parent)
         draft.mkdir()
         try:
             write_results(draft, results, facts)
+            if (store := store_of(out)) is not None:
+                Studies(store).enter(out.name, results_files(draft))
             os.rename(draft, out)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)

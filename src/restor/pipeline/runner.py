@@ -18,14 +18,15 @@ from restor.evaluation.metrics.base import all_figures
 from restor.experiment import ExperimentConfig
 from restor.pipeline.curves import training_curves, validation_curves
 from restor.pipeline.dose import Doses
-from restor.pipeline.files import store_errors, write_atomic
+from restor.pipeline.files import store_errors
 from restor.pipeline.maker import Maker, versions
 from restor.pipeline.plan import PlannedArm, SeedPlan, check_arms, plan_seed
-from restor.pipeline.publish import publish, write_results
+from restor.pipeline.publish import results_files, write_results
 from restor.pipeline.resolve import resolve
 from restor.pipeline.running import running
 from restor.pipeline.stage import Stage
 from restor.pipeline.store import Store
+from restor.pipeline.studies import STAGES_FILE
 from restor.pipeline.summary import arms_of, facts_table, read_answers, summary_of
 from restor.pipeline.threads import remembered_threads
 from restor.pipeline.world import Asked, World
@@ -137,7 +138,7 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
     folder = store.path / "studies" / work.id
     stages = [stage for plan in work.plans for stage in plan.stages()]
     known = folder.exists()
-    announce(folder, work.config, stages)
+    announce(store, work.id, work.config, stages)
     protocol = work.evaluation.protocol
     with running(folder, progress, name=work.name, kind=work.kind, protocol=protocol, seeds=work.seeds) as told:
         maker = Maker(store, told, threads=work.threads, save_every=save_every, total=len(stages) + 1)
@@ -148,28 +149,28 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
             if work.kind == "comparison" and not known:
                 told.close()  # of a checkpoint that cannot be used there is nothing to keep
                 shutil.rmtree(folder, ignore_errors=True)
+                store.studies.forget(work.id)
             raise
         began = maker.begin("report", work.id)
         stage = _report_stage(work, maker)
-        announce(folder, work.config, [*stages, stage])
+        announce(store, work.id, work.config, [*stages, stage])
         with store.claim(stage, told.note) as claim:
             artifact, cached = claim.artifact, claim.artifact is not None
             if artifact is None:
                 with store_errors(claim.directory):
                     _write_results(claim.directory, work, maker)
                 artifact = claim.finish(versions=versions(), cost=Cost(seconds=time.perf_counter() - began))
-            publish(artifact.path, folder)
+            labels = [needed.label for needed in (*stages, stage)]
+            store.studies.write(work.id, results_files(artifact.path), labels)
         told.end(cached, time.perf_counter() - began)
     return Outcome(folder, load_results(folder / "results.json"), tuple(_failed(work.plans, maker)))
 
 
-def announce(folder: Path, config: Config, stages: Sequence[Stage]) -> None:
+def announce(store: Store, study: str, config: Config, stages: Sequence[Stage]) -> None:
     """Write what the study is and which stages it refers to, before they are made, so that nobody cleans them away."""
-    with store_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     listed = [{"stage": stage.name, "key": stage.key} for stage in stages]
-    write_atomic(folder / "stages.json", json.dumps(listed, indent=1))
-    write_atomic(folder / "config.yaml", to_yaml(config))
+    texts = {STAGES_FILE: json.dumps(listed, indent=1).encode(), "config.yaml": to_yaml(config).encode()}
+    store.studies.write(study, texts, [stage.label for stage in stages])
 
 
 def _report_stage(work: Work, maker: Maker) -> Stage:

@@ -218,10 +218,11 @@ def _announced(store: Store, config: ExperimentConfig, stages: Sequence[Stage]) 
     name = f"select-{stable_hash([stage.key for stage in stages], 8)}"
     folder, lock = store.path / "studies" / name, FileLock(store.path / "locks" / f"{name}.lock")
     with lock:
-        announce(folder, config, stages)
+        announce(store, name, config, stages)
     yield
     with lock:
         shutil.rmtree(folder, ignore_errors=True)
+        store.studies.forget(name)
 
 
 # The choice ----------------------------------------------------------------------------------------------------------

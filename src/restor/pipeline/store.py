@@ -5,6 +5,7 @@ Layout:
     artifacts/<stage>-<key>/      a stage's files, manifest.json, and DONE, written last: the manifest's SHA-256
     locks/<stage>-<key>.lock      held by the process that makes the stage; a .json beside it says who
     studies/<id>/                 results; stages.json lists the stages that the study refers to
+    records/<id>.json             what the files of the study must be, and which artifacts it needs
 
 Locks are the operating system's, so they end with their process, however it ends. Lock files stay: unlinking one
 could give two processes the same lock.
@@ -31,10 +32,11 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from restor.config import Config
-from restor.data.files import TEMPORARY_PREFIX
+from restor.data.files import TEMPORARY_PREFIX, sweep
 from restor.errors import StoreError
 from restor.pipeline.files import FULL, sha256_file, store_error, store_errors, sync, write_atomic
 from restor.pipeline.stage import Stage
+from restor.pipeline.studies import Studies, leads_out
 from restor.results import Cost
 
 STORE_FORMAT = 1
@@ -43,6 +45,9 @@ HASHED_AT_USE = 64 * 2**20
 POLL_SECONDS = 0.2
 
 _REMOVED_PREFIX = ".removed-"
+_FOLDERS = ("artifacts", "locks", "studies", "records")
+_OWN = {"store.json", "threads.json", *_FOLDERS}
+"""Everything that a store has."""
 
 Notify = Callable[[str], None]
 OnArtifact = Callable[[int, int, str], None]
@@ -128,22 +133,6 @@ class Entry:
     """The process that is making it, on `host`."""
     host: str | None = None
     damage: str = ""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class StudyEntry:
-    """A study in the store, for listings."""
-
-    id: str
-    path: Path
-    name: str | None = None
-    """None until there are results."""
-    created: str | None = None
-    stages: tuple[tuple[str, str], ...] | None = None
-    """(stage, key) of everything it refers to; None if that cannot be read."""
-    problems: tuple[str, ...] = ()
-    """Why some of this could not be read."""
 
 
 @final
@@ -270,7 +259,7 @@ class Store:
         cls._check_format(path)
         if create:
             with store_errors(path):
-                for name in ("artifacts", "locks", "studies"):
+                for name in _FOLDERS:
                     (path / name).mkdir(exist_ok=True)
                     if not os.access(path / name, os.W_OK | os.X_OK):
                         raise StoreError(
@@ -373,22 +362,13 @@ class Store:
         with store_errors(self._artifacts):
             return [self._entry(directory) for directory in self._directories()]
 
-    def studies(self) -> list[StudyEntry]:
-        """All studies in the store, by id. What cannot be read is named in `problems`.
-
-        Raises:
-            StoreError: if the disk refuses to be read.
-        """
-        folder = self.path / "studies"
-        with store_errors(folder):
-            if not folder.is_dir():
-                return []
-            paths = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-            # An empty folder is a study that has not begun.
-            return [_study(path) for path in paths if any(path.iterdir())]
+    @property
+    def studies(self) -> Studies:
+        """The studies of the store, and what each needs."""
+        return Studies(self.path)
 
     def verify(self, progress: OnArtifact = _no_progress) -> list[Problem]:
-        """Reads everything again and names what is damaged, missing or garbled.
+        """Reads everything again and names what is damaged, missing, garbled, or none of the store's.
 
         Raises:
             StoreError: if the disk refuses to be read.
@@ -399,24 +379,44 @@ class Store:
             directories = self._directories()
             for position, directory in enumerate(directories):
                 progress(position, len(directories), directory.name)
+                where = f"artifact {directory.name}"
+                if leads_out(self.path, directory):
+                    problems.append(Problem(where, "its folder is a link that leads out of the store"))
+                    continue
                 try:
-                    if _inspect(directory, hash_below=None) is not None:
-                        done.add(directory.name)
+                    manifest = _inspect(directory, hash_below=None)
                 except _Damaged as damage:
-                    problems.append(Problem(f"artifact {directory.name}", str(damage)))
+                    problems.append(Problem(where, str(damage)))
                     done.add(directory.name)
-        for study in self.studies():
-            problems += [Problem(f"study {study.id}", problem) for problem in study.problems]
+                    continue
+                if manifest is not None:
+                    problems += [Problem(where, what) for what in _strange(self.path, directory, manifest)]
+                    done.add(directory.name)
+            problems += [Problem("store", f"{name} is not a file of a store") for name in self._foreign()]
+        for study in self.studies.entries():
+            problems += [Problem(f"study {study.id}", what) for what in self.studies.problems(study)]
             if study.name is not None:  # it has results, so all it refers to was finished once
                 labels = [f"{name}-{key}" for name, key in study.stages or ()]
                 missing = [label for label in labels if label not in done]
                 problems += [Problem(f"study {study.id}", f"its artifact {label} is missing") for label in missing]
         return problems
 
+    def _foreign(self) -> list[str]:
+        """What lies in the store's own folders and is none of its kinds."""
+        strange = [path for path in sorted(self.path.iterdir()) if path.name not in _OWN]
+        if self._artifacts.is_dir():
+            ours = set(self._directories())
+            strange += [path for path in sorted(self._artifacts.iterdir()) if path not in ours]
+        return [
+            path.relative_to(self.path).as_posix()
+            for path in strange
+            if not path.name.startswith((TEMPORARY_PREFIX, _REMOVED_PREFIX))
+        ]
+
     def clean(self, *, dry_run: bool) -> list[Entry]:
         """Removes what no study refers to and nobody is making: artifacts and unfinished leftovers.
 
-        A study refers to the stages in its stages.json and to all that these were made from.
+        A study refers to the stages in its stages.json and in its record, and to all that these were made from.
 
         Args:
             dry_run: remove nothing.
@@ -425,10 +425,16 @@ class Store:
             What was removed, or would be.
 
         Raises:
-            StoreError: if a study does not say what it refers to, or the disk refuses.
+            StoreError: if a study does not say what it refers to, or its list is not the one that was written, or the
+                disk refuses.
         """
         with store_errors(self._artifacts):
             if not dry_run:
+                for folder in (self.path, self._artifacts, *(self.path / name for name in _FOLDERS)):
+                    sweep(folder)
+                for study in self.studies.entries():
+                    sweep(study.path)
+                self.studies.forget_removed()
                 for leftover in self._artifacts.glob(f"{_REMOVED_PREFIX}*"):
                     shutil.rmtree(leftover, ignore_errors=True)
             removed = []
@@ -512,14 +518,7 @@ class Store:
 
     def _referred(self) -> set[str]:
         """Labels of all that the studies refer to."""
-        waiting = []
-        for study in self.studies():
-            if study.stages is None:
-                raise StoreError(
-                    f"Cannot tell which artifacts the study {study.path} needs: {'; '.join(study.problems)}. "
-                    "Run that study again, or remove its folder if it is not wanted; then clean again."
-                )
-            waiting += [f"{name}-{key}" for name, key in study.stages]
+        waiting = list(self.studies.needed())
         by_key = {directory.name.rpartition("-")[2]: directory for directory in self._directories()}
         referred: set[str] = set()
         while waiting:
@@ -601,6 +600,17 @@ def _read(directory: Path, *, hash_below: int | None) -> Manifest | None:
     return manifest
 
 
+def _strange(store: Path, directory: Path, manifest: Manifest) -> Iterator[str]:
+    """What a finished artifact has beside the files of its manifest, and links that lead out of the store."""
+    ours = {*manifest.files, "manifest.json", "DONE"}
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory).as_posix()
+        if leads_out(store, path):
+            yield f"{name} is a link that leads out of the store"
+        elif path.is_file() and name not in ours and not path.name.startswith(TEMPORARY_PREFIX):
+            yield f"{name} is not a file of the artifact"
+
+
 def _prepare(directory: Path) -> None:
     """Leaves `directory` empty but for the `resume` of an unfinished attempt."""
     if (directory / "DONE").exists():
@@ -619,24 +629,3 @@ def _discard(directory: Path) -> None:
     removed = directory.with_name(f"{_REMOVED_PREFIX}{secrets.token_hex(8)}")
     directory.rename(removed)
     shutil.rmtree(removed)
-
-
-def _study(path: Path) -> StudyEntry:
-    problems: list[str] = []
-    name, created = None, None
-    stages: tuple[tuple[str, str], ...] | None = None
-    try:
-        study = json.loads((path / "results.json").read_bytes())["study"]
-        name, created = str(study["name"]), str(study["created"])
-    except FileNotFoundError:
-        pass  # not finished
-    except (OSError, ValueError, KeyError, TypeError):
-        problems.append("results.json is garbled")
-    try:
-        listed = json.loads((path / "stages.json").read_bytes())
-        stages = tuple((str(item["stage"]), str(item["key"])) for item in listed)
-    except FileNotFoundError:
-        problems.append("stages.json is missing")
-    except (OSError, ValueError, KeyError, TypeError):
-        problems.append("stages.json is garbled")
-    return StudyEntry(path.name, path, name, created, stages, tuple(problems))

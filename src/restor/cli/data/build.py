@@ -118,8 +118,7 @@ def build(
     """
     given = {name: value for name, value in locals().items() if value not in (None, ())}
     _fits(corruptor, given)
-    outputs = [out, _manifest_path(out), *([simplified] if simplified is not None else [])]
-    _writable(outputs, force=force)
+    _writable([out, *([simplified] if simplified is not None else [])], _manifest_path(out), force=force)
 
     from restor.cli.progress_view import progress_view
     from restor.corruption.build import build as run
@@ -145,7 +144,7 @@ def build(
             raise DataError("There is nothing to simplify: the documents do not know what they state.")
         files[simplified] = document_lines(short)
     manifest = _manifest(config, seed, targets, facts_file, context, built, paraphrase, done, files)
-    _write({**files, _manifest_path(out): manifest})
+    _write({_manifest_path(out): manifest, **files}, force=force)
     lines = [_told(out, built.counts), *_remarks(built.counts, done)]
     if simplified is not None:
         lines.append(f"{simplified}: {count(len(short), 'document', 'documents')} without context.")
@@ -182,11 +181,16 @@ def _manifest_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.json")
 
 
-def _writable(paths: Sequence[Path], *, force: bool) -> None:
-    if len(set(paths)) < len(paths):
+def _writable(paths: Sequence[Path], manifest: Path, *, force: bool) -> None:
+    """Refuse, before anything is made, what could not be written.
+
+    The manifest is written first: with it there and a file missing, a build was killed, and the same command goes on.
+    """
+    if len({*paths, manifest}) < len(paths) + 1:
         raise UsageError("--out and --simplified name the same file, or the one that tells how they were made.")
-    for path in paths:
-        if path.exists() and not force:
+    killed = manifest.exists() and not all(path.exists() for path in paths)
+    for path in (*paths, manifest):
+        if path.exists() and not force and not killed:
             raise DataError(f"{path} is there already. Give another --out, or --force to write over it.")
         if not path.parent.is_dir():
             raise DataError(f"The folder {path.parent} does not exist. Make it, or choose another place.")
@@ -334,9 +338,15 @@ def _manifest(
     return dumps(manifest, indent=2, ensure_ascii=False) + "\n"
 
 
-def _write(files: Mapping[Path, str]) -> None:
+def _write(files: Mapping[Path, str], *, force: bool) -> None:
     from restor.data.files import write_atomic
 
+    for path, text in files.items():
+        if not force and path.exists() and path.read_bytes() != text.encode():
+            raise DataError(
+                f"{path} is there already, and it is not what this command makes. Give another --out, or --force to "
+                "write over it."
+            )
     for path, text in files.items():
         write_atomic(path, text)
 
