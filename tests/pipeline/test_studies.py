@@ -113,7 +113,7 @@ def test_links_out_of_the_store_are_found_and_not_followed(store, study, tmp_pat
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_damaged_list_is_an_error_and_nothing_is_cleaned(store, study, break_it, dry_run):
     break_it(store)
-    with pytest.raises(StoreError, match="Cannot tell which artifacts the study .*a needs"):
+    with pytest.raises(StoreError, match=r"Cannot tell which artifacts the study .*a needs"):
         store.clean(dry_run=dry_run)
     assert store.find(stage()) is not None
     assert any(where == "study a" for where, _ in problems(store))

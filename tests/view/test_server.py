@@ -9,13 +9,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 
 import pytest
+import uvicorn
 from stores import add, new_store
 
 from restor.cli.main import main
 from restor.errors import RestorError
+from restor.view import patience
+from restor.view.app import build_app
 from restor.view.server import PORT, address_of, bind
 
 
@@ -66,6 +70,30 @@ def test_it_serves_and_ends_cleanly_with_ctrl_c(store):
         _, errors = child.communicate(timeout=20)
     assert child.returncode == 0
     assert errors == ""
+
+
+@pytest.mark.parametrize("half", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"GET / HTTP/1.1\r\nX: " + b"y" * 100])
+def test_a_request_that_never_ends_is_dropped_and_others_are_answered(store, monkeypatch, half):
+    monkeypatch.setattr(patience, "LONGEST_REQUEST", 0.5)
+    whole = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    config = uvicorn.Config(build_app(store), http=patience.ImpatientProtocol, lifespan="off", log_level="error")
+    server = uvicorn.Server(config)
+    with bind("127.0.0.1", 0) as bound:
+        place = bound.getsockname()[:2]
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            with (
+                socket.create_connection(place, timeout=20) as other,
+                socket.create_connection(place, timeout=20) as mine,
+            ):
+                mine.sendall(half)
+                other.sendall(whole)
+                assert other.recv(15) == b"HTTP/1.1 200 OK"
+                assert mine.recv(1) == b""
+        finally:
+            server.should_exit = True
+            thread.join(20)
 
 
 def test_what_is_missing_is_said(store, tmp_path, monkeypatch, capsys):

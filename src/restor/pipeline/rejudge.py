@@ -102,7 +102,8 @@ def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> 
 
 
 def _unscored(facts: pa.Table) -> int:
-    return facts.column("judgement").to_pylist().count(Judgement.UNSCORED.value)
+    judgements: list[str] = facts.column("judgement").to_pylist()
+    return judgements.count(Judgement.UNSCORED.value)
 
 
 def _judged_before(out: Path, results: Results, facts: pa.Table, judge: JudgeConfig) -> Results | None:

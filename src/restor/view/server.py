@@ -80,9 +80,11 @@ def serve(store: Path, bound: socket.socket, ready: Callable[[str], None]) -> No
     import uvicorn
 
     from restor.view.app import build_app
+    from restor.view.patience import ImpatientProtocol
 
     config = uvicorn.Config(
         build_app(store),
+        http=ImpatientProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,
