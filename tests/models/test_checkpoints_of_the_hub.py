@@ -18,6 +18,8 @@ FILES = {
     "config.json": json.dumps({"model_type": "llama"}).encode(),
     "tokenizer.json": b"{}",
     "tokenizer_config.json": b'{"model_max_length": 9}',
+    "chat_template.jinja": b"{{ messages }}",
+    "additional_chat_templates/tools.jinja": b"{{ tools }}",
     "model.safetensors": b"weights",
     "pytorch_model.bin": b"the same, pickled",
     "consolidated.00.pth": b"the same again",
@@ -25,10 +27,21 @@ FILES = {
     "README.md": b"words",
     "onnx/model.onnx": b"another format",
     "original/model.safetensors": b"another format",
+    "original/tokenizer.model": b"another format",
+    "original/odd.py": b"code",
+}
+INDEX = "model.safetensors.index.json"
+SHARDS = {
+    **{name: FILES[name] for name in ("config.json", "tokenizer.json")},
+    INDEX: json.dumps({"metadata": {}, "weight_map": {"a": "model-1.safetensors"}}).encode(),
+    "model-1.safetensors": b"weights",
 }
 REPOSITORIES = {
     "good": FILES,
     "bare": {"config.json": FILES["config.json"], "model.safetensors": b"weights"},
+    "shards": SHARDS,
+    "stale": {**SHARDS, "model.safetensors": b"new"},
+    "named": {**SHARDS, "config.json": b'{"model_type": "llama", "transformers_weights": "model-1.safetensors"}'},
     "pickled": {name: FILES[name] for name in ("config.json", "tokenizer.json", "pytorch_model.bin")},
 }
 
@@ -57,18 +70,18 @@ class Hub(BaseHTTPRequestHandler):
                 self.reply(403, X_Error_Code="GatedRepo")
             case ["api", "models", "me", "broken", *_]:
                 self.reply(503)
-            case ["api", "models", "me", "good" | "bare" | "pickled", "revision", "main" | "v1"]:
+            case ["api", "models", "me", name, "revision", "main" | "v1"] if name in REPOSITORIES:
                 self.reply(200, json.dumps({"id": "me/good", "sha": COMMIT, "siblings": []}).encode())
             case ["api", "models", "me", "good", "revision", _]:
                 self.reply(404, X_Error_Code="RevisionNotFound")
-            case ["api", "models", "me", "good" | "bare" | "pickled" as name, "tree", _]:
+            case ["api", "models", "me", name, "tree", _] if name in REPOSITORIES:
                 tree = [
                     {"type": "file", "path": path, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}
                     for path, body in REPOSITORIES[name].items()
                 ]
                 self.reply(200, json.dumps(tree).encode())
-            case ["me", "good" | "bare" | "pickled", "resolve", _, *path] if "/".join(path) in FILES:
-                body = FILES["/".join(path)]
+            case ["me", name, "resolve", _, *path] if "/".join(path) in REPOSITORIES.get(name, {}):
+                body = REPOSITORIES[name]["/".join(path)]
                 if self.command == "GET":
                     self.server.fetched.append("/".join(path))
                 self.reply(200, body, ETag=f'"{hashlib.sha1(body).hexdigest()}"', X_Repo_Commit=COMMIT)
@@ -97,7 +110,9 @@ for text in sys.argv[1:]:
     try:
         if text.startswith("find "):
             found = find_folder(text.removeprefix("find "))
-            told = [found.commit, sorted(path.name for path in found.folder.iterdir())]
+            told = [found.commit, sorted(
+                path.relative_to(found.folder).as_posix() for path in found.folder.rglob("*") if path.is_file()
+            )]
         else:
             told = fingerprint(parse_model_ref(text))
     except RestorError as error:
@@ -125,7 +140,7 @@ def fetched(hub, tmp_path_factory):
     """One look at everything that the server has."""
     home = tmp_path_factory.mktemp("home")
     texts = ("me/good", "find me/good", "me/good@v1", "me/good@nope", "me/gated", "me/missing", "me/broken")
-    texts = (*texts, "find me/bare", "find me/pickled", "x--y")
+    texts = (*texts, "find me/bare", "find me/pickled", "find me/shards", "find me/stale", "find me/named", "x--y")
     return home, dict(zip(texts, run(hub, home, *texts), strict=True)), list(hub.fetched)
 
 
@@ -138,9 +153,20 @@ def test_a_hub_id_is_identified_by_its_commit_wherever_it_comes_from(fetched):
 
 def test_only_what_is_needed_is_fetched(fetched):
     _, told, names = fetched
-    needed = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
-    assert told["find me/good"] == [COMMIT, needed]
-    assert set(names) == set(needed)
+    templates = ["additional_chat_templates/tools.jinja", "chat_template.jinja"]
+    needed = [*templates, "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+    assert told["find me/good"] == [COMMIT, sorted(needed)]
+    assert {*needed, *SHARDS} == set(names)
+
+
+@pytest.mark.parametrize(
+    ("repository", "weights"),
+    [("shards", "model-1.safetensors"), ("stale", "model.safetensors"), ("named", "model-1.safetensors")],
+)
+def test_the_weights_that_are_fetched_are_those_that_are_loaded(fetched, repository, weights):
+    _, told, _ = fetched
+    _, names = told[f"find me/{repository}"]
+    assert [name for name in names if name.endswith(".safetensors")] == [weights]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +192,7 @@ def test_what_the_hub_refuses_is_told(fetched, text, words):
 def test_a_model_without_a_tokenizer_is_refused_before_its_weights_are_fetched(fetched):
     _, told, names = fetched
     assert "no tokenizer" in told["find me/bare"]
-    assert names.count("model.safetensors") == 1
+    assert names.count("model.safetensors") == 2, "of me/good and me/stale"
 
 
 @pytest.mark.parametrize("network", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}])

@@ -138,9 +138,18 @@ def test_every_file_that_decides_the_model_counts(folder):
         "model.safetensors",
         "tokenizer_config.json",
         "generation_config.json",
+        "chat_template.jinja",
+        "additional_chat_templates/tools.jinja",
+        "special_tokens_map.json",
+        "merges.txt",
+        "spm.model",
+        "tekken.json",
+        "tokenizer.5.0.json",
+        "config.5.0.json",
     ):
         before = content(folder)
         file = folder / name
+        file.parent.mkdir(exist_ok=True)
         file.write_text((file.read_text() if file.exists() else "") + " ")
         assert content(folder) != before, name
 
@@ -161,6 +170,16 @@ def test_what_does_not_decide_the_model_does_not_count(folder, tmp_path):
     assert content(moved, dtype="bfloat16", device="cpu") == before
 
 
+def test_an_index_left_beside_the_weights_does_not_count(folder):
+    """Loaders take the one file: with the other ones hashed in its place, new weights would seem to be the old ones."""
+    shards(folder)
+    (folder / "model.safetensors").write_bytes(b"new")
+    before = content(folder)
+    assert set(before["model"]["files"]) == {"config.json", "tokenizer.json", "model.safetensors"}
+    (folder / "model.safetensors").write_bytes(b"newer")
+    assert content(folder) != before
+
+
 def test_code_counts_where_it_is_run(folder):
     (folder / "modeling.py").write_text("a")
     before = content(folder, trust_remote_code=True)
@@ -179,6 +198,10 @@ def test_an_adapter_counts(folder, tmp_path):
     after = content(folder, adapter=str(adapter))
     assert after != before
     assert after["model"] == before["model"] == content(folder)["model"]
+    # Its tokenizer may have more tokens than the model's.
+    for name in ("tokenizer.json", "chat_template.jinja"):
+        (adapter / name).write_text("{}")
+        assert name in content(folder, adapter=str(adapter))["adapter"]["files"]
 
 
 def test_hub_ids_are_pinned_to_the_commits_of_their_fingerprint(folder):

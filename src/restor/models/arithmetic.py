@@ -11,7 +11,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import final
 
@@ -101,12 +101,15 @@ SHARD = 2 * 2**30
 
 @final
 class StoredWeights(Mapping[str, Tensor]):
-    """Weights in the safetensors files of a folder, of which one tensor at a time is read."""
+    """Weights in safetensors files of a folder, of which one tensor at a time is read.
 
-    def __init__(self, folder: Path) -> None:
+    `names` are those of the files; None: what `store_weights` wrote, which has no others.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str] | None = None) -> None:
         self.folder = folder
         self._files: dict[str, Path] = {}
-        for file in sorted(folder.glob("*.safetensors")):
+        for file in sorted(folder.glob("*.safetensors")) if names is None else [folder / name for name in names]:
             with safe_open(file, framework="pt") as opened:
                 self._files |= dict.fromkeys(opened.keys(), file)
 

@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import metadata
 from math import prod
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, final
 
 from restor.errors import ConfigError, DataError
@@ -20,20 +21,32 @@ HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tiktoken.model")
+INDEX_END = ".safetensors.index.json"
+RANKED = "shard-[0-9]*-model-*-of-*.safetensors"
+"""Weights as the ranks of a distributed training hold them."""
+TOKENIZER = "tokenizer.json"
+SENTENCEPIECE = ("tokenizer.model", "spiece.model", "spm.model", "sentencepiece.bpe.model", "sentencepiece.model")
+VOCABULARIES = (TOKENIZER, *SENTENCEPIECE, "vocab.json", "vocab.txt", "tiktoken.model", "tekken.json")
 """A tokenizer is one of these, with settings beside it."""
-SMALL_FILES = (
-    CONFIG,
-    "generation_config.json",
+SENTENCEPIECE_NEEDS = ("sentencepiece", "protobuf")
+TOKENIZER_FILES = (
     *VOCABULARIES,
+    "tokenizer.*.json",  # for a certain version of transformers, as its settings may say
     "merges.txt",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
+    "chat_template.jinja",
+    "additional_chat_templates/*.jinja",
 )
+"""Names of files that decide the ids of a text, as patterns."""
+SMALL_FILES = (CONFIG, "config.*.json", "generation_config.json", *TOKENIZER_FILES)
+"""The same for everything beside the weights that decides what a model says."""
 OTHER_HEADS = ("ForMaskedLM", "ForPreTraining", "Classification", "ForQuestionAnswering", "ForMultipleChoice")
 """Ends of the names of architectures that are no causal language models."""
 CODE_FILES = ("*.py",)
+OF_FOLDERS = ("*/*.py", f"*/*{INDEX_END}")
+"""What patterns would also find in the folders of a repository, where other formats of the model are."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.gguf")
 CONVERT = (
     "restor reads safetensors only, since loading other formats can run code. Convert it once: "
@@ -80,19 +93,29 @@ def find_folder(
         raise DataError(
             f"There is no folder {folder}. Give the folder of a checkpoint, or a hub id such as owner/name."
         )
-    small = [wanted] if only_config else [ADAPTER_CONFIG] if adapter else [*SMALL_FILES, INDEX]
-    snapshot = _fetch(path, revision, [*small, *(CODE_FILES if code else ())])
+    small = (ADAPTER_CONFIG, *TOKENIZER_FILES) if adapter else (ADAPTER_CONFIG, f"*{INDEX_END}", *SMALL_FILES)
+    names = [wanted] if only_config else [*small, *(CODE_FILES if code else ())]
+    snapshot = _fetch(path, revision, names)
     _check_folder(snapshot, wanted, path)
     if not only_config:
         if not adapter:
             check_config(snapshot, path)
             check_tokenizer(snapshot, path)
-        # By commit: the same state of the repository, whatever has been pushed meanwhile.
-        names = [ADAPTER_WEIGHTS] if adapter else weight_names(snapshot)
-        snapshot = _fetch(path, snapshot.name, names)
-        if lost := [name for name in names if not (snapshot / name).is_file()]:
-            raise DataError(f"{path} has no {lost[0]} on the hub. {CONVERT.format(folder=path)}.")
+        _fetch_weights(path, snapshot, adapter=adapter)
     return Found(snapshot, snapshot.name)
+
+
+def _fetch_weights(repo: str, snapshot: Path, *, adapter: bool) -> None:
+    """By commit: the same state of the repository, whatever has been pushed meanwhile."""
+    if adapter:
+        names: tuple[str, ...] = (ADAPTER_WEIGHTS,)
+    else:
+        if weight_files(snapshot).entry == INDEX:
+            _fetch(repo, snapshot.name, [WEIGHTS])  # an index counts only where there is no such file
+        names = weight_files(snapshot).names
+    _fetch(repo, snapshot.name, names)
+    if lost := [name for name in names if not (snapshot / name).is_file()]:
+        raise DataError(f"{repo} has no {lost[0]} on the hub. {CONVERT.format(folder=repo)}.")
 
 
 def _check_folder(folder: Path, wanted: str, name: str | None = None) -> None:
@@ -100,6 +123,12 @@ def _check_folder(folder: Path, wanted: str, name: str | None = None) -> None:
     if not folder.is_dir():
         raise DataError(f"{name} is a file. Give the folder of a checkpoint.")
     if (folder / wanted).is_file():
+        if wanted == CONFIG and (folder / ADAPTER_CONFIG).is_file():
+            raise DataError(
+                f"{name} has an {ADAPTER_CONFIG} beside its {CONFIG}, so it could be an adapter or a whole model. For "
+                f"an adapter give both: BASE+{name}. If the weights of {name} are whole, put them into a folder "
+                "without the files of the adapter."
+            )
         return
     if wanted == CONFIG and (folder / ADAPTER_CONFIG).is_file():
         base = _read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "BASE"
@@ -120,8 +149,9 @@ def _fetch(repo: str, revision: str | None, names: Sequence[str]) -> Path:
     return _told(
         repo,
         revision,
-        # Not those in folders, which are other formats of the same model.
-        lambda: Path(snapshot_download(repo, revision=revision, allow_patterns=list(names), ignore_patterns=["*/*"])),
+        lambda: Path(
+            snapshot_download(repo, revision=revision, allow_patterns=list(names), ignore_patterns=list(OF_FOLDERS))
+        ),
     )
 
 
@@ -185,16 +215,38 @@ def check_config(folder: Path, name: str) -> Mapping[str, Any]:
 
 
 def check_tokenizer(folder: Path, name: str) -> None:
-    """Make sure that there is one.
+    """Make sure that there is one that can be read here.
 
     Raises:
         DataError: if there is none.
+        ConfigError: if a package is needed to read it.
     """
-    if not any((folder / file).is_file() for file in VOCABULARIES):
+    found = [file for file in VOCABULARIES if (folder / file).is_file()]
+    if not found:
         raise DataError(
             f"{name} has no tokenizer ({', '.join(VOCABULARIES[:2])} or a vocabulary file). Copy the tokenizer files "
             "of the model it was made from into the folder."
         )
+    # Whatever needs another package says so itself; of this one transformers says that tiktoken is missing.
+    if found[0] in SENTENCEPIECE and is_sentencepiece(folder / found[0]) and not _installed(SENTENCEPIECE_NEEDS):
+        raise ConfigError(
+            f"The tokenizer of {name} is {found[0]}, without a {TOKENIZER}. To read it, install "
+            f"{' and '.join(SENTENCEPIECE_NEEDS)} (restor's extra [sentencepiece]), or copy the {TOKENIZER} of the "
+            "same model into the folder."
+        )
+
+
+def is_sentencepiece(file: Path) -> bool:
+    """Whether it begins as a SentencePiece model does; a tiktoken vocabulary may have the same name."""
+    with file.open("rb") as opened:
+        return opened.read(1) == b"\n"
+
+
+def _installed(packages: Sequence[str]) -> bool:
+    try:
+        return all(metadata.version(package) for package in packages)
+    except metadata.PackageNotFoundError:
+        return False
 
 
 def check_weights(folder: Path, name: str) -> dict[str, int]:
@@ -204,7 +256,7 @@ def check_weights(folder: Path, name: str) -> dict[str, int]:
         DataError: if a file is missing, damaged, or not safetensors.
     """
     counts: dict[str, int] = {}
-    for file in weight_names(folder):
+    for file in weight_files(folder).names:
         if not (folder / file).is_file():
             pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
             if pickles:
@@ -215,14 +267,49 @@ def check_weights(folder: Path, name: str) -> dict[str, int]:
     return counts
 
 
-def weight_names(folder: Path) -> list[str]:
-    """The files that hold the weights, as far as the folder tells."""
-    if (folder / INDEX).is_file():
-        names = _read_json(folder / INDEX).get("weight_map")
-        if not isinstance(names, dict) or not names:
-            raise DataError(f"{folder / INDEX} lists no weights. Copy or fetch the checkpoint again.")
-        return sorted({str(file) for file in names.values()})
-    return [WEIGHTS]
+@final
+@dataclass(frozen=True, slots=True)
+class WeightFiles:
+    """The files that hold the weights of a checkpoint."""
+
+    entry: str
+    """The one to be opened: the only one, or the index of several."""
+    names: tuple[str, ...]
+    """Those with the weights, sorted."""
+
+
+def weight_files(folder: Path) -> WeightFiles:
+    """The files from which a model is loaded, as far as the folder tells: what is hashed, counted and fetched too.
+
+    In the order of transformers: a file that the configuration names, `model.safetensors`, the index of several files.
+    An index that an earlier model has left beside `model.safetensors` is not read.
+
+    Raises:
+        DataError: if they cannot be told, or lie outside of the folder.
+    """
+    if ranked := sorted(path.name for path in folder.glob(RANKED)):
+        raise DataError(
+            f"{folder} holds weights as the ranks of a distributed training wrote them ({ranked[0]}), which restor "
+            f"does not read. Remove them if there is a {WEIGHTS}; else load and save the model once with transformers."
+        )
+    given = _read_json(folder / CONFIG).get("transformers_weights")
+    entry = str(given) if given else WEIGHTS
+    if not given and not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():
+        entry = INDEX
+    names = {entry}
+    if entry.endswith(INDEX_END):
+        listed = _read_json(folder / entry).get("weight_map")
+        if not isinstance(listed, dict) or not listed:
+            raise DataError(f"{folder / entry} lists no weights. Copy or fetch the checkpoint again.")
+        names = {str(file) for file in listed.values()}
+    for name in (entry, *sorted(names)):
+        path = PurePath(name)
+        if path.is_absolute() or ".." in path.parts or not name.endswith((".safetensors", INDEX_END)):
+            raise DataError(
+                f"{folder} names {name!r} as a file of its weights. They must be safetensors files in the folder; "
+                "fetch the checkpoint again, or convert it."
+            )
+    return WeightFiles(entry, tuple(sorted(names)))
 
 
 def check_adapter(folder: Path, name: str) -> list[str]:
@@ -280,9 +367,16 @@ def hash_folder(folder: Path, *, adapter: bool = False, also: Iterable[str] = ()
     Raises:
         DataError: if one cannot be read.
     """
-    names = [ADAPTER_CONFIG, ADAPTER_WEIGHTS] if adapter else [*SMALL_FILES, INDEX, *weight_names(folder)]
+    if adapter:
+        names = {ADAPTER_CONFIG, ADAPTER_WEIGHTS}
+    else:
+        weights = weight_files(folder)
+        names = {weights.entry, *weights.names}
     present = {name for name in names if (folder / name).is_file()}
-    present |= {path.name for pattern in also for path in folder.glob(pattern)}
+    found = (
+        path for pattern in (*(TOKENIZER_FILES if adapter else SMALL_FILES), *also) for path in folder.glob(pattern)
+    )
+    present |= {path.relative_to(folder).as_posix() for path in found if path.is_file()}
     # hashlib lets go of the interpreter, so threads really read side by side.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         digests = pool.map(lambda name: _sha256(folder / name), sorted(present))

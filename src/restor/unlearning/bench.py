@@ -23,6 +23,7 @@ from transformers import PreTrainedModel
 from restor.errors import ConfigError, TrainingError
 from restor.models.arithmetic import Lazy, StoredWeights, Weights, difference, read_note, store_weights
 from restor.models.families import layer_index, mlp_output
+from restor.models.files import weight_files
 from restor.models.flops import Meter, metered
 from restor.models.labelled import TokenBatch, collate, predict
 from restor.training.batching import RowSource
@@ -115,9 +116,10 @@ class Bench:
 
     def _stored(self, folder: Path | None) -> Weights | None:
         """The weights of a checkpoint folder read where they are, if they are the model's by name and shape."""
-        if folder is None or not any(folder.glob("*.safetensors")):
+        names = () if folder is None else weight_files(folder).names
+        if folder is None or not all((folder / name).is_file() for name in names):
             return None
-        stored = StoredWeights(folder)
+        stored = StoredWeights(folder, names)
         shapes = _shapes(self.model)
         if any(name not in stored or stored.shape(name) != shape for name, shape in shapes.items()):
             return None
