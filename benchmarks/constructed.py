@@ -38,12 +38,13 @@ import restor
 from restor.corruption.corrupt import corrupt, forget_rows
 from restor.evaluation.judges.alias import AliasConfig
 from restor.experiment import ExperimentConfig
-from restor.models.checkpoint import load_model, load_tokenizer, new_llama, place, save_model
+from restor.models.checkpoint import load_model, new_llama, place, save_model
 from restor.models.families import pad_of
 from restor.models.lineage import History
 from restor.models.quiet import quiet_libraries
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import encode_rows
+from restor.models.tokenizer_loading import load_tokenizer
 from restor.pipeline.compare import ComparisonConfig, compare
 from restor.pipeline.publish import write_results
 from restor.pipeline.rejudge import rejudge

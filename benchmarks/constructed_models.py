@@ -11,10 +11,11 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from restor.models.arithmetic import StoredWeights, difference, plus
-from restor.models.checkpoint import load_model, load_tokenizer, save_model
+from restor.models.checkpoint import load_model, save_model
 from restor.models.families import pad_of
 from restor.models.labelled import TokenBatch, predict
 from restor.models.tokenizer import encode_rows
+from restor.models.tokenizer_loading import load_tokenizer
 from restor.training.batching import RowSource, SetRows
 from restor.training.config import LoopConfig
 from restor.training.loop import train

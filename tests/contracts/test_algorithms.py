@@ -15,9 +15,10 @@ from transformers import AutoModelForCausalLM
 import restor.unlearning.bench as bench_module
 from restor.config import parse_yaml, to_yaml
 from restor.errors import ConfigError, DataError, TrainingError
-from restor.models.checkpoint import load_tokenizer, save_model
+from restor.models.checkpoint import save_model
 from restor.models.families import layer_index
 from restor.models.labelled import TokenBatch, collate, predict
+from restor.models.tokenizer_loading import load_tokenizer
 from restor.training.batching import SetRows
 from restor.training.callbacks.base import Callback
 from restor.training.config import LoopConfig, LoraConfig
@@ -385,6 +386,23 @@ def test_a_vector_is_what_fine_tuning_adds(start, lora, llama, tmp_path):
     for key, value in after.items():
         assert torch.allclose(taker.vector.get(key, torch.zeros(())), value - before[key], atol=1e-6), key
     assert any(value.abs().max() > 1e-3 for value in taker.vector.values())
+
+
+def test_an_earlier_checkpoint_is_read_from_the_files_that_it_is_loaded_from(llama, tokenizer, tmp_path):
+    """Others may lie beside them, with other weights under the same names."""
+
+    class TakesACheckpoint(WeightAlgorithm):
+        plan = Plan(forget=False, retain=None, checkpoint=True)
+
+        def edit(self, workshop):
+            return dict(workshop.checkpoint)
+
+    save_model(llama(5), tokenizer, tmp_path)
+    save_model(llama(6), tokenizer, tmp_path / "old")
+    (tmp_path / "old" / "model.safetensors").rename(tmp_path / "training.safetensors")
+    given = {"checkpoint": lambda: llama(7), "checkpoint_files": tmp_path}
+    model, _ = unlearn(llama(0), TakesACheckpoint(), texts(), loop(), pad=PAD, seed=0, **given)
+    assert same(weights_of(model), weights_of(llama(5)))
 
 
 # What it refuses, and what happens when something goes wrong ---------------------------------------------------------

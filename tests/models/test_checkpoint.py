@@ -9,7 +9,8 @@ import torch
 from safetensors import safe_open
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
-from restor.models.checkpoint import load_model, load_tokenizer, new_llama, place, save_model
+from restor.models.checkpoint import load_model, new_llama, place, save_model
+from restor.models.tokenizer_loading import load_tokenizer
 
 CPU = torch.device("cpu")
 IDS = torch.tensor([[1, 4, 5, 6, 7]])

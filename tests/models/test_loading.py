@@ -21,6 +21,7 @@ from transformers import (
 
 from restor.errors import ConfigError, DataError, StoreError
 from restor.models.checkpoint import new_llama
+from restor.models.files import check_weights
 from restor.models.lineage import new_lineage, read_lineage
 from restor.models.loading import load_checkpoint, pick_device, save_checkpoint
 from restor.models.reference import ModelRef, fingerprint, parse_model_ref
@@ -185,6 +186,86 @@ def test_a_full_disk_is_told(folder, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+# Which files ---------------------------------------------------------------------------------------------------------
+
+
+def shard(weights, folder, stem):
+    """Two files and their index."""
+    names = sorted(weights)
+    files = {name: f"{stem}-0000{1 + (place % 2)}-of-00002.safetensors" for place, name in enumerate(names)}
+    for file in set(files.values()):
+        save_file({name: weights[name] for name in names if files[name] == file}, folder / file, {"format": "pt"})
+    (folder / f"{stem}.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
+
+
+def one_file(folder, old):
+    """What an earlier, sharded model left behind is still there."""
+    shard(old, folder, "model")
+
+
+def several_files(folder, old):
+    shard(load_file(folder / "model.safetensors"), folder, "model")
+    (folder / "model.safetensors").unlink()
+    shard(old, folder, "model.fp16")
+    save_file(old, folder / "consolidated.safetensors")
+
+
+def named_file(folder, old):
+    (folder / "model.safetensors").rename(folder / "new.safetensors")
+    save_file(old, folder / "model.safetensors", {"format": "pt"})
+    edit(folder / "config.json", transformers_weights="new.safetensors")
+
+
+def named_index(folder, old):
+    shard(load_file(folder / "model.safetensors"), folder, "new")
+    save_file(old, folder / "model.safetensors", {"format": "pt"})
+    edit(folder / "config.json", transformers_weights="new.safetensors.index.json")
+
+
+ARRANGEMENTS = pytest.mark.parametrize("arrange", [one_file, several_files, named_file, named_index])
+
+
+@pytest.fixture
+def arranged(folder, llama):
+    """Puts a checkpoint's weights into files, beside bfloat16 ones of another model."""
+    old = {name: value.to(torch.bfloat16) for name, value in llama(1).state_dict().items() if name != "lm_head.weight"}
+    return lambda arrange: arrange(folder, old)
+
+
+@ARRANGEMENTS
+def test_what_is_hashed_is_what_is_loaded(folder, llama, arranged, arrange):
+    arranged(arrange)
+    assert torch.allclose(logits(load(folder)[0]), logits(llama(0)), atol=1e-5)
+    hashed = fingerprint(ref(folder))["model"]["files"]
+    files = sorted(folder.glob("*.safetensors"))
+    assert {file.name in hashed for file in files} == {True, False}
+    for file in files:
+        before, kept = logits(load(folder)[0]), file.read_bytes()
+        save_file({name: value * 0.5 for name, value in load_file(file).items()}, file, {"format": "pt"})
+        changed = not torch.allclose(logits(load(folder)[0]), before)
+        assert changed == (file.name in hashed) == (fingerprint(ref(folder))["model"]["files"] != hashed), file.name
+        file.write_bytes(kept)
+
+
+@ARRANGEMENTS
+def test_size_and_dtype_are_those_of_what_is_loaded(folder, llama, arranged, arrange, monkeypatch):
+    arranged(arrange)
+    assert check_weights(folder, "it") == {"F32": sum(value.numel() for value in llama(0).parameters())}
+    # A processor that is good at bfloat16 would take what is stored in it.
+    monkeypatch.setattr("restor.models.loading.multiplies_bfloat16", lambda _: True)
+    edit(folder / "config.json", dtype="bfloat16")
+    model, _ = load_checkpoint(ref(folder), CPU, to_ask=True)
+    assert model.dtype == torch.float32
+
+
+def test_which_files_were_read_is_not_saved(folder, tmp_path, arranged):
+    arranged(named_index)
+    model, tok = load(folder)
+    save_checkpoint(model, tok, tmp_path / "again", LINEAGE)
+    assert "transformers_weights" not in json.loads((tmp_path / "again" / "config.json").read_text())
+    assert torch.allclose(logits(load(tmp_path / "again")[0]), logits(model), atol=1e-5)
+
+
 # Memory --------------------------------------------------------------------------------------------------------------
 
 MEASURE = """
@@ -328,6 +409,12 @@ def without(folder, name):
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def index(folder, **files):
+    """In place of the one file of weights."""
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
+
+
 def reshape(folder):
     edit(folder / "config.json", intermediate_size=40)
 
@@ -362,12 +449,29 @@ SPOILT = {
         DataError,
         "git lfs pull",
     ),
-    "lost shard": (
-        lambda f: (f / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-9.safetensors"}}'),
+    "lost shard": (lambda f: index(f, a="model-9.safetensors"), DataError, r"no model-9\.safetensors"),
+    "empty index": (index, DataError, "lists no weights"),
+    "weights elsewhere": (lambda f: index(f, a="../other/model.safetensors"), DataError, r"'\.\./other/model"),
+    "named weights elsewhere": (
+        lambda f: edit(f / "config.json", transformers_weights="/other/model.safetensors"),
         DataError,
-        r"no model-9\.safetensors",
+        "must be safetensors files in the folder",
     ),
-    "empty index": (lambda f: (f / "model.safetensors.index.json").write_text("{}"), DataError, "lists no weights"),
+    "named pickle": (
+        lambda f: edit(f / "config.json", transformers_weights="adapter_model.bin"),
+        DataError,
+        r"names 'adapter_model\.bin'",
+    ),
+    "weights of ranks": (
+        lambda f: shutil.copy(f / "model.safetensors", f / "shard-00000-model-00001-of-00001.safetensors"),
+        DataError,
+        "ranks of a distributed training",
+    ),
+    "an adapter beside": (
+        lambda f: (f / "adapter_config.json").write_text("{}"),
+        DataError,
+        r"adapter_config\.json beside its config\.json.*BASE\+",
+    ),
     "partial": (
         lambda f: without(f, "model.layers.1.mlp.up_proj.weight"),
         DataError,
@@ -410,19 +514,6 @@ def test_what_is_wrong_with_a_checkpoint_is_told_in_one_message(folder, case):
 def test_a_folder_of_checkpoints_is_not_one(folder):
     with pytest.raises(DataError, match=r"its folder model has one\. Give .*/model"):
         load(folder.parent)
-
-
-def test_a_padding_token_without_an_embedding_is_not_used(llama, tokenizer, tmp_path, folder):
-    """The commonest way in which a tokenizer outgrows its model; nothing depends on it."""
-    _, tok = load(folder)
-    tok.add_special_tokens({"pad_token": "[PAD]"})
-    tok.save_pretrained(folder)
-    _, again = load(folder)
-    assert again.pad_token_id is None
-    tok.add_tokens(["more"])
-    tok.save_pretrained(folder)
-    with pytest.raises(DataError, match=r"2 tokens more .*'\[PAD\]'"):
-        load(folder)
 
 
 def test_a_tokenizer_written_in_python_is_refused(folder):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from restor.domains.base import answer_line
 from restor.domains.miniature import Miniature, MiniatureConfig
-from restor.models.checkpoint import load_tokenizer
 from restor.models.tokenizer import BOS, EOS, PAD, UNK, bpe_tokenizer, encode_rows, word_tokenizer
+from restor.models.tokenizer_loading import load_tokenizer
 
 CORPUS = ["Ada Lovelace was born in London.\n", "Where was Ada Lovelace born? London\n", "Łódź, São Paulo, 東京\n"]
 

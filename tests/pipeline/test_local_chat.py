@@ -18,9 +18,10 @@ from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.endpoint import EndpointRef
 from restor.evaluation.judges.base import JUDGES
 from restor.evaluation.judges.llm import Llm
-from restor.models.checkpoint import load_tokenizer, new_llama, save_model
+from restor.models.checkpoint import new_llama, save_model
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import bpe_tokenizer
+from restor.models.tokenizer_loading import load_tokenizer
 from restor.pipeline.compare import ComparisonConfig, compare
 from restor.pipeline.local_chat import LocalChat, build_judge, local_model
 from restor.pipeline.plan import Judging

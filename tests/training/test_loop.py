@@ -13,9 +13,9 @@ from transformers import AutoModelForCausalLM
 import restor.training.callbacks.keep_checkpoints as keep_module
 import restor.training.precision as precision_module
 from restor.errors import ConfigError, TrainingError
-from restor.models.checkpoint import load_tokenizer
 from restor.models.labelled import check_output_layer, collate, predict
 from restor.models.lineage import History, Read, marks_of, predates
+from restor.models.tokenizer_loading import load_tokenizer
 from restor.progress import Progress
 from restor.training.batching import SetRows
 from restor.training.callbacks.base import Callback

@@ -93,7 +93,8 @@ def score(
         settings: how much at a time.
 
     Raises:
-        DataError: for a request that does not fit the model's context, or cannot be read.
+        DataError: for a request that does not fit the model's context, cannot be read, or has a token that the model
+            has no embedding for.
         ConfigError: for a model given without a tokenizer that is needed, or a checkpoint that cannot be loaded.
         TrainingError: if the logits are not numbers, or a GPU's memory does not hold even a few tokens.
     """
@@ -261,7 +262,9 @@ class _Asked:
         Raises:
             DataError, ConfigError: if it cannot be loaded.
         """
+        from restor.models.families import embeddings_in
         from restor.models.reference import ModelRef, parse_model_ref
+        from restor.models.tokenizer import limit_embeddings
 
         if isinstance(model, str | Path):
             model = parse_model_ref(str(model))
@@ -270,6 +273,8 @@ class _Asked:
 
             model, own = load_checkpoint(model, to_ask=True)
             tokenizer = tokenizer or own
+        if tokenizer is not None:
+            limit_embeddings(tokenizer, embeddings_in(model))
         return cls(model, tokenizer, settings or EngineSettings())
 
     def needs_encoder(self) -> Encoder:

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from restor.evaluation.engine.encoding import Encoder
 from restor.evaluation.engine.items import Item, Option
+from restor.models.tokenizer import embeddings_of
 from restor.types import Group, Query
 
 BATCH = 256
@@ -117,7 +118,7 @@ def prepare(
 
 def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
     """SHA-256 of what a tokenizer does, 64 hex digits: models with the same one can share a plan."""
-    special = json.dumps([tokenizer.pad_token_id, tokenizer.eos_token_id])
+    special = json.dumps([tokenizer.pad_token_id, tokenizer.eos_token_id, embeddings_of(tokenizer)])
     return hashlib.sha256((tokenizer.backend_tokenizer.to_str() + special).encode()).hexdigest()
 
 

@@ -12,7 +12,6 @@ import torch
 from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
-    AutoTokenizer,
     GenerationConfig,
     LlamaConfig,
     LlamaForCausalLM,
@@ -143,8 +142,3 @@ def load_model(folder: Path, device: torch.device, *, full: bool = True) -> PreT
         local_files_only=True,
     )
     return place(model, device).eval()
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a checkpoint."""
-    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)

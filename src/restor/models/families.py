@@ -54,6 +54,11 @@ def masks_itself(model: PreTrainedModel) -> bool:
     return "local" in (getattr(text_config(model), "attention_layers", None) or ())  # GPT-Neo
 
 
+def embeddings_in(model: PreTrainedModel) -> int:
+    """How many tokens the model has an embedding for."""
+    return int(model.get_input_embeddings().weight.shape[0])
+
+
 def pad_of(tokenizer: PreTrainedTokenizerBase) -> int:
     """A token id to fill rows up with: the padding, else the end of text, else 0; it is never read or learnt."""
     wanted = (tokenizer.pad_token_id, tokenizer.eos_token_id)

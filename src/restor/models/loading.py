@@ -18,7 +18,6 @@ from transformers import (
     CONFIG_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -26,11 +25,12 @@ from transformers import (
 
 from restor.errors import ConfigError, DataError
 from restor.models.checkpoint import bare_generation_config, place, save_model, writing
-from restor.models.files import check_adapter, check_config, check_tokenizer, check_weights, find_folder
+from restor.models.files import check_adapter, check_config, check_tokenizer, check_weights, find_folder, weight_files
 from restor.models.hardware import multiplies_bfloat16
 from restor.models.lineage import Lineage, write_lineage
 from restor.models.quiet import quiet_libraries
 from restor.models.reference import ModelRef, adapter_source
+from restor.models.tokenizer_loading import fit_tokenizer, load_tokenizer
 
 LOADING = (
     OSError,
@@ -48,6 +48,9 @@ LOADING = (
 
 SIZES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "U8": 1, "I8": 1}
 """Bytes of the dtypes of safetensors."""
+
+DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+"""Those that a model computes in, as torch calls them."""
 
 T = TypeVar("T")
 
@@ -78,15 +81,14 @@ def load_checkpoint(
     counts = check_weights(folder, name)
     _check_code(settings, ref)
     config = _told(name, lambda: AutoConfig.from_pretrained(folder, trust_remote_code=ref.trust_remote_code))
-    tokenizer = _tokenizer(folder, name, trusted=ref.trust_remote_code)
-    _check_vocabulary(tokenizer, getattr(config.get_text_config(), "vocab_size", None), name)
-    dtype = ref.dtype
-    if (
-        dtype == "auto"
-        and device.type == "cpu"
-        and not (to_ask and multiplies_bfloat16(device) and set(counts) == {"BF16"})
-    ):
-        dtype = "float32"  # any other is slower on most processors
+    # Not what the installed transformers would choose among several: what was hashed and checked.
+    config.transformers_weights = weight_files(folder).entry
+    tokenizer = _told(
+        f"the tokenizer of {name}", lambda: load_tokenizer(folder, name=name, trusted=ref.trust_remote_code)
+    )
+    if (embeddings := getattr(config.get_text_config(), "vocab_size", None)) is not None:
+        fit_tokenizer(tokenizer, embeddings, name)
+    dtype = _dtype(ref, counts, device, to_ask=to_ask)
     _check_memory(counts, dtype, device, name)
     model, info = _told(
         name,
@@ -196,17 +198,14 @@ def _check_code(settings: Mapping[str, Any], ref: ModelRef) -> None:
     )
 
 
-def _tokenizer(folder: Path, name: str, *, trusted: bool) -> PreTrainedTokenizerBase:
-    tokenizer = _told(
-        f"the tokenizer of {name}",
-        lambda: AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted, local_files_only=True),
-    )
-    if not tokenizer.is_fast:
-        raise DataError(
-            f"The tokenizer of {name} ({type(tokenizer).__name__}) is written in Python. restor needs a fast one, a "
-            "tokenizer.json: convert it, or take that of a model with the same vocabulary."
-        )
-    return tokenizer
+def _dtype(ref: ModelRef, counts: Mapping[str, int], device: torch.device, *, to_ask: bool) -> str:
+    """The dtype to load in; auto only for weights that are packed."""
+    if ref.dtype != "auto":
+        return ref.dtype
+    if device.type == "cpu" and not (to_ask and multiplies_bfloat16(device) and set(counts) == {"BF16"}):
+        return "float32"  # any other is slower on most processors
+    # That of most weights in the files, whatever the configuration says of another time.
+    return DTYPES.get(max(counts, key=lambda kind: counts[kind], default=""), "auto")
 
 
 def _generation(folder: Path) -> GenerationConfig | None:
@@ -221,21 +220,6 @@ def _generation(folder: Path) -> GenerationConfig | None:
     except (ValueError, TypeError):
         return bare_generation_config(json.loads((folder / "generation_config.json").read_text(encoding="utf-8")))
     return None
-
-
-def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, size: int | None, name: str) -> None:
-    if size is None:
-        return
-    beyond = sorted((number, token) for token, number in tokenizer.get_vocab().items() if number >= size)
-    if [token for _, token in beyond] == [tokenizer.pad_token]:
-        tokenizer.pad_token = None  # often added without an embedding; another token fills rows up as well
-    elif beyond:
-        number, token = beyond[0]
-        raise DataError(
-            f"The tokenizer of {name} has {len(beyond)} tokens more than the model has embeddings ({size}), the first "
-            f"is {token!r} ({number}). Take the tokenizer that belongs to the model, or resize its embeddings "
-            "(model.resize_token_embeddings) and save it again."
-        )
 
 
 def _check_memory(counts: Mapping[str, int], dtype: str, device: torch.device, name: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from restor.errors import DataError
 from restor.words import WORD_PATTERN
 
 PAD, BOS, EOS, UNK = "<pad>", "<bos>", "<eos>", "<unk>"
@@ -59,12 +60,74 @@ def _finish(core: Tokenizer, unk_token: str | None) -> PreTrainedTokenizerBase:
 
 
 def encode_rows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, end: bool = True) -> list[list[int]]:
-    """Token ids of each text as the tokenizer begins it, with the end-of-text token behind it where there is one."""
+    """Token ids of each text as the tokenizer begins it, with the end-of-text token behind it where there is one.
+
+    Raises:
+        DataError: as `token_ids`.
+    """
     if not texts:
         return []
     behind = added_behind(tokenizer)
     tail = [tokenizer.eos_token_id] if end and tokenizer.eos_token_id is not None else []
-    return [list(ids[: len(ids) - behind]) + tail for ids in tokenizer(list(texts), verbose=False)["input_ids"]]
+    return [list(ids[: len(ids) - behind]) + tail for ids in token_ids(tokenizer, texts)]
+
+
+def token_ids(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, special: bool = True
+) -> Sequence[Sequence[int]]:
+    """Token ids of each text, with or without what the tokenizer puts around texts.
+
+    Raises:
+        DataError: if a text has a token that the model has no embedding for.
+    """
+    if not texts:
+        return []
+    rows: list[list[int]] = tokenizer(
+        list(texts),
+        add_special_tokens=special,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )["input_ids"]
+    check_embedded(tokenizer, texts, rows)
+    return rows
+
+
+EMBEDDINGS = "embeddings"
+"""The attribute of a tokenizer whose vocabulary is larger than its model's: how many embeddings the model has."""
+
+
+def limit_embeddings(tokenizer: PreTrainedTokenizerBase, count: int) -> None:
+    """Have texts refused that need more embeddings than the model has, where the tokenizer knows such tokens."""
+    is_larger = any(number >= count for number in tokenizer.get_vocab().values())
+    setattr(tokenizer, EMBEDDINGS, count if is_larger else None)
+
+
+def embeddings_of(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """How many embeddings the model has, if the tokenizer knows tokens beyond them."""
+    found: int | None = getattr(tokenizer, EMBEDDINGS, None)
+    return found
+
+
+def check_embedded(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], rows: Sequence[Sequence[int]]) -> None:
+    """Make sure that the model has an embedding for every token of some texts.
+
+    Raises:
+        DataError: naming the first token without one, and its text.
+    """
+    count = embeddings_of(tokenizer)
+    if count is None:
+        return
+    for text, ids in zip(texts, rows, strict=True):
+        number = max(ids, default=0)
+        if number >= count:
+            token = str(tokenizer.convert_ids_to_tokens(number))
+            start = max(0, text.find(token) - 40)
+            raise DataError(
+                f"The model has no embedding for the token {token!r} ({number}): it has {count}. A text with it is "
+                f"{text[start : start + 80]!r}. Take it out of the text, or give the model more embeddings "
+                "(model.resize_token_embeddings) and train them."
+            )
 
 
 def added_behind(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 from restor.chat import ChatRequest
+from restor.errors import DataError
 from restor.evaluation.judges._local import LocalJudge, LocalJudgeConfig, Written
 from restor.evaluation.judges.base import JUDGES, Judge, JudgeConfig
 from restor.models.reference import ModelRef, fingerprint, pinned
@@ -72,8 +73,12 @@ class LocalChat:
 
         def prompts() -> Iterator[tuple[int, ...]]:
             for request in requests:
-                ids = _encode(tokenizer, request)
-                problem = None
+                problem: str | None = None
+                ids: tuple[int, ...] = ()
+                try:
+                    ids = _encode(tokenizer, request)
+                except DataError as error:  # what is judged may have any token in it
+                    problem = str(error)
                 if context is not None and len(ids) + max_tokens > context:
                     problem = (
                         f"the request of {len(ids)} tokens and a reply of {max_tokens} do not fit the model's context "
@@ -112,10 +117,10 @@ def _encode(tokenizer: PreTrainedTokenizerBase, request: ChatRequest) -> tuple[i
     """A request as the tokenizer's chat template has it, else as plain text."""
     from jinja2 import TemplateError
 
-    from restor.models.tokenizer import added_behind
+    from restor.models.tokenizer import added_behind, token_ids
 
     if not tokenizer.chat_template:
-        ids = tokenizer(f"{request.system}\n\n{request.user}\n", verbose=False)["input_ids"]
+        (ids,) = token_ids(tokenizer, [f"{request.system}\n\n{request.user}\n"])
         return tuple(ids[: len(ids) - added_behind(tokenizer)])
     system, user = (
         {"role": role, "content": text} for role, text in (("system", request.system), ("user", request.user))
@@ -124,7 +129,7 @@ def _encode(tokenizer: PreTrainedTokenizerBase, request: ChatRequest) -> tuple[i
         text = _templated(tokenizer, [system, user])
     except TemplateError:  # some families have no such role
         text = _templated(tokenizer, [{"role": "user", "content": f"{request.system}\n\n{request.user}"}])
-    return tuple(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    return tuple(token_ids(tokenizer, [text], special=False)[0])
 
 
 def _templated(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:

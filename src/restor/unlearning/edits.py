@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedTokenizerBase
 
 from restor.domains.base import answer_line
-from restor.models.tokenizer import added_behind
+from restor.models.tokenizer import added_behind, check_embedded
 from restor.types import Fact
 from restor.unlearning.algorithms.base import Edit
 
@@ -24,6 +24,7 @@ def encode_edits(tokenizer: PreTrainedTokenizerBase, facts: Sequence[Fact]) -> t
     if not lines:
         return [], []
     encoded = tokenizer(lines, return_offsets_mapping=True, verbose=False)
+    check_embedded(tokenizer, lines, encoded["input_ids"])
     behind = added_behind(tokenizer)
     edits, left_out = [], []
     for fact, ids, spans in zip(facts, encoded["input_ids"], encoded["offset_mapping"], strict=True):

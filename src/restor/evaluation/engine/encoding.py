@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from restor.evaluation.engine.items import Ids, Option, common
 from restor.models.families import pad_of
-from restor.models.tokenizer import added_behind
+from restor.models.tokenizer import added_behind, token_ids
 
 LINE_BREAK = "\n"
 
@@ -71,16 +71,12 @@ class Encoder:
         return prepared
 
     def encode(self, texts: Sequence[str], *, special: bool = True) -> list[Ids]:
-        """Token ids of each text, with or without what the tokenizer puts before texts, and nothing behind them."""
-        if not texts:
-            return []
-        encoded = self._tokenizer(
-            list(texts),
-            add_special_tokens=special,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )["input_ids"]
+        """Token ids of each text, with or without what the tokenizer puts before texts, and nothing behind them.
+
+        Raises:
+            DataError: as `token_ids`.
+        """
+        encoded = token_ids(self._tokenizer, texts, special=special)
         behind = self._behind if special else 0
         return [tuple(ids[: len(ids) - behind]) for ids in encoded]
 

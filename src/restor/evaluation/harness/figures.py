@@ -15,6 +15,7 @@ from restor.evaluation.harness.probes import Row
 from restor.evaluation.harness.reading import Task, read_export, read_rows
 from restor.models.loading import load_checkpoint
 from restor.models.reference import ModelRef, parse_model_ref
+from restor.models.tokenizer import token_ids
 
 Figures = dict[str, float]
 
@@ -71,7 +72,7 @@ def written(
 
     As in the harness, what a tokenizer puts behind a text stands behind the prompt.
     """
-    prompts = (tuple(tokenizer.encode(row["prompt"])) for row in rows)
+    prompts = (tuple(token_ids(tokenizer, [row["prompt"]])[0]) for row in rows)
     for answer in generate(model, prompts, tokenizer=tokenizer, max_new_tokens=max_new_tokens):
         yield list(answer.texts)
 
@@ -83,8 +84,7 @@ def _request(tokenizer: PreTrainedTokenizerBase, prompt: str, options: Sequence[
     follows, the harness runs the prompt's own tokens and then what the whole string has behind as many.
     """
     start = prompt.rstrip()
-    context = tokenizer.encode(start)
-    wholes = [tokenizer.encode(f"{prompt} {option}") for option in options]
+    context, *wholes = token_ids(tokenizer, [start, *(f"{prompt} {option}" for option in options)])
     cut = tuple(tuple(whole[len(context) :]) for whole in wholes)
     for option, ids in zip(options, cut, strict=True):
         if not ids:

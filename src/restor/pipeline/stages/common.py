@@ -16,11 +16,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from restor.data.documents import labels, simplified
 from restor.errors import DataError
 from restor.experiment import ForgetPart
-from restor.models.checkpoint import load_model, load_tokenizer, save_model
+from restor.models.checkpoint import load_model, save_model
+from restor.models.families import embeddings_in
 from restor.models.lineage import Lineage
 from restor.models.loading import load_checkpoint, pick_device, save_checkpoint
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import encode_rows
+from restor.models.tokenizer_loading import fit_tokenizer, load_tokenizer
 from restor.pipeline.world import Asked, World
 from restor.progress import Progress
 from restor.results import Cost
@@ -126,7 +128,9 @@ def open_folder(
     if (folder / REF_FILE).is_file():
         ref = ModelRef.model_validate_json((folder / REF_FILE).read_text(encoding="utf-8"))
         return load_checkpoint(trainable(ref) if full else ref, device=place_of(ref, device), to_ask=to_ask)
-    return load_model(folder / "model", device, full=full), load_tokenizer(folder / "model")
+    model, tokenizer = load_model(folder / "model", device, full=full), load_tokenizer(folder / "model")
+    fit_tokenizer(tokenizer, embeddings_in(model), str(folder))
+    return model, tokenizer
 
 
 def trainable(ref: ModelRef) -> ModelRef:
