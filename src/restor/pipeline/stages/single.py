@@ -30,12 +30,13 @@ from restor.pipeline.stages.attempt import Watch, watched
 from restor.pipeline.stages.common import (
     Built,
     Job,
-    encode_within,
     finish,
     place_of,
+    tell_cuts,
     trainable,
 )
 from restor.pipeline.stages.material import encode_texts
+from restor.pipeline.stages.rows import RowMaker
 from restor.pipeline.stages.unlearn import CPU, Begin
 from restor.pipeline.world import with_seed
 from restor.training.batching import SetRows
@@ -111,7 +112,8 @@ Made = tuple[PreTrainedModel, TrainingLog, dict[str, Any], list[Read]]
 
 def _corrupt(job: Job, config: CorruptConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Made:
     documents = read_documents(config.files["documents"])
-    encoded = encode_within(tokenizer, [document.text for document in documents], context_of(model))
+    maker = _maker(config, model, tokenizer)
+    encoded, _ = maker.documents(documents, "documents", "forget documents")
     rows = forget_rows(encoded, tokens=config.tokens, seed=config.seed)
     model, log = corrupt(
         model,
@@ -123,7 +125,8 @@ def _corrupt(job: Job, config: CorruptConfig, model: PreTrainedModel, tokenizer:
         callbacks=job.callbacks(),
         resume=job.resume_folder(),
     )
-    return model, log, {"forget_documents": len(documents)}, [_read("documents", config.files["documents"], documents)]
+    info = {"forget_documents": len(documents), **tell_cuts(job, maker.cuts())}
+    return model, log, info, [_read("documents", config.files["documents"], documents)]
 
 
 def _unlearn(
@@ -142,10 +145,11 @@ def _unlearn(
     if retain:
         info["overlap"] = _overlap(job, documents, retain, facts)
     about, others = _about(documents, config)
+    maker = _maker(config, model, tokenizer)
     texts, more = encode_texts(
         algorithm.plan,
         model,
-        tokenizer,
+        maker,
         documents=documents,
         part=config.forget_part,
         retain=retain,
@@ -156,6 +160,7 @@ def _unlearn(
         seed=config.seed,
         memo=job.memo.setdefault("samples", {}),
     )
+    info |= tell_cuts(job, maker.cuts())
     per_epoch = forget_rows(texts.forget, tokens=config.tokens, seed=config.seed).steps_per_epoch
     earlier = config.checkpoint
     loop = _loop(config, per_epoch).model_copy(update={"stop": config.stop})
@@ -206,7 +211,8 @@ def _about(documents: Sequence[Document], config: UnlearnConfig) -> tuple[list[F
 
 def _recover(job: Job, config: RecoverConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Made:
     texts = _texts(config.data, config.texts, config.seed)
-    encoded = encode_within(tokenizer, texts, context_of(model))
+    maker = _maker(config, model, tokenizer)
+    encoded = maker.texts(texts, "recovery texts")
     rows = SetRows(encoded, tokens=config.tokens, name="recovery", seed=config.seed)
     model, log = fine_tune(
         model,
@@ -217,7 +223,8 @@ def _recover(job: Job, config: RecoverConfig, model: PreTrainedModel, tokenizer:
         callbacks=job.callbacks(),
         resume=job.resume_folder(),
     )
-    return model, log, {"recovery_texts": len(texts)}, [_read_of("text", config.data, texts)]
+    info = {"recovery_texts": len(texts), **tell_cuts(job, maker.cuts())}
+    return model, log, info, [_read_of("text", config.data, texts)]
 
 
 def _read(role: str, path: Path, documents: Sequence[Document]) -> Read:
@@ -232,6 +239,11 @@ def _read_of(role: str, source: DatasetConfig, texts: Sequence[str]) -> Read:
 
 def _texts(source: DatasetConfig, count: int, seed: int) -> list[str]:
     return DATASETS.build(with_seed(source, seed)).sample(Random(f"texts/{seed}"), count)
+
+
+def _maker(config: CheckpointConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> RowMaker:
+    # What has to be cut is cut into rows of a step: a context may be larger than memory.
+    return RowMaker(tokenizer, context_of(model), longest=config.tokens)
 
 
 def _loop(config: CheckpointConfig, steps_per_epoch: int) -> LoopConfig:
