@@ -27,6 +27,7 @@ from restor.models.lineage import LINEAGE_FILE, Lineage, Parent, new_lineage, pa
 from restor.models.reference import ModelRef, pinned
 from restor.pipeline.compare import LONGEST_ANSWER
 from restor.pipeline.earlier import check_earlier, suggestion
+from restor.pipeline.enough import too_few
 from restor.pipeline.files import sha256_file, store_errors, sync
 from restor.pipeline.maker import Maker
 from restor.pipeline.plan import CORRUPTING, READING, UNLEARNING, code_of
@@ -275,6 +276,8 @@ def make_checkpoint(config: CheckpointConfig, out: Path, *, progress: Progress, 
         # What cannot be told is said before any model is loaded.
         Strength(read_documents(config.files["documents"]), config.files["facts"], config.evaluation, config.seed)
     search = _Search(config, parents) if isinstance(config, UnlearnConfig) and config.select is not None else None
+    if search is not None:
+        search.tell_too_few(progress)
     told = None
     if isinstance(config, UnlearnConfig) and config.checkpoint is not None:
         told = check_earlier(parents["corrupted"], parents["checkpoint"], config.files["forget"])
@@ -434,8 +437,18 @@ class _Search:
         self.points = grid_points(config)
         self._parents = parents
         self._split = split_targets(read_documents(config.files["forget"]), config.files["facts"], config.select)
-        self._split.validation(config.select)  # that there is something to ask
+        self._deciding = self._split.validation(config.select).queries
         self._sources = (*attempt_sources(config.select.evaluation.judge.name), "restor.pipeline.split")
+
+    def tell_too_few(self, progress: Progress) -> None:
+        """Tell what the entities that decide, and those left to be tested, cannot show."""
+        deciding = [query.fact for query in self._deciding if query.group is Group.VALIDATION]
+        left = set(self._split.names(Group.TEST))
+        tested = [item.fact for item in self._split.planted.values() if item.fact.subject in left]
+        for facts, of in ((deciding, "deciding"), (tested, "test")):
+            told = too_few(facts, of, "Take documents and facts about more entities, or another select.validation.")
+            if told is not None:
+                progress.note(told)
 
     def run(self, maker: Maker) -> tuple[UnlearnConfig, Lineage]:
         """Try every point; returns the configuration at the best one, and a lineage that tells of the search.
