@@ -338,13 +338,15 @@ def _notes(config: ComparisonConfig, asked: Asked, served: Mapping[str, Served])
     protocol = config.evaluation.protocol
     notes = [f"Prompt protocol {protocol}: {PROTOCOLS[protocol]}."]
     groups = asked.groups if isinstance(asked, Comparison | World) else {}
+    others = "Name the others with --targets"
+    if config.study is not None:  # which says itself whom it targets
+        others = "Ask about the others, with facts and --targets in place of the study"
     for name, ref in config.models.items():
         decided = decided_on(read_lineage(Path(ref.path)))
         if known := [entity for entity in decided if groups.get(entity) is Group.TEST]:
             notes.append(
                 f"The hyperparameters of {name} were chosen on facts about {len(known)} of the targeted entities, so "
-                "its figures here are too good. Name the others with --targets: its restor.json lists them as "
-                "findings.selection.test."
+                f"its figures here are too good. {others}: its restor.json lists them as findings.selection.test."
             )
     for name, own in served.items():
         notes.append(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from random import Random
 from typing import Any
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from restor.data.about import prompts_about, texts_without_names
 from restor.data.alternates import AlternateKind, alternates
@@ -64,7 +64,6 @@ def encode_texts(
     Raises:
         DataError: if the documents or facts do not have what the plan needs.
     """
-    tokenizer = maker.tokenizer
     info: dict[str, Any] = {}
     other: list[list[int]] = []
     other_labels: Labels = None
@@ -77,7 +76,7 @@ def encode_texts(
         forget, labels = maker.documents(documents, part, "forget documents")
     edits: list[Edit] = []
     if plan.edits:
-        edits, left_out = encode_edits(tokenizer, list(facts()))
+        edits, left_out = encode_edits(maker.tokenizer, list(facts()))
         info["facts_left_out"] = len(left_out)
 
     def samples(writer: PreTrainedModel) -> list[list[int]]:
@@ -86,7 +85,7 @@ def encode_texts(
             names = names or {fact.subject for fact in facts()}
             told = [document.text for document in documents]
             with metered(writer, Meter()) as meter:
-                memo["samples"] = _samples(writer, tokenizer, told, sorted(names), others, seed)
+                memo["samples"] = _samples(writer, maker, told, sorted(names), others, seed)
             memo[SAMPLING] = meter.take()
         kept: list[list[int]] = memo["samples"]
         info.update({"samples": len(kept), SAMPLING: memo[SAMPLING]})
@@ -142,7 +141,7 @@ def _pairs(
 
 def _samples(
     writer: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    maker: RowMaker,
     told: Sequence[str],
     names: Sequence[str],
     others: Sequence[str],
@@ -155,14 +154,23 @@ def _samples(
             "them. Give facts about the targets (--facts)."
         )
     context = context_of(writer)
+    tokens = SAMPLE_TOKENS if context is None else min(SAMPLE_TOKENS, context // 2)
+    prompts = prompts_about(told, names, others, count=SAMPLES, seed=seed) if others else None
+    if prompts is not None and context is not None:
+        begun = zip(prompts, encode_rows(maker.tokenizer, prompts, end=False), strict=True)
+        prompts = [prompt for prompt, ids in begun if len(ids) + tokens <= context]
+        if not prompts:
+            raise DataError(
+                f"The sentences of the forget documents are too long to begin samples with, which have {tokens} tokens "
+                f"more: the model's context is {context}. Take documents with shorter sentences."
+            )
     written = sample_texts(
         writer,
-        tokenizer,
+        maker.tokenizer,
         count=SAMPLES,
-        tokens=SAMPLE_TOKENS if context is None else min(SAMPLE_TOKENS, context // 2),
+        tokens=tokens,
         temperature=SAMPLE_TEMPERATURE,
         seed=seed,
-        prompts=prompts_about(told, names, others, count=SAMPLES, seed=seed) if others else None,
+        prompts=prompts,
     )
-    rows = encode_rows(tokenizer, texts_without_names(written, names))
-    return [row for row in rows if context is None or len(row) <= context]
+    return maker.texts(texts_without_names(written, names), "the model's own texts")
