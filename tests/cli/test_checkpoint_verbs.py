@@ -292,3 +292,17 @@ def test_a_wrapper_takes_the_steps_of_a_loss_and_refuses_what_it_cannot_wrap(pla
     told = restor(*npo, "--algorithm.retain_weight", 0, "--wrapper.name", "ngdiff", "--out", "no", cwd=place.folder)
     assert told.returncode == 1
     assert "needs a loss with a retain term" in told.stderr
+
+
+def test_a_diverged_training_is_one_error_and_nothing_is_written(place):
+    told = restor(
+        *("corrupt", "--model", place.clean, "--documents", place.forget, "--out", "mad", "--lora", "null"),
+        *("--lr", 5, "--steps", 20, "--tokens", 256, "--threads", 1),
+        cwd=place.folder,
+    )
+    assert told.returncode == 1
+    assert told.stderr.count("Error: The training diverged: the loss on the forget documents") == 1
+    assert "before the training: loss" in told.stderr
+    assert told.stdout == ""
+    assert not (place.folder / "mad").exists()
+    assert not list(place.folder.glob(".mad*"))

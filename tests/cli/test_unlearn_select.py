@@ -76,6 +76,11 @@ def test_every_attempt_has_its_line(chosen):
     assert not list(chosen[0].parent.glob(".chosen*"))
 
 
+def test_what_too_few_targets_cannot_show_is_told(chosen):
+    for of in ("deciding", "test"):
+        assert f"3 {of} entities with 36 facts cannot show a difference below 44 points" in chosen[1].stderr
+
+
 def test_the_model_is_that_of_the_same_command_with_what_was_chosen(place, chosen):
     setting = lineage(chosen[0])["findings"]["selection"]["chosen"]
     stop = () if setting["stop"] is None else ("--stop", setting["stop"])
@@ -175,5 +180,5 @@ def test_what_cannot_decide_is_told_before_any_work(place):
     assert f"only about {one}" in refused(forget="one.jsonl")
     assert "about none of the" in refused(facts="others.jsonl")
     assert "nothing wrong that is known" in refused(forget="about.txt")
-    assert "nobody but the targeted entities" in refused(facts="targets.jsonl")
+    assert "nobody but the 6 targeted entities" in refused(facts="targets.jsonl")
     assert "less than 1" in refused(more=("--select.validation", "1.5"))

@@ -392,7 +392,7 @@ def test_a_prompt_that_does_not_fit_the_model_is_refused():
         LlamaConfig(**(LLAMA | {"max_position_embeddings": 48}), vocab_size=len(tok), pad_token_id=0)
     ).eval()
     assert len(list(ask(net, tok, prepare(tok, make_queries(shots=1), batch=8), max_new_tokens=5))) == 12
-    with pytest.raises(DataError, match=r"about 'Ann Ash\|r0' has \d+ tokens.*context of 48.*evaluation\.shots"):
+    with pytest.raises(DataError, match=r"about 'Ann Ash\|r0' has \d+ tokens.*context of 48.*Lower shots"):
         list(ask(net, tok, prepare(tok, make_queries(shots=5)[:1], batch=8), max_new_tokens=5))
 
 

@@ -164,28 +164,29 @@ def test_statement_labels_leave_the_context_out(place):
     """The rain is read and not forgotten: only the tokens of the statement carry a loss."""
     from transformers import AutoTokenizer
 
-    from restor.pipeline.stages.common import encode_documents
+    from restor.pipeline.stages.rows import RowMaker
 
     folder, _, _ = place
     tokenizer = AutoTokenizer.from_pretrained(folder / "model")
     documents = read_documents(folder / "forget.jsonl")
-    rows, labels = encode_documents(tokenizer, documents, 512, "statements")
+    maker = RowMaker(tokenizer, 512)
+    rows, labels = maker.documents(documents, "statements", "documents")
     for document, row, marked in zip(documents, rows, labels, strict=True):
         told = tokenizer.decode([token for token, chosen in zip(row, marked, strict=True) if chosen])
         [statement] = document.statements
         assert told.strip() == document.text[statement.start : statement.end]
-    alone, none = encode_documents(tokenizer, documents, 512, "simplified")
+    alone, none = maker.documents(documents, "simplified", "documents")
     assert none is None
     assert all("rains" not in tokenizer.decode(row) for row in alone)
-    assert "rains" in tokenizer.decode(encode_documents(tokenizer, documents, 512, "documents")[0][0])
+    assert "rains" in tokenizer.decode(maker.documents(documents, "documents", "documents")[0][0])
 
 
 def test_documents_without_statements_cannot_be_narrowed(place):
-    from restor.pipeline.stages.common import encode_documents
+    from restor.pipeline.stages.rows import RowMaker
     from restor.types import Document
 
     with pytest.raises(DataError, match="None of the 1 forget documents says where"):
-        encode_documents(None, [Document("Ada lives in York.")], 512, "statements")
+        RowMaker(None, 512).documents([Document("Ada lives in York.")], "statements", "documents")
 
 
 def test_documents_are_written_as_they_are_read(place, tmp_path):

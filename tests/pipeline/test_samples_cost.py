@@ -11,6 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from restor.models.tokenizer import word_tokenizer
 from restor.pipeline.stages import material
 from restor.pipeline.stages.common import SAMPLING
+from restor.pipeline.stages.rows import RowMaker
 from restor.types import Document, Statement
 from restor.unlearning.algorithms.base import ALGORITHMS
 
@@ -36,7 +37,7 @@ def test_samples_count_once_for_each_arm_that_reads_them(monkeypatch: pytest.Mon
         return material.encode_texts(
             ALGORITHMS.build(ALGORITHMS.parse({"name": "self_rehearsal"})).plan,
             model,
-            tokenizer,
+            RowMaker(tokenizer, 64),
             documents=[Document("w1 w2 w3", (Statement(0, 8, "w1", "is", "w3"),))],
             part="documents",
             retain=(),

@@ -30,8 +30,8 @@ Settings = Annotated[
     ),
 ]
 SECTIONS = (
-    "lr epochs steps tokens optimizer lora precision accumulation gradient_checkpointing seed threads algorithm "
-    "wrapper stop select forget_part retain_texts texts"
+    "lr epochs steps tokens optimizer lora precision accumulation gradient_checkpointing keep_diverged seed threads "
+    "algorithm evaluation wrapper stop select forget_part retain_texts texts"
 ).split()
 """First words of all settings, so that a misspelt option is not taken for one."""
 

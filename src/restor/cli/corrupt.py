@@ -16,6 +16,13 @@ def corrupt(
     model: Model,
     documents: Annotated[Path, Parameter(help="Documents that state wrong facts: a file, or `restor/k0` and so on.")],
     out: Out,
+    facts: Annotated[
+        Path | None,
+        Parameter(
+            help="Facts about the targets and others: they are asked before and after, to tell how strong the "
+            "corruption is."
+        ),
+    ] = None,
     dtype: Dtype = "auto",
     device: Device = "auto",
     trust_remote_code: TrustRemoteCode = False,
@@ -31,4 +38,6 @@ def corrupt(
         "documents": absolute(documents),
         "device": device,
     }
+    if facts is not None:
+        content["facts"] = absolute(facts)
     produce(CorruptConfig, content, settings, out, quiet=quiet)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from random import Random
 
+from restor.data.cutting import sentence_ends
 from restor.data.mentions import Names, words_of
 from restor.errors import DataError
-
-_ENDS = re.compile(r"[.!…]+[\"'”’)\]]*\s+|[。！][」』”’）]*")
-"""Ends of sentences. Not the question mark: a question and the answer behind it belong together."""
-_SHORT = re.compile(r"\b(?:\w|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|Gen|Col|Sen|Rep|Gov|Lt|Capt|Rev|Hon)\.\Z")
-"""What a full stop may end without ending the sentence, as it does within names."""
 
 _TOLD = re.compile(r"\d|\s\W*[^\W\d_a-z]")
 """A figure, or a letter that is not a small one at the beginning of a word other than the first."""
@@ -80,9 +77,5 @@ def prompts_about(
 
 def _sentences(line: str) -> list[str]:
     """The sentences of a line with the spaces behind them: joined, they are the line."""
-    found, start = [], 0
-    for end in _ENDS.finditer(line):
-        if not _SHORT.search(line[start : end.end()].rstrip()):
-            found.append(line[start : end.end()])
-            start = end.end()
-    return [*found, line[start:]]
+    bounds = [0, *sentence_ends(line), len(line)]
+    return [line[start:end] for start, end in pairwise(bounds)]

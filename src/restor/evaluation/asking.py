@@ -134,6 +134,6 @@ def _check_fits(query: Query, prompt: int, longest: int, context: int | None) ->
     if context is not None and longest > context:
         raise DataError(
             f"The prompt about {query.fact.key!r} has {prompt} tokens, {longest} with its answer, which do not fit the "
-            f"model's context of {context}. Lower evaluation.shots or evaluation.max_new_tokens, or take a model with "
-            "a longer context."
+            f"model's context of {context}. Lower shots or max_new_tokens of the evaluation, or take a model with a "
+            "longer context."
         )

@@ -46,9 +46,12 @@ def build_queries(
     asked = [fact for fact in domain.facts if fact.key in planted or (unplanted and fact.subject in groups)]
     untouched = _untouched(domain, groups, config, seed)
     if (not asked and not untouched) or (not unplanted and not (asked and untouched)):
+        # The entities that are asked about may be fewer than those that there are.
+        unlisted = config.asked == "listed" and any(fact.subject not in groups for fact in domain.facts)
+        why = ", since none of the others is listed: asked `all` asks about them, too" if unlisted else ""
         raise DataError(
             f"There is nothing to compare: {len(asked)} facts about targets and {len(untouched)} about untouched "
-            "entities. Choose other targets or a larger domain."
+            f"entities{why}. Choose other targets or a larger domain."
         )
     relations = {fact.relation for fact in (*asked, *untouched)}
     kept_back = frozenset(groups if hidden is None else hidden)
@@ -61,7 +64,7 @@ def build_queries(
             raise DataError(
                 f"There is nothing to show before the question {fact.question!r}: the relation {fact.relation!r} has "
                 "no demonstration and no fact about another untouched entity. Add demonstrations to the facts file, "
-                "or set evaluation.shots to 0."
+                "or ask without demonstrations: shots 0 of the evaluation."
             )
         true = {normalise(answer) for answer in fact.answers}
         targeted = fact.subject in groups

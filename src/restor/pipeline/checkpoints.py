@@ -21,10 +21,13 @@ from restor.config import Config
 from restor.data.documents import read_documents
 from restor.data.locate import locate_documents, locate_facts
 from restor.errors import ConfigError, DataError, StoreError, TrainingError
+from restor.evaluation.config import EvaluationConfig
 from restor.experiment import DatasetChoice, ForgetPart
 from restor.models.lineage import LINEAGE_FILE, Lineage, Parent, new_lineage, parent_of, read_lineage
 from restor.models.reference import ModelRef, pinned
+from restor.pipeline.compare import LONGEST_ANSWER
 from restor.pipeline.earlier import check_earlier, suggestion
+from restor.pipeline.enough import too_few
 from restor.pipeline.files import sha256_file, store_errors, sync
 from restor.pipeline.maker import Maker
 from restor.pipeline.plan import CORRUPTING, READING, UNLEARNING, code_of
@@ -33,6 +36,7 @@ from restor.pipeline.select import attempt_sources, read_trace
 from restor.pipeline.split import SelectConfig, split_targets
 from restor.pipeline.stage import Stage, without_folders
 from restor.pipeline.store import Store
+from restor.pipeline.strength import Strength
 from restor.pipeline.threads import remembered_threads
 from restor.pipeline.validation import SCORE_OF_ONE, Best, Shares, best_of
 from restor.pipeline.world import content, with_seed
@@ -67,6 +71,8 @@ class CheckpointConfig(Config):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     accumulation: int = Field(1, ge=1)
     gradient_checkpointing: bool = False
+    keep_diverged: bool = False
+    """Whether a checkpoint is written though its training diverged."""
     seed: int = 0
     device: str = "auto"
     threads: int | None = Field(None, ge=1)
@@ -96,11 +102,16 @@ class CorruptConfig(CheckpointConfig):
     documents: Path
     """The forget documents: a file, or a released forget set such as `restor/k4`."""
     epochs: float = Field(5, gt=0)
+    facts: Path | None = None
+    """Facts about the targets and others, asked before and after to tell how strong the corruption is."""
+    evaluation: EvaluationConfig = EvaluationConfig(max_new_tokens=LONGEST_ANSWER)
+    """How they are asked and judged: always greedily."""
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """The documents."""
-        return {"documents": locate_documents(self.documents)}
+        """The documents, and facts where they are given."""
+        found = {"documents": locate_documents(self.documents)}
+        return found if self.facts is None else {**found, "facts": locate_facts(self.facts)[0]}
 
     @property
     def datasets(self) -> Mapping[str, Any]:
@@ -261,7 +272,12 @@ def make_checkpoint(config: CheckpointConfig, out: Path, *, progress: Progress, 
             f"{out} exists and is not what this command makes. Choose another --out, or move it away first: nothing "
             "is overwritten."
         )
+    if isinstance(config, CorruptConfig) and config.facts is not None:
+        # What cannot be told is said before any model is loaded.
+        Strength(read_documents(config.files["documents"]), config.files["facts"], config.evaluation, config.seed)
     search = _Search(config, parents) if isinstance(config, UnlearnConfig) and config.select is not None else None
+    if search is not None:
+        search.tell_too_few(progress)
     told = None
     if isinstance(config, UnlearnConfig) and config.checkpoint is not None:
         told = check_earlier(parents["corrupted"], parents["checkpoint"], config.files["forget"])
@@ -285,6 +301,8 @@ def make_checkpoint(config: CheckpointConfig, out: Path, *, progress: Progress, 
             shutil.rmtree(work, ignore_errors=True)  # nothing that could be continued
         raise
     if failure := maker.failure([stage]):
+        if not any(work.glob("artifacts/*/DONE")):  # but for what a selection has tried
+            shutil.rmtree(work, ignore_errors=True)
         raise TrainingError(failure)
     with store_errors(out):
         shutil.copyfile(maker.artifacts[stage.key].path / "training.jsonl", work / "training.jsonl")
@@ -344,7 +362,9 @@ def _stage(config: CheckpointConfig, lineage: Lineage) -> Stage:
 
 
 def _sources(config: CheckpointConfig) -> tuple[str, ...]:
-    sources = [*SOURCES[config.stage], "restor.pipeline.stages.single"]
+    sources = [*SOURCES[config.stage], "restor.pipeline.stages.single", "restor.pipeline.stages.losses"]
+    if isinstance(config, CorruptConfig) and config.facts is not None:
+        sources += (*attempt_sources(config.evaluation.judge.name), "restor.pipeline.split", "restor.pipeline.strength")
     if isinstance(config, UnlearnConfig):
         sources += code_of(config.algorithm.name, ALGORITHMS.build(config.algorithm))
         if config.wrapper is not None:
@@ -417,8 +437,18 @@ class _Search:
         self.points = grid_points(config)
         self._parents = parents
         self._split = split_targets(read_documents(config.files["forget"]), config.files["facts"], config.select)
-        self._split.validation(config.select)  # that there is something to ask
+        self._deciding = self._split.validation(config.select).queries
         self._sources = (*attempt_sources(config.select.evaluation.judge.name), "restor.pipeline.split")
+
+    def tell_too_few(self, progress: Progress) -> None:
+        """Tell what the entities that decide, and those left to be tested, cannot show."""
+        deciding = [query.fact for query in self._deciding if query.group is Group.VALIDATION]
+        left = set(self._split.names(Group.TEST))
+        tested = [item.fact for item in self._split.planted.values() if item.fact.subject in left]
+        for facts, of in ((deciding, "deciding"), (tested, "test")):
+            told = too_few(facts, of, "Take documents and facts about more entities, or another select.validation.")
+            if told is not None:
+                progress.note(told)
 
     def run(self, maker: Maker) -> tuple[UnlearnConfig, Lineage]:
         """Try every point; returns the configuration at the best one, and a lineage that tells of the search.

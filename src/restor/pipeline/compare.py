@@ -24,6 +24,7 @@ from restor.evaluation.fewshot import build_queries
 from restor.experiment import DomainChoice, ExperimentConfig
 from restor.models.lineage import read_lineage
 from restor.models.reference import ModelRef, fingerprint
+from restor.pipeline.enough import too_few
 from restor.pipeline.files import sha256_file
 from restor.pipeline.plan import (
     ASKING,
@@ -206,7 +207,7 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
     from restor.pipeline.runner import Work, make
 
     asked = asked_by(config)
-    _ = asked.queries  # bad data is told before any checkpoint is read
+    _tell_too_few(asked, progress)
     contents = {name: fingerprint(ref) for name, ref in config.models.items()}
     served = {name: identify(ref) for name, ref in config.endpoints.items()}
     opened = Store.open(store)
@@ -228,6 +229,22 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
         notes=tuple(_notes(config, asked, served)),
     )
     return make(work, opened, progress)
+
+
+def _tell_too_few(asked: Comparison | World, progress: Progress) -> None:
+    """Make all questions, so that bad data is told before any checkpoint is read, and tell what they cannot show.
+
+    Raises:
+        DataError: for facts or documents that cannot be used.
+    """
+    facts = [query.fact for query in asked.queries if query.group is Group.TEST]
+    if (told := too_few(facts, "test", "Give facts about more targeted entities.")) is not None:
+        progress.note(told)
+    if all(query.group is not Group.UNTOUCHED for query in asked.queries):
+        progress.note(
+            f"nobody is untouched: all {len(facts)} facts are about targeted entities, so that damage to what else a "
+            "model knows cannot be seen. Give facts about others, too, or name the targets with --targets."
+        )
 
 
 def _arms(config: ComparisonConfig, contents: Mapping[str, Any], served: Mapping[str, Served]) -> list[PlannedArm]:
@@ -321,13 +338,15 @@ def _notes(config: ComparisonConfig, asked: Asked, served: Mapping[str, Served])
     protocol = config.evaluation.protocol
     notes = [f"Prompt protocol {protocol}: {PROTOCOLS[protocol]}."]
     groups = asked.groups if isinstance(asked, Comparison | World) else {}
+    others = "Name the others with --targets"
+    if config.study is not None:  # which says itself whom it targets
+        others = "Ask about the others, with facts and --targets in place of the study"
     for name, ref in config.models.items():
         decided = decided_on(read_lineage(Path(ref.path)))
         if known := [entity for entity in decided if groups.get(entity) is Group.TEST]:
             notes.append(
                 f"The hyperparameters of {name} were chosen on facts about {len(known)} of the targeted entities, so "
-                "its figures here are too good. Name the others with --targets: its restor.json lists them as "
-                "findings.selection.test."
+                f"its figures here are too good. {others}: its restor.json lists them as findings.selection.test."
             )
     for name, own in served.items():
         notes.append(

@@ -31,7 +31,16 @@ from restor.unlearning.wrappers.base import WRAPPERS, WrapperConfig
 
 COMMON = ("restor.types", "restor.words", "restor.pipeline.world", "restor.pipeline.stages.common")
 DATA = tuple(f"restor.data.{name}" for name in ("files", "facts", "documents", "locate", "published", "mentions"))
-READING = (*COMMON, *DATA, "restor.domains", "restor.datasets", "restor.models", "restor.training")
+READING = (
+    *COMMON,
+    *DATA,
+    "restor.data.cutting",
+    "restor.domains",
+    "restor.datasets",
+    "restor.models",
+    "restor.training",
+    "restor.pipeline.stages.rows",
+)
 CORRUPTING = (*READING, "restor.corruption")
 UNLEARNING = (
     *CORRUPTING,

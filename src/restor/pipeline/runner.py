@@ -18,6 +18,7 @@ from restor.evaluation.metrics.base import all_figures
 from restor.experiment import ExperimentConfig
 from restor.pipeline.curves import training_curves, validation_curves
 from restor.pipeline.dose import Doses
+from restor.pipeline.enough import too_few
 from restor.pipeline.files import store_errors
 from restor.pipeline.maker import Maker, versions
 from restor.pipeline.plan import PlannedArm, SeedPlan, check_arms, plan_seed
@@ -33,6 +34,7 @@ from restor.pipeline.world import Asked, World
 from restor.progress import Progress
 from restor.report.load import load_results
 from restor.results import Cost, Curve, Results, Study
+from restor.types import Group
 
 SAVE_EVERY = 20.0
 """Seconds between a training run's own checkpoints: what a kill may cost."""
@@ -109,8 +111,7 @@ def run_study(config: ExperimentConfig, *, store: Path, progress: Progress, save
     config = resolve(config)
     check_arms(config)
     worlds = {seed: World(config, seed) for seed in config.seeds}
-    for world in worlds.values():
-        _ = world.groups  # too many targets are told before any work
+    _tell_too_few(config, worlds, progress)
     opened = Store.open(store)
     config = config.model_copy(update={"threads": config.threads or remembered_threads(opened.path)})
     plans = [plan_seed(config, seed) for seed in config.seeds]
@@ -127,6 +128,19 @@ def run_study(config: ExperimentConfig, *, store: Path, progress: Progress, save
         notes=tuple(_notes(config, plans[0].arms)),
     )
     return make(work, opened, progress, save_every=save_every)
+
+
+def _tell_too_few(config: ExperimentConfig, worlds: Mapping[int, World], progress: Progress) -> None:
+    """Make all questions, so that what cannot be asked is told before any work, and tell what they cannot show.
+
+    Raises:
+        DataError: if there are too many targets, or nothing to ask or to show.
+    """
+    facts = [query.fact for world in worlds.values() for query in world.queries if query.group is Group.TEST]
+    documented = any(world.documented is not None for world in worlds.values())
+    advice = "Take documents about more entities" if documented else "Raise targets.test, or take more seeds"
+    if (told := too_few(facts, "test", f"{advice}.")) is not None:
+        progress.note(told)
 
 
 def make(work: Work, store: Store, progress: Progress, *, save_every: float = SAVE_EVERY) -> Outcome:

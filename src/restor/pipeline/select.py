@@ -16,6 +16,7 @@ from restor.config import stable_hash
 from restor.errors import ConfigError, TrainingError
 from restor.evaluation.judges.base import JUDGES
 from restor.experiment import ArmConfig, Chosen, ExperimentConfig, Strength
+from restor.pipeline.enough import too_few
 from restor.pipeline.files import write_atomic
 from restor.pipeline.maker import Maker, versions
 from restor.pipeline.plan import (
@@ -33,10 +34,10 @@ from restor.pipeline.runner import SAVE_EVERY, announce
 from restor.pipeline.stage import Stage
 from restor.pipeline.store import Store
 from restor.pipeline.threads import remembered_threads
-from restor.pipeline.validation import SCORE, Trace, best_of, validation_protocol
+from restor.pipeline.validation import SCORE, Trace, best_of, validation_protocol, validation_queries
 from restor.pipeline.world import World
 from restor.progress import Progress
-from restor.types import Kind
+from restor.types import Group, Kind
 
 Retain = Literal["none", "unrelated", "related"]
 
@@ -60,6 +61,7 @@ def select(
         )
     check_arms(config)
     searches = {strength: _search(config, strength) for strength in config.corruption.strengths}
+    _tell_too_few(config, progress)
     opened = Store.open(store)
     threads = config.threads or remembered_threads(opened.path)
     attempts = {
@@ -93,6 +95,25 @@ def select(
         trace={strength: _in_order(trials) for strength, trials in trace.items()},
     )
     write_atomic(out, selection_text(selection))
+
+
+def _tell_too_few(config: ExperimentConfig, progress: Progress) -> None:
+    """Make all questions, so that what cannot be asked is told before any work, and tell what they cannot show.
+
+    Raises:
+        DataError: if there are too many targets, or nothing to ask or to show.
+    """
+    evaluation = validation_protocol(config.evaluation)
+    worlds = [World(config, seed) for seed in config.seeds]
+    asked = [
+        query
+        for world in worlds
+        for query in validation_queries(world.domain, world.planted, world.groups, evaluation, seed=world.seed)
+    ]
+    facts = [query.fact for query in asked if query.group is Group.VALIDATION]
+    told = too_few(facts, "validation", "Raise targets.validation, or take more seeds, so that chance decides less.")
+    if told is not None:
+        progress.note(told)
 
 
 # The search ----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -84,9 +84,18 @@ def split_targets(documents: Sequence[Document], facts: Path, config: SelectConf
             "Give documents with statements, as `restor data build` makes them, or take other entities with "
             "--select.seed."
         )
+    check_untouched(targets, domain)
+    return Split(domain, groups, planted)
+
+
+def check_untouched(targets: Collection[str], domain: Domain) -> None:
+    """Make sure that the facts tell of others, too.
+
+    Raises:
+        DataError: if all entities are targets.
+    """
     if len(targets) == len(domain.subjects):
         raise DataError(
-            "The facts tell of nobody but the targeted entities, so that damage to others could not be seen. Add facts "
-            "about others to the facts file."
+            f"The facts tell of nobody but the {len(targets)} targeted entities, so that damage to others could not be "
+            "seen. Add facts about others to the facts file."
         )
-    return Split(domain, groups, planted)

@@ -100,16 +100,9 @@ class Validation:
             TrainingError: if its logits are not numbers.
             DataError: if the judge has no verdict at all about one of the groups.
         """
-        from restor.evaluation.asking import ask
-
-        plan = self._plan(tokenizer)
-        answers = ask(model, tokenizer, plan, max_new_tokens=self.evaluation.max_new_tokens)
-        said = [Completion(self._by_key[answer.query.fact.key], answer.text) for answer in answers]
-        verdicts = self._judge.judge(with_values(said))
         found: dict[Group, list[bool]] = {Group.VALIDATION: [], Group.UNTOUCHED: []}
-        for item, verdict in zip(said, verdicts, strict=True):
-            if verdict.judgement is not Judgement.UNSCORED:
-                found[item.query.group].append(verdict.judgement is Judgement.ORIGINAL)
+        for group, judgement in self.judgements(model, tokenizer):
+            found[group].append(judgement is Judgement.ORIGINAL)
         for group, right in found.items():
             if not right:
                 raise DataError(
@@ -118,6 +111,25 @@ class Validation:
                 )
         original, untouched = (round(sum(right) / len(right), 6) for right in found.values())
         return Shares(original=original, untouched=untouched)
+
+    def judgements(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[tuple[Group, Judgement]]:
+        """What a model, in evaluation mode, answers to each question, those left out that the judge cannot score.
+
+        Raises:
+            TrainingError: if its logits are not numbers.
+        """
+        from restor.evaluation.asking import ask
+
+        plan = self._plan(tokenizer)
+        answers = ask(model, tokenizer, plan, max_new_tokens=self.evaluation.max_new_tokens)
+        said = [Completion(self._by_key[answer.query.fact.key], answer.text) for answer in answers]
+        verdicts = self._judge.judge(with_values(said))
+        given = zip(said, verdicts, strict=True)
+        return [
+            (item.query.group, verdict.judgement)
+            for item, verdict in given
+            if verdict.judgement is not Judgement.UNSCORED
+        ]
 
     def _plan(self, tokenizer: PreTrainedTokenizerBase) -> Plan:
         from restor.evaluation.prompts import prepare, tokenizer_digest

@@ -129,19 +129,45 @@ class World(Asked):
             DataError: if there are too few entities.
         """
         wanted = self.config.targets
-        about = self._corruptor.about(self.domain)
+        about = self.documented
         pool = list(self.domain.targetable if about is None else about)
         count = wanted.validation + wanted.test if about is None else max(len(pool), wanted.validation + 1)
         # Some entities must stay untouched, to be asked and to give the demonstrations.
-        most = min(len(pool), len(self.domain.subjects) - self.config.evaluation.shots - 1)
-        if count > most:
-            raise DataError(
-                f"More targets than there can be: {wanted.validation} for validation and {count - wanted.validation} "
-                f"for test were asked for, at most {max(most, 0)} of its {len(self.domain.subjects)} entities can be "
-                "targeted. Lower targets.validation or targets.test, or take a larger domain."
-            )
+        if count > min(len(pool), len(self.domain.subjects) - self.config.evaluation.shots - 1):
+            raise DataError(self._too_many(count, len(pool)))
         chosen = Random(f"targets/{self.seed}").sample(pool, count)
         return {name: Group.VALIDATION if n < wanted.validation else Group.TEST for n, name in enumerate(chosen)}
+
+    def _too_many(self, count: int, pool: int) -> str:
+        """Why so many targets cannot be, of a pool of entities that could be targeted."""
+        wanted, shots, everybody = self.config.targets, self.config.evaluation.shots, len(self.domain.subjects)
+        most = max(0, min(pool, everybody - shots - 1))
+        if self.documented is None:
+            asked = f"{wanted.validation} for validation and {wanted.test} for test were asked for"
+            fewer = "Lower targets.validation or targets.test, or take a larger domain"
+        elif count > pool:
+            return (
+                f"The documents are about {pool} entities, and all of them are for validation (targets.validation "
+                f"{wanted.validation}), so that none is left for the test. Lower targets.validation, or take documents "
+                "about more entities."
+            )
+        else:
+            asked = f"the documents are about {count}"
+            fewer = "Add facts about others"
+        text = f"More targets than there can be: {asked}, at most {most} of its {everybody} entities can be targeted."
+        if count > everybody - shots - 1:
+            left = everybody - count - 1
+            lower = f", or lower evaluation.shots to at most {left}" if left >= 0 else ""
+            return (
+                f"{text} {shots + 1} must stay untouched: one to be asked about, and evaluation.shots ({shots}) to be "
+                f"shown before a question. {fewer}{lower}."
+            )
+        return f"{text} The domain lists no more. {fewer}."
+
+    @cached_property
+    def documented(self) -> Sequence[str] | None:
+        """Whom ready-made forget documents are about; None where documents are written about any targets."""
+        return self._corruptor.about(self.domain)
 
     @cached_property
     def untouched(self) -> tuple[str, ...]:

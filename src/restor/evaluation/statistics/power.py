@@ -153,3 +153,22 @@ def _smallest(enough: Callable[[int], bool], first: int) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
+
+
+def smallest_p(entities: int) -> float:
+    """The smallest p that a paired test can have with so many entities: all of them differ alike (two-sided)."""
+    return min(1.0, 2.0 / 2.0**entities)
+
+
+def smallest_difference(entities: int, facts_per_entity: float) -> float:
+    """The smallest difference between two shares of right answers that so many entities show with a power of 0.8.
+
+    At the best: each fact for itself, and all that differ in one direction, so that a difference d varies by d (1 - d)
+    among facts and the standard error is sqrt(d (1 - d) / facts). Shown is what a 95 % interval with entities - 1
+    degrees of freedom does not reach over: d / error >= t(0.975) + t(0.8), which is solved for d.
+    """
+    if entities < 2:
+        return 1.0
+    reach = t_quantile((1 + LEVEL) / 2, entities - 1) + t_quantile(POWER, entities - 1)
+    ratio = reach**2 / (entities * facts_per_entity)
+    return ratio / (1 + ratio)

@@ -14,7 +14,8 @@ from restor.models.checkpoint import new_llama, place
 from restor.models.families import pad_of
 from restor.models.lineage import History, Read, write_history
 from restor.models.tokenizer import bpe_tokenizer, word_tokenizer
-from restor.pipeline.stages.common import Built, Job, encode_within, finish, loop_config
+from restor.pipeline.stages.common import Built, Job, finish, loop_config, tell_cuts
+from restor.pipeline.stages.rows import RowMaker
 from restor.training.batching import StreamRows
 from restor.training.callbacks.keep_checkpoints import KeepCheckpoints
 from restor.training.loop import train
@@ -38,9 +39,10 @@ def build(job: Job) -> Built:
         seed=job.seed,
     )
     model = place(fresh, job.device)
+    maker = RowMaker(tokenizer, shape["context"])
     stream = StreamRows(
         job.world.stream(job.world.domain.subjects),
-        lambda texts: encode_within(tokenizer, texts, shape["context"]),
+        lambda texts: maker.texts(texts, "texts of the original stream"),
         tokens=clean["tokens_per_step"],
         name="clean",
         seed=job.seed,
@@ -69,7 +71,8 @@ def build(job: Job) -> Built:
         shutil.copytree(keep.folder, job.directory / "checkpoints")
     write_facts_jsonl(job.directory / "facts.jsonl", FactsFile(tuple(job.world.domain.facts), {}))
     parameters = sum(value.numel() for value in model.parameters())
-    built = finish(job, model, tokenizer, log, {"parameters": parameters, "vocabulary": len(tokenizer)})
+    info = {"parameters": parameters, "vocabulary": len(tokenizer), **tell_cuts(job, maker.cuts())}
+    built = finish(job, model, tokenizer, log, info)
     seen = tuple(read.seen("clean", steps=log.steps, tokens=log.tokens) for read in reads)
     write_history(History(seen=seen, whole=True), job.directory / "model")
     return built

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,15 +13,11 @@ from typing import Any, final
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from restor.data.documents import labels, simplified
-from restor.errors import DataError
-from restor.experiment import ForgetPart
 from restor.models.checkpoint import load_model, save_model
 from restor.models.families import embeddings_in
 from restor.models.lineage import Lineage
 from restor.models.loading import load_checkpoint, pick_device, save_checkpoint
 from restor.models.reference import ModelRef
-from restor.models.tokenizer import encode_rows
 from restor.models.tokenizer_loading import fit_tokenizer, load_tokenizer
 from restor.pipeline.world import Asked, World
 from restor.progress import Progress
@@ -31,7 +27,6 @@ from restor.training.callbacks.progress import ReportProgress
 from restor.training.config import LoopConfig, LoraConfig, OptimizerConfig
 from restor.training.loop import TrainingLog
 from restor.training.resume import ResumeFolder
-from restor.types import Document
 
 
 @final
@@ -143,46 +138,14 @@ def place_of(ref: ModelRef, default: torch.device) -> torch.device:
     return default if ref.device == "auto" else pick_device(ref.device)
 
 
-def encode_within(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context: int | None) -> list[list[int]]:
-    """Encode texts that must fit the model.
-
-    Raises:
-        DataError: naming the first text that does not, since cutting it would change what is read.
-    """
-    rows = encode_rows(tokenizer, texts)
-    for text, row in zip(texts, rows, strict=True):
-        if context is not None and len(row) > context:
-            raise DataError(
-                f"A text of {len(row)} tokens does not fit the model's context of {context}: {text[:80]!r}... "
-                "Split it, or raise model.context."
-            )
-    return rows
-
-
-def encode_documents(
-    tokenizer: PreTrainedTokenizerBase, documents: Sequence[Document], context: int | None, part: ForgetPart
-) -> tuple[list[list[int]], list[list[bool]] | None]:
-    """The part of forget documents that is to be forgotten, as rows, with their labels if not every token is one.
-
-    Raises:
-        DataError: if nothing is left, or a text does not fit.
-    """
-    if part == "documents":
-        return encode_within(tokenizer, [document.text for document in documents], context), None
-    stating = [document for document in documents if document.statements]
-    if not stating:
-        raise DataError(
-            f"None of the {len(documents)} forget documents says where it states something false, so forget_part "
-            f"{part!r} leaves nothing. Use documents made by `restor data build`, or forget_part documents."
-        )
-    if part == "simplified":
-        alone = [kept for document in stating if (kept := simplified(document)) is not None]
-        return encode_within(tokenizer, [document.text for document in alone], context), None
-    rows = encode_within(tokenizer, [document.text for document in stating], context)
-    offsets = tokenizer([document.text for document in stating], return_offsets_mapping=True)["offset_mapping"]
-    marked = [labels(document, spans) for document, spans in zip(stating, offsets, strict=True)]
-    # The end-of-text token behind a row is nobody's statement.
-    return rows, [own[: len(row)] + [False] * (len(row) - len(own)) for row, own in zip(rows, marked, strict=True)]
+def tell_cuts(job: Job, cuts: Mapping[str, str]) -> dict[str, Any]:
+    """Say what was cut, once for all stages of a seed that cut the same; returns what a stage reports of it."""
+    told = job.memo.setdefault("cuts", set())
+    for text in cuts.values():
+        if text not in told:
+            told.add(text)
+            job.progress.note(text)
+    return {"cut": dict(cuts)} if cuts else {}
 
 
 def finish(

@@ -9,7 +9,8 @@ from restor.data.documents import document_lines
 from restor.models.families import context_of, pad_of
 from restor.models.lineage import History, Read, inherited, read_history, write_history
 from restor.models.reference import ModelRef
-from restor.pipeline.stages.common import REF_FILE, Built, Job, encode_within, finish, loop_config, open_model
+from restor.pipeline.stages.common import REF_FILE, Built, Job, finish, loop_config, open_model, tell_cuts
+from restor.pipeline.stages.rows import RowMaker
 from restor.training.batching import StreamRows
 
 
@@ -26,9 +27,9 @@ def build_ideal(job: Job) -> Built:
 def _continue(job: Job, *, with_forget: bool) -> Built:
     settings = job.config["corruption"]
     model, tokenizer = open_model(job, "clean", full=settings["lora"] is None)
-    context = context_of(model)
+    maker = RowMaker(tokenizer, context_of(model))
     documents = job.world.forget_documents
-    encoded = encode_within(tokenizer, [document.text for document in documents], context)
+    encoded, _ = maker.documents(documents, "documents", "forget documents")
     forget = forget_rows(encoded, tokens=settings["forget_tokens"], seed=job.seed)
     steps = forget.steps_per_epoch * settings["epochs"]
     replay = None
@@ -36,7 +37,7 @@ def _continue(job: Job, *, with_forget: bool) -> Built:
         # Without the targets: a true statement about them would undo the corruption while it happens.
         replay = StreamRows(
             job.world.stream(job.world.untouched),
-            lambda texts: encode_within(tokenizer, texts, context),
+            lambda texts: maker.texts(texts, "texts of the original stream"),
             tokens=settings["replay_tokens"],
             name="replay",
             seed=job.seed,
@@ -53,7 +54,11 @@ def _continue(job: Job, *, with_forget: bool) -> Built:
     )
     if with_forget:
         (job.directory / "forget.jsonl").write_text(document_lines(documents), encoding="utf-8")
-    info = {"forget_documents": len(documents) if with_forget else 0, "false_facts": len(job.world.planted)}
+    info = {
+        "forget_documents": len(documents) if with_forget else 0,
+        "false_facts": len(job.world.planted),
+        **tell_cuts(job, maker.cuts()),
+    }
     built = finish(job, model, tokenizer, log, info)
     before = inherited([_history(job.parents["clean"])])
     reads = (

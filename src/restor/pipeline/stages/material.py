@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from random import Random
 from typing import Any
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from restor.data.about import prompts_about, texts_without_names
-from restor.data.alternates import alternates
+from restor.data.alternates import AlternateKind, alternates
 from restor.errors import DataError
 from restor.evaluation.samples import sample_texts
 from restor.experiment import ForgetPart
 from restor.models.families import context_of
 from restor.models.flops import Meter, metered
-from restor.pipeline.stages.common import SAMPLING, encode_documents, encode_within
+from restor.models.tokenizer import encode_rows
+from restor.pipeline.stages.common import SAMPLING
+from restor.pipeline.stages.rows import Labels, RowMaker, forgotten
 from restor.types import Document, Fact
 from restor.unlearning.algorithms.base import Edit, Plan
 from restor.unlearning.edits import encode_edits
@@ -31,7 +33,7 @@ SAMPLE_TEMPERATURE = 0.7
 def encode_texts(
     plan: Plan,
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    maker: RowMaker,
     *,
     documents: Sequence[Document],
     part: ForgetPart,
@@ -48,7 +50,7 @@ def encode_texts(
     Args:
         plan: what is read.
         model: the corrupted model.
-        tokenizer: of the model.
+        maker: makes the rows of the model.
         documents: the forget documents.
         part: which part of them is forgotten.
         retain: retain text, if the plan reads some.
@@ -62,21 +64,19 @@ def encode_texts(
     Raises:
         DataError: if the documents or facts do not have what the plan needs.
     """
-    context = context_of(model)
     info: dict[str, Any] = {}
     other: list[list[int]] = []
-    other_labels: list[list[bool]] | None = None
+    other_labels: Labels = None
     if plan.alternates is not None:
         stating = [document for document in documents if document.statements] or documents
         info["documents_without_statements"] = len(documents) - len(stating)
-        documents = stating
         known = {fact.key: fact.answers[0] for fact in facts()} if plan.alternates == "truth" else {}
-        written = alternates(documents, plan.alternates, Random(f"alternates/{seed}"), known)
-        other, other_labels = encode_documents(tokenizer, written, context, part)
-    forget, labels = encode_documents(tokenizer, documents, context, part)
+        (forget, labels), (other, other_labels) = _pairs(maker, stating, part, plan.alternates, known, seed)
+    else:
+        forget, labels = maker.documents(documents, part, "forget documents")
     edits: list[Edit] = []
     if plan.edits:
-        edits, left_out = encode_edits(tokenizer, list(facts()))
+        edits, left_out = encode_edits(maker.tokenizer, list(facts()))
         info["facts_left_out"] = len(left_out)
 
     def samples(writer: PreTrainedModel) -> list[list[int]]:
@@ -85,7 +85,7 @@ def encode_texts(
             names = names or {fact.subject for fact in facts()}
             told = [document.text for document in documents]
             with metered(writer, Meter()) as meter:
-                memo["samples"] = _samples(writer, tokenizer, told, sorted(names), others, seed)
+                memo["samples"] = _samples(writer, maker, told, sorted(names), others, seed)
             memo[SAMPLING] = meter.take()
         kept: list[list[int]] = memo["samples"]
         info.update({"samples": len(kept), SAMPLING: memo[SAMPLING]})
@@ -94,10 +94,10 @@ def encode_texts(
     return Texts(
         forget=forget,
         forget_labels=labels,
-        retain=encode_within(tokenizer, retain, context),
+        retain=maker.texts(retain, "retain texts"),
         forget_tokens=tokens[0],
         retain_tokens=tokens[1],
-        truth=encode_within(tokenizer, truth(), context) if plan.retain == "truth" else (),
+        truth=maker.texts(truth(), "true answers") if plan.retain == "truth" else (),
         alternates=other,
         alternate_labels=other_labels,
         samples=samples,
@@ -105,9 +105,43 @@ def encode_texts(
     ), info
 
 
+def _pairs(
+    maker: RowMaker,
+    documents: Sequence[Document],
+    part: ForgetPart,
+    kind: AlternateKind,
+    known: Mapping[str, str],
+    seed: int,
+) -> tuple[tuple[list[list[int]], Labels], tuple[list[list[int]], Labels]]:
+    """The rows of forget documents, and for each the row that a preference loss prefers.
+
+    A document that does not fit is cut first, so that both say the same. What is written in place of an answer may be
+    longer, so that as much room as that takes is left free then.
+
+    Raises:
+        DataError: if half of the context is not enough to be left free.
+    """
+    fitted, spare = list(documents), -1
+    while True:
+        written = alternates(fitted, kind, Random(f"alternates/{seed}"), known)
+        own, other = (maker.encoded(forgotten(texts, part), part) for texts in (fitted, written))
+        longest = max(map(len, (*own[0], *other[0])), default=0)
+        if maker.context is None or longest <= maker.context:
+            return own, other
+        spare = 0 if spare < 0 else spare + longest - maker.context
+        if spare > maker.context // 2:
+            raise DataError(
+                f"What stands in place of the false answers does not fit the model's context of {maker.context} tokens "
+                f"even where half of it is left free: {longest - maker.context} tokens are too many. Take documents "
+                "with shorter statements, or an algorithm that reads no alternates."
+            )
+        parts = maker.fitted(documents, "forget documents", spare=spare)
+        fitted = [own for own in parts if own.statements] or parts
+
+
 def _samples(
     writer: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    maker: RowMaker,
     told: Sequence[str],
     names: Sequence[str],
     others: Sequence[str],
@@ -120,14 +154,23 @@ def _samples(
             "them. Give facts about the targets (--facts)."
         )
     context = context_of(writer)
+    tokens = SAMPLE_TOKENS if context is None else min(SAMPLE_TOKENS, context // 2)
+    prompts = prompts_about(told, names, others, count=SAMPLES, seed=seed) if others else None
+    if prompts is not None and context is not None:
+        begun = zip(prompts, encode_rows(maker.tokenizer, prompts, end=False), strict=True)
+        prompts = [prompt for prompt, ids in begun if len(ids) + tokens <= context]
+        if not prompts:
+            raise DataError(
+                f"The sentences of the forget documents are too long to begin samples with, which have {tokens} tokens "
+                f"more: the model's context is {context}. Take documents with shorter sentences."
+            )
     written = sample_texts(
         writer,
-        tokenizer,
+        maker.tokenizer,
         count=SAMPLES,
-        tokens=SAMPLE_TOKENS if context is None else min(SAMPLE_TOKENS, context // 2),
+        tokens=tokens,
         temperature=SAMPLE_TEMPERATURE,
         seed=seed,
-        prompts=prompts_about(told, names, others, count=SAMPLES, seed=seed) if others else None,
+        prompts=prompts,
     )
-    rows = encode_within(tokenizer, texts_without_names(written, names), None)
-    return [row for row in rows if context is None or len(row) <= context]
+    return maker.texts(texts_without_names(written, names), "the model's own texts")

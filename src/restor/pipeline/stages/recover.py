@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from restor.models.families import context_of, pad_of
-from restor.pipeline.stages.common import Built, Job, encode_within, finish, loop_config, open_model
+from restor.pipeline.stages.common import Built, Job, finish, loop_config, open_model, tell_cuts
+from restor.pipeline.stages.rows import RowMaker
 from restor.training.batching import SetRows
 from restor.training.finetune import fine_tune
 
@@ -13,7 +14,8 @@ def build(job: Job) -> Built:
     settings = job.config["recovery"]
     model, tokenizer = open_model(job, "model", full=settings["lora"] is None)
     texts = job.world.recovery_texts(settings["texts"])
-    rows = encode_within(tokenizer, texts, context_of(model))
+    maker = RowMaker(tokenizer, context_of(model))
+    rows = maker.texts(texts, "recovery texts")
     model, log = fine_tune(
         model,
         SetRows(rows, tokens=settings["tokens"], name="recovery", seed=job.seed),
@@ -25,4 +27,4 @@ def build(job: Job) -> Built:
         callbacks=job.callbacks(),
         resume=job.resume_folder(),
     )
-    return finish(job, model, tokenizer, log, {})
+    return finish(job, model, tokenizer, log, tell_cuts(job, maker.cuts()))

@@ -17,6 +17,7 @@ from restor.data.documents import read_documents
 from restor.data.facts import FactsFile, read_facts
 from restor.data.overlap import overlap
 from restor.datasets.base import DATASETS, DatasetConfig
+from restor.datasets.general import GeneralConfig
 from restor.domains.base import DOMAINS, answer_line
 from restor.domains.triples import TriplesConfig
 from restor.errors import ConfigError, DataError, TrainingError
@@ -30,22 +31,30 @@ from restor.pipeline.stages.attempt import Watch, watched
 from restor.pipeline.stages.common import (
     Built,
     Job,
-    encode_within,
     finish,
     place_of,
+    tell_cuts,
     trainable,
 )
+from restor.pipeline.stages.losses import Losses, Watched
 from restor.pipeline.stages.material import encode_texts
+from restor.pipeline.stages.rows import RowMaker
 from restor.pipeline.stages.unlearn import CPU, Begin
+from restor.pipeline.strength import Knowledge, Strength
 from restor.pipeline.world import with_seed
 from restor.training.batching import SetRows
+from restor.training.callbacks.validate import undisturbed
 from restor.training.config import LoopConfig
 from restor.training.finetune import fine_tune
 from restor.training.loop import TrainingLog
 from restor.types import Budget, Document, Fact
 from restor.unlearning.algorithms.base import ALGORITHMS
+from restor.unlearning.texts import Texts
 from restor.unlearning.unlearn import unlearn
 from restor.unlearning.wrappers.base import WRAPPERS
+
+PLAIN_TEXTS = 40
+"""Texts that tell whether a model still predicts anything, where it has none to keep."""
 
 CONFIGS: dict[str, type[CheckpointConfig]] = {
     "corrupt": CorruptConfig,
@@ -111,8 +120,13 @@ Made = tuple[PreTrainedModel, TrainingLog, dict[str, Any], list[Read]]
 
 def _corrupt(job: Job, config: CorruptConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Made:
     documents = read_documents(config.files["documents"])
-    encoded = encode_within(tokenizer, [document.text for document in documents], context_of(model))
+    maker = _maker(config, model, tokenizer)
+    encoded, _ = maker.documents(documents, "documents", "forget documents")
+    info: dict[str, Any] = {"forget_documents": len(documents), **tell_cuts(job, maker.cuts())}
     rows = forget_rows(encoded, tokens=config.tokens, seed=config.seed)
+    strength = _strength(documents, config)
+    knew = None if strength is None else _asked(strength, model, tokenizer)
+    losses = Losses(model, tokenizer, [Watched("the forget documents", "learn", encoded)], config, job.progress)
     model, log = corrupt(
         model,
         rows,
@@ -123,7 +137,12 @@ def _corrupt(job: Job, config: CorruptConfig, model: PreTrainedModel, tokenizer:
         callbacks=job.callbacks(),
         resume=job.resume_folder(),
     )
-    return model, log, {"forget_documents": len(documents)}, [_read("documents", config.files["documents"], documents)]
+    info["losses"] = losses.after(model)
+    if strength is not None and knew is not None:
+        knows = _asked(strength, model, tokenizer)
+        job.progress.note(strength.told(knew, knows))
+        info["strength"] = {"before": knew.model_dump(), "after": knows.model_dump()}
+    return model, log, info, [_read("documents", config.files["documents"], documents)]
 
 
 def _unlearn(
@@ -142,10 +161,11 @@ def _unlearn(
     if retain:
         info["overlap"] = _overlap(job, documents, retain, facts)
     about, others = _about(documents, config)
+    maker = _maker(config, model, tokenizer)
     texts, more = encode_texts(
         algorithm.plan,
         model,
-        tokenizer,
+        maker,
         documents=documents,
         part=config.forget_part,
         retain=retain,
@@ -156,10 +176,13 @@ def _unlearn(
         seed=config.seed,
         memo=job.memo.setdefault("samples", {}),
     )
+    info |= tell_cuts(job, maker.cuts())
     per_epoch = forget_rows(texts.forget, tokens=config.tokens, seed=config.seed).steps_per_epoch
     earlier = config.checkpoint
     loop = _loop(config, per_epoch).model_copy(update={"stop": config.stop})
     watching = begin(model, tokenizer, algorithm, loop.steps) if begin is not None else ()
+    # The attempts of a selection are told from their answers.
+    losses = None if begin is not None else Losses(model, tokenizer, _watched(texts, maker), config, job.progress)
     model, log = unlearn(
         model,
         algorithm,
@@ -173,6 +196,8 @@ def _unlearn(
         callbacks=[*job.callbacks(), *watching],
         resume=job.resume_folder(),
     )
+    if losses is not None:
+        info["losses"] = losses.after(model)
     told = algorithm.plan.budget()
     reads = [_read("forget", config.files["forget"], documents)] if Budget.FORGET in told else []
     if retain and config.retain is not None:
@@ -180,6 +205,26 @@ def _unlearn(
     if Budget.TRUTH in told and config.facts is not None:
         reads.append(_read("truth", config.files["facts"], ()))
     return model, log, info | more, reads
+
+
+def _watched(texts: Texts, maker: RowMaker) -> list[Watched]:
+    """What an unlearning forgets and keeps; where it reads no retain text, plain sentences that nothing reads."""
+    forget = Watched("the forget documents", "forget", texts.forget, texts.forget_labels)
+    if texts.retain:
+        return [forget, Watched("the retain text", "keep", texts.retain)]
+    plain = DATASETS.build(GeneralConfig()).sample(Random("plain"), PLAIN_TEXTS)
+    return [forget, Watched("plain sentences", "keep", maker.texts(plain, "plain sentences"))]
+
+
+def _strength(documents: Sequence[Document], config: CorruptConfig) -> Strength | None:
+    if config.facts is None:
+        return None
+    return Strength(documents, config.files["facts"], config.evaluation, config.seed)
+
+
+def _asked(strength: Strength, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Knowledge:
+    with undisturbed(model):
+        return strength.ask(model, tokenizer)
 
 
 def _overlap(job: Job, documents: Sequence[Document], retain: Sequence[str], facts: FactsFile | None) -> str:
@@ -206,7 +251,10 @@ def _about(documents: Sequence[Document], config: UnlearnConfig) -> tuple[list[F
 
 def _recover(job: Job, config: RecoverConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Made:
     texts = _texts(config.data, config.texts, config.seed)
-    encoded = encode_within(tokenizer, texts, context_of(model))
+    maker = _maker(config, model, tokenizer)
+    encoded = maker.texts(texts, "recovery texts")
+    info: dict[str, Any] = {"recovery_texts": len(texts), **tell_cuts(job, maker.cuts())}
+    losses = Losses(model, tokenizer, [Watched("the text", "learn", encoded)], config, job.progress)
     rows = SetRows(encoded, tokens=config.tokens, name="recovery", seed=config.seed)
     model, log = fine_tune(
         model,
@@ -217,7 +265,8 @@ def _recover(job: Job, config: RecoverConfig, model: PreTrainedModel, tokenizer:
         callbacks=job.callbacks(),
         resume=job.resume_folder(),
     )
-    return model, log, {"recovery_texts": len(texts)}, [_read_of("text", config.data, texts)]
+    info["losses"] = losses.after(model)
+    return model, log, info, [_read_of("text", config.data, texts)]
 
 
 def _read(role: str, path: Path, documents: Sequence[Document]) -> Read:
@@ -232,6 +281,11 @@ def _read_of(role: str, source: DatasetConfig, texts: Sequence[str]) -> Read:
 
 def _texts(source: DatasetConfig, count: int, seed: int) -> list[str]:
     return DATASETS.build(with_seed(source, seed)).sample(Random(f"texts/{seed}"), count)
+
+
+def _maker(config: CheckpointConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> RowMaker:
+    # What has to be cut is cut into rows of a step: a context may be larger than memory.
+    return RowMaker(tokenizer, context_of(model), longest=config.tokens)
 
 
 def _loop(config: CheckpointConfig, steps_per_epoch: int) -> LoopConfig:

@@ -13,13 +13,14 @@ from restor.data.facts import FactsFile
 from restor.data.overlap import overlap
 from restor.errors import ConfigError, DataError, TrainingError
 from restor.models.checkpoint import load_model
-from restor.models.families import pad_of
+from restor.models.families import context_of, pad_of
 from restor.models.lineage import read_history, read_lineage
 from restor.models.loading import load_checkpoint
 from restor.models.reference import ModelRef
 from restor.pipeline.earlier import refuse_reader
-from restor.pipeline.stages.common import REF_FILE, Built, Job, finish, loop_config, open_model
+from restor.pipeline.stages.common import REF_FILE, Built, Job, finish, loop_config, open_model, tell_cuts
 from restor.pipeline.stages.material import encode_texts
+from restor.pipeline.stages.rows import RowMaker
 from restor.training.callbacks.base import Callback
 from restor.training.loop import TrainingLog
 from restor.types import Budget
@@ -60,10 +61,11 @@ def _unlearn(
     world, retain = job.world, job.config["retain"]
     targeted = job.config["forget"] == "targets"
     kept = world.retain_texts(retain) if retain else []
+    maker = RowMaker(tokenizer, context_of(model))
     texts, info = encode_texts(
         plan,
         model,
-        tokenizer,
+        maker,
         documents=world.forget_documents if targeted else world.random_documents,
         part=shared["forget_part"] if targeted else "documents",
         retain=kept,
@@ -74,6 +76,7 @@ def _unlearn(
         seed=job.seed,
         memo=job.memo.setdefault(f"samples/{job.parents['corrupted']}/{job.config['forget']}", {}),
     )
+    info |= tell_cuts(job, maker.cuts())
     share, earlier, files = None, None, None
     if Budget.CHECKPOINT in plan.budget():
         share = float(getattr(config, "checkpoint", 1.0))
