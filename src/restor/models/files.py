@@ -20,6 +20,24 @@ HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+RANKS = ("r", "init_r", "num_vectors", "n_frequency")
+"""Settings of adapters that are sizes of their tensors."""
+UNMERGEABLE = {
+    **dict.fromkeys(
+        ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE"),
+        "puts trained vectors before every text",
+    ),
+    **dict.fromkeys(("ADAPTION_PROMPT", "LILY", "SHADOW"), "adds a computation beside the layers"),
+    **dict.fromkeys(("POLY", "XLORA"), "mixes several adapters anew for every text"),
+}
+"""Types of adapters that no weights of the model can stand for, and what they do instead."""
+UNMERGEABLE_SETTINGS = {
+    "layer_replication": "runs layers of the model several times, changed in different ways",
+    "alora_invocation_tokens": "acts only behind certain tokens of a text",
+    "arrow_config": "mixes several adapters anew for every text",
+    "megatron_config": "is for models of Megatron",
+}
+"""Settings that make an adapter one of these, and what it does with them."""
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tiktoken.model")
 """A tokenizer is one of these, with settings beside it."""
 SMALL_FILES = (
@@ -31,6 +49,8 @@ SMALL_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
+ADAPTER_FILES = (ADAPTER_CONFIG, *(file for file in SMALL_FILES if file not in (CONFIG, "generation_config.json")))
+"""Of an adapter: its settings and the tokenizer that it was trained with, which may have more tokens."""
 OTHER_HEADS = ("ForMaskedLM", "ForPreTraining", "Classification", "ForQuestionAnswering", "ForMultipleChoice")
 """Ends of the names of architectures that are no causal language models."""
 CODE_FILES = ("*.py",)
@@ -80,7 +100,7 @@ def find_folder(
         raise DataError(
             f"There is no folder {folder}. Give the folder of a checkpoint, or a hub id such as owner/name."
         )
-    small = [wanted] if only_config else [ADAPTER_CONFIG] if adapter else [*SMALL_FILES, INDEX]
+    small = [wanted] if only_config else ADAPTER_FILES if adapter else [*SMALL_FILES, INDEX]
     snapshot = _fetch(path, revision, [*small, *(CODE_FILES if code else ())])
     _check_folder(snapshot, wanted, path)
     if not only_config:
@@ -225,18 +245,44 @@ def weight_names(folder: Path) -> list[str]:
     return [WEIGHTS]
 
 
-def check_adapter(folder: Path, name: str) -> list[str]:
-    """Make sure that it is a LoRA adapter in safetensors; the names of its tensors.
+def check_adapter(folder: Path, name: str) -> tuple[Mapping[str, Any], dict[str, tuple[int, ...]]]:
+    """Make sure that an adapter can become a part of weights, and is in safetensors.
+
+    Returns its settings, and the shapes of its tensors by name.
 
     Raises:
-        DataError: if it is not.
+        DataError: if it is not, or a file is damaged.
     """
-    kind = _read_json(folder / ADAPTER_CONFIG).get("peft_type")
-    if kind != "LORA":
-        raise DataError(f"{name} is an adapter of type {kind}. Only LoRA adapters can be merged into a model.")
+    settings = _read_json(folder / ADAPTER_CONFIG)
+    kind = settings.get("peft_type")
+    used = next((setting for setting in UNMERGEABLE_SETTINGS if settings.get(setting)), None)
+    reason = UNMERGEABLE.get(str(kind)) or (used and f"has {used}: it {UNMERGEABLE_SETTINGS[used]}")
+    if not isinstance(kind, str):
+        raise DataError(f"{folder / ADAPTER_CONFIG} names no peft_type: {name} is not an adapter of peft.")
+    if reason:
+        raise DataError(
+            f"{name} is an adapter of type {kind} and {reason}. It cannot be merged into a model's weights, which is "
+            "how restor uses adapters. Give one that can, such as LoRA, or a merged model."
+        )
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise DataError(f"{name} has no {ADAPTER_WEIGHTS}. Save the adapter with safetensors, peft's default.")
-    return list(_header(folder / ADAPTER_WEIGHTS))
+    shapes = {tensor: tuple(entry["shape"]) for tensor, entry in _header(folder / ADAPTER_WEIGHTS).items()}
+    _check_ranks(settings, shapes, name)
+    return settings, shapes
+
+
+def _check_ranks(settings: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], name: str) -> None:
+    """No rank may be far beyond the tensors that are there: peft makes room for it before it reads them."""
+    if settings["peft_type"] == "LOKR":  # whose users write any large number for a full rank, which takes no room
+        return
+    most = max([1024, *(size for shape in shapes.values() for size in shape)])
+    pattern = settings.get("rank_pattern")
+    ranks = [settings.get(size) for size in RANKS] + (list(pattern.values()) if isinstance(pattern, dict) else [])
+    if high := [rank for rank in ranks if isinstance(rank, int) and rank > most]:
+        raise DataError(
+            f"{ADAPTER_CONFIG} of {name} has the size {max(high)}, and no side of its tensors is longer than {most}. "
+            "Take the files that belong together."
+        )
 
 
 def _header(file: Path) -> dict[str, dict[str, Any]]:
@@ -280,7 +326,7 @@ def hash_folder(folder: Path, *, adapter: bool = False, also: Iterable[str] = ()
     Raises:
         DataError: if one cannot be read.
     """
-    names = [ADAPTER_CONFIG, ADAPTER_WEIGHTS] if adapter else [*SMALL_FILES, INDEX, *weight_names(folder)]
+    names = [*ADAPTER_FILES, ADAPTER_WEIGHTS] if adapter else [*SMALL_FILES, INDEX, *weight_names(folder)]
     present = {name for name in names if (folder / name).is_file()}
     present |= {path.name for pattern in also for path in folder.glob(pattern)}
     # hashlib lets go of the interpreter, so threads really read side by side.

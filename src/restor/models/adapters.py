@@ -1,0 +1,264 @@
+"""Adapters of peft: found and checked before the model is read that they are for, then merged into its weights."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from restor.errors import ConfigError, DataError
+from restor.models.files import ADAPTER_CONFIG, check_adapter, find_folder
+from restor.models.patterns import SECONDS, end_in_time
+from restor.models.reference import adapter_source
+
+PREFIX = "base_model.model."
+"""What peft puts before a model's own names."""
+WRAPPERS = ("", ".base_layer", ".modules_to_save", ".token_adapter.base_layer")
+"""What is between the name of a layer and the `.weight` that an adapter stores of it as a whole."""
+TRAINED = ".token_adapter.trainable_tokens_delta"
+"""Ends the name of the embeddings of single tokens."""
+MERGE_ELSEWHERE = "merge it where it was trained (merge_and_unload), and give the merged model"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """An adapter whose files are there, of a type that can become a part of weights."""
+
+    name: str
+    """What errors call it."""
+    folder: Path
+    settings: Mapping[str, Any]
+    """Of adapter_config.json."""
+    shapes: Mapping[str, tuple[int, ...]]
+    """Of every tensor, by name."""
+
+    @property
+    def has_tokenizer(self) -> bool:
+        """Whether it brings the tokenizer that it was trained with."""
+        return (self.folder / "tokenizer.json").is_file()
+
+
+def find_adapter(given: str) -> Adapter:
+    """The adapter in a folder or, with `@REVISION` where wanted, of the hub.
+
+    Raises:
+        DataError: if it is not there, damaged, or of a type that cannot be merged.
+        ConfigError: if the hub cannot be reached or refuses.
+    """
+    source, revision = adapter_source(given)
+    folder = find_folder(source, revision, adapter=True).folder
+    settings, shapes = check_adapter(folder, given)
+    return Adapter(given, folder, settings, shapes)
+
+
+def merge(model: PreTrainedModel, adapter: Adapter, device: torch.device, name: str) -> PreTrainedModel:
+    """The model with an adapter's change in its weights; it predicts what model and adapter predict side by side.
+
+    Weights that the model shares, and that the adapter changes in one of their places, are shared no longer.
+
+    Args:
+        model: what it is merged into; not to be used afterwards.
+        adapter: what is merged.
+        device: where the model is.
+        name: what errors call the model.
+
+    Raises:
+        DataError: if the adapter does not fit the model, or peft cannot merge it.
+    """
+    import peft  # costs seconds, and most checkpoints have no adapter
+
+    if not end_in_time(list(_texts(adapter.settings)), [place for place, _ in model.named_modules()]):
+        raise DataError(
+            f"The {ADAPTER_CONFIG} of the adapter {adapter.name} has a pattern for names of layers that is still not "
+            f"matched after {SECONDS:g} seconds. List the names of the layers in its place (target_modules)."
+        )
+    base, tied = adapter.settings.get("base_model_name_or_path"), _are_tied(model)
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what they are about is checked here, and ends in an error or is mended
+        with _told(f"The settings of the adapter {adapter.name} cannot be used", "Check its adapter_config.json"):
+            config = _config(adapter)
+        with _told(
+            f"The adapter {adapter.name} does not fit {name}; it was made for {base or 'another model'}",
+            "Give the model that it was trained on",
+        ):
+            had = _resize(model, adapter)
+            adapted = peft.PeftModel.from_pretrained(model, adapter.folder, config=config, torch_device=str(device))
+            _check_names(adapted, adapter)
+        _separate(adapted)
+        with _told(f"The adapter {adapter.name} cannot be merged into {name}", f"If it can be, {MERGE_ELSEWHERE}"):
+            merged: PreTrainedModel = adapted.merge_and_unload()
+    _check_added(merged, had, adapter)
+    if tied:
+        _tie_again(merged)
+    return merged.requires_grad_(True)
+
+
+@contextmanager
+def _told(what: str, advice: str) -> Iterator[None]:
+    """Tells what peft raises, which is whatever the settings and tensors of a file lead it to."""
+    try:
+        yield
+    except (DataError, ConfigError):
+        raise
+    except torch.OutOfMemoryError as error:
+        raise ConfigError(f"{what}: the GPU's memory is full. Use dtype bfloat16, or device cpu.") from error
+    except ImportError as error:
+        raise DataError(
+            f"{what}: it needs a package that is not installed ({_reason(error)}). Install it, or {MERGE_ELSEWHERE}."
+        ) from error
+    except Exception as error:
+        raise DataError(f"{what}: {_reason(error)}. {advice}.") from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts of the settings, any of which may be a pattern for peft."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for key, content in value.items():
+                yield key
+                yield from _texts(content)
+        case list():
+            for content in value:
+                yield from _texts(content)
+
+
+def _config(adapter: Adapter) -> Any:
+    """The settings as peft reads them; switches that it would ignore are refused."""
+    import peft
+
+    kind = adapter.settings["peft_type"]
+    if kind not in peft.PeftType.__members__:
+        raise DataError(
+            f"{adapter.name} is an adapter of type {kind}, which the installed peft ({peft.__version__}) does not "
+            f"know. Install a newer one, or {MERGE_ELSEWHERE}."
+        )
+    config = peft.PeftConfig.from_pretrained(adapter.folder)
+    unknown = [key for key, value in adapter.settings.items() if not hasattr(config, key)]
+    if on := sorted(key for key in unknown if adapter.settings[key] is True or isinstance(adapter.settings[key], dict)):
+        raise DataError(
+            f"The adapter {adapter.name} sets {on[0]}, which the installed peft ({peft.__version__}) does not know. "
+            f"Install a newer one, or {MERGE_ELSEWHERE}."
+        )
+    return config
+
+
+def _check_names(adapted: Any, adapter: Adapter) -> None:
+    """Make sure that every tensor of the adapter has its place in the model, and every place its tensor."""
+    import peft
+
+    wanted = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    # Of some layers peft writes the same tensor under several names, such as that of the head tied to the embeddings.
+    stored = {tensor.replace(".modules_to_save.", ".") for tensor in adapter.shapes}
+    if any(tensor.endswith(TRAINED) for tensor in wanted):
+        stored = {tensor for tensor in stored if tensor in wanted or not tensor.endswith(TRAINED)}
+    lacking = {"the adapter": wanted - stored, "the model": stored - wanted - set(adapted.state_dict())}
+    count = sum(map(len, lacking.values()))
+    for where, tensors in lacking.items():
+        if tensors:
+            raise ValueError(f"{count} tensors differ; {where} lacks {min(tensors)}")
+
+
+# Weights that are shared ---------------------------------------------------------------------------------------------
+
+
+def _separate(adapted: nn.Module) -> None:
+    """Give a layer that the adapter changes weights of its own, where it shares them with another layer.
+
+    Else the change would reach the other layer too, or be made twice.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    owners: dict[int, list[tuple[nn.Module, str]]] = {}
+    changed: set[int] = set()
+    for module in adapted.modules():
+        for name, value in module.named_parameters(recurse=False):
+            owners.setdefault(id(value), []).append((module, name))
+        if isinstance(module, BaseTunerLayer):
+            changed |= {id(value) for value in module.get_base_layer().parameters(recurse=False)}
+    for shared in changed:
+        for module, name in owners[shared][1:]:
+            own = getattr(module, name).detach().clone()
+            setattr(module, name, nn.Parameter(own, requires_grad=False))
+
+
+def _are_tied(model: PreTrainedModel) -> bool:
+    said = model.get_output_embeddings()
+    return said is not None and said.weight is model.get_input_embeddings().weight
+
+
+def _tie_again(model: PreTrainedModel) -> None:
+    """Share embeddings that the adapter changed alike in both places; else the configuration says that they differ."""
+    read, said = model.get_input_embeddings(), model.get_output_embeddings()
+    alike = torch.equal(read.weight, said.weight)
+    if alike:
+        said.weight = read.weight
+    for config in (model.config, model.config.get_text_config()):
+        config.tie_word_embeddings = alike
+
+
+# Tokens that the adapter adds ----------------------------------------------------------------------------------------
+
+
+def _resize(model: PreTrainedModel, adapter: Adapter) -> int:
+    """Give the model as many embeddings as the adapter was trained with; how many it had.
+
+    What is new is not a number until the adapter fills it.
+    """
+    had: int = model.get_input_embeddings().weight.shape[0]
+    size = _rows(model, adapter, had)
+    if size == had:
+        return had
+    model.resize_token_embeddings(size, mean_resizing=False)
+    with torch.no_grad():
+        for value in _embeddings(model):
+            value[had:] = torch.nan
+    return had
+
+
+def _rows(model: PreTrainedModel, adapter: Adapter, had: int) -> int:
+    layers = (model.get_input_embeddings(), model.get_output_embeddings())
+    places = [place for place, module in model.named_modules() if module in layers]
+    whole = {f"{PREFIX}{place}{wrapper}.weight" for place in places for wrapper in WRAPPERS}
+    stored = [shape[0] for tensor, shape in adapter.shapes.items() if tensor in whole]
+    trained = [number for number in _trained_tokens(adapter.settings) if number >= had]
+    # Tokens that are trained alone follow those of the model, one by one.
+    size = max(stored, default=had + len(trained))
+    if beyond := [number for number in trained if number >= size]:
+        raise ValueError(f"it trains the token {max(beyond)}, and there are {size} embeddings")
+    return size
+
+
+def _trained_tokens(settings: Mapping[str, Any]) -> set[int]:
+    given = settings.get("trainable_token_indices") or settings.get("token_indices") or ()
+    lists = given.values() if isinstance(given, dict) else [given]
+    return {number for numbers in lists for number in numbers}
+
+
+def _embeddings(model: PreTrainedModel) -> list[torch.Tensor]:
+    """The parameters with a row per token."""
+    layers = (model.get_input_embeddings(), model.get_output_embeddings())
+    return [value for layer in layers if layer is not None for value in layer.parameters(recurse=False)]
+
+
+def _check_added(model: PreTrainedModel, had: int, adapter: Adapter) -> None:
+    added = model.get_input_embeddings().weight.shape[0] - had
+    if added > 0 and any(value[had:].isnan().any() for value in _embeddings(model)):
+        raise DataError(
+            f"The adapter {adapter.name} was trained with {added} tokens more than its model has and does not store "
+            "all of their embeddings. Save it again with save_embedding_layers=True, from the model in which it was "
+            "trained."
+        )
