@@ -80,7 +80,7 @@ def merge(model: PreTrainedModel, adapter: Adapter, device: torch.device, name: 
             f"The {ADAPTER_CONFIG} of the adapter {adapter.name} has a pattern for names of layers that is still not "
             f"matched after {SECONDS:g} seconds. List the names of the layers in its place (target_modules)."
         )
-    base, tied = adapter.settings.get("base_model_name_or_path"), _are_tied(model)
+    base = adapter.settings.get("base_model_name_or_path")
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they are about is checked here, and ends in an error or is mended
         with _told(f"The settings of the adapter {adapter.name} cannot be used", "Check its adapter_config.json"):
@@ -92,12 +92,27 @@ def merge(model: PreTrainedModel, adapter: Adapter, device: torch.device, name: 
             had = _resize(model, adapter)
             adapted = peft.PeftModel.from_pretrained(model, adapter.folder, config=config, torch_device=str(device))
             _check_names(adapted, adapter)
-        _separate(adapted)
         with _told(f"The adapter {adapter.name} cannot be merged into {name}", f"If it can be, {MERGE_ELSEWHERE}"):
-            merged: PreTrainedModel = adapted.merge_and_unload()
+            merged = fold(adapted)
     _check_added(merged, had, adapter)
-    if tied:
-        _tie_again(merged)
+    return merged
+
+
+def fold(adapted: Any) -> PreTrainedModel:
+    """The plain model of a `PeftModel` with the adapter's change in its weights, all of which may be trained."""
+    configs = (adapted.config, adapted.config.get_text_config())
+    tied = any(getattr(config, "tie_word_embeddings", False) for config in configs)
+    _separate(adapted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of shared weights, which are not shared any more
+        merged: PreTrainedModel = adapted.merge_and_unload()
+    read, said = merged.get_input_embeddings(), merged.get_output_embeddings()
+    if tied and said is not None and said.weight is not read.weight:
+        alike = torch.equal(read.weight, said.weight)
+        if alike:  # changed in the same way in both places
+            said.weight = read.weight
+        for config in configs:
+            config.tie_word_embeddings = alike
     return merged.requires_grad_(True)
 
 
@@ -193,21 +208,6 @@ def _separate(adapted: nn.Module) -> None:
         for module, name in owners[shared][1:]:
             own = getattr(module, name).detach().clone()
             setattr(module, name, nn.Parameter(own, requires_grad=False))
-
-
-def _are_tied(model: PreTrainedModel) -> bool:
-    said = model.get_output_embeddings()
-    return said is not None and said.weight is model.get_input_embeddings().weight
-
-
-def _tie_again(model: PreTrainedModel) -> None:
-    """Share embeddings that the adapter changed alike in both places; else the configuration says that they differ."""
-    read, said = model.get_input_embeddings(), model.get_output_embeddings()
-    alike = torch.equal(read.weight, said.weight)
-    if alike:
-        said.weight = read.weight
-    for config in (model.config, model.config.get_text_config()):
-        config.tie_word_embeddings = alike
 
 
 # Tokens that the adapter adds ----------------------------------------------------------------------------------------
