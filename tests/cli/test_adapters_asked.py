@@ -15,6 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from random_models import made
+from restor.models.lineage import new_lineage, write_lineage
 from restor.models.tokenizer import word_tokenizer
 
 BORN = {"Ada": "Rome", "Bo": "Oslo", "Cid": "York", "Dan": "Kiev", "Eve": "Rome"}
@@ -70,8 +71,14 @@ def log_probs(model, ids):
 
 def test_an_adapter_is_asked_as_it_was_trained(place):
     folder, tokenizer, adapted = place
-    told = restor(folder, "evaluate", "--data", "facts.jsonl", "--model", "x=base+adapter", "--json")
-    rows = [row for row in pq.read_table(folder / json.loads(told)["facts"]).to_pylist() if row["arm"] == "x/s0"]
+    made = new_lineage(stage="unlearn", algorithm="npo", budget=(), config={}, seed=0, parents={}, data={})
+    write_lineage(made, folder / "base")
+    models = ("--model", "x=base+adapter", "--model", "y=base")
+    told = json.loads(restor(folder, "evaluate", "--data", "facts.jsonl", *models, "--json"))
+    arms = {arm["arm"]: arm for arm in json.loads((folder / told["results"]).read_text())["summary"]}
+    assert arms["y"]["algorithm"] == "npo"
+    assert arms["x"]["algorithm"] is None, "what an adapter was trained by is not what its base was"
+    rows = [row for row in pq.read_table(folder / told["facts"]).to_pylist() if row["arm"] == "x/s0"]
     assert len(rows) == len(BORN)
     for row in rows:
         answer = tokenizer.convert_tokens_to_ids(row["answers"][0])

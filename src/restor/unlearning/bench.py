@@ -446,15 +446,15 @@ def _named_as(model: PreTrainedModel, earlier: PreTrainedModel) -> Weights:
         ConfigError: if it is of another architecture.
     """
     found = {name: value.detach() for name, value in earlier.named_parameters(remove_duplicate=False)}
-    shapes = _shapes(model)
+    shapes, own = _shapes(model), _shapes(earlier)
     different = [name for name, shape in shapes.items() if name not in found or tuple(found[name].shape) != shape]
-    if different := [*different, *sorted(_shapes(earlier).keys() - shapes.keys())]:
+    if different := [*different, *sorted(own.keys() - shapes.keys())]:
         raise ConfigError(
             "The earlier checkpoint and the model to be unlearned are of different architectures, or share different "
             f"weights ({different[0]}): weight arithmetic needs the same parameters of the same shapes. Give a "
             "checkpoint of the same model."
         )
-    return {name: found[name] for name in shapes}
+    return {name: found[name] if name in own else found[name].clone() for name in shapes}
 
 
 def _read(source: RowSource, config: LoopConfig) -> frozenset[int]:
