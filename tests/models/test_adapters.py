@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from random_models import made
 from restor.errors import DataError
@@ -196,6 +196,39 @@ def test_other_types_than_lora_are_merged(bases, config, tmp_path):
     check(base, train(plain(base), config, tmp_path / "adapter"), tmp_path)
 
 
+def test_an_adapter_of_transformers_4_has_other_names_for_experts(tokenizer, tmp_path):
+    """Experts were layers of their own; peft translates their adapters."""
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    config = MixtralConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_local_experts=2,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_checkpoint(MixtralForCausalLM(config), tokenizer, base, LINEAGE)
+        sides = {"w1": (48, 32), "w3": (48, 32), "w2": (32, 48)}
+        stored = {
+            f"base_model.model.model.layers.0.block_sparse_moe.experts.{expert}.{layer}.lora_{side}.weight": value
+            for expert in range(2)
+            for layer, (out, into) in sides.items()
+            for side, value in {"A": torch.randn(4, into), "B": torch.randn(out, 4)}.items()
+        }
+    lora("w1", "w2", "w3").save_pretrained(adapter)
+    save_file(stored, adapter / "adapter_model.safetensors")
+    expected = beside(plain(base), adapter)
+    model, _ = load(base, adapter)
+    assert torch.allclose(logits(model), expected, atol=1e-4)
+    assert (expected - logits(plain(base))).abs().max() > 0.01
+    del stored["base_model.model.model.layers.0.block_sparse_moe.experts.1.w2.lora_A.weight"]
+    save_file(stored, adapter / "adapter_model.safetensors")
+    assert "does not fit" in refusal(base, adapter)
+
+
 def test_in_bfloat16_the_merged_weights_are_bfloat16(bases, tmp_path):
     base = bases("llama_tied")
     adapter = train(plain(base), lora("embed_tokens", "q_proj", modules_to_save=["norm"]), tmp_path / "adapter")
@@ -300,6 +333,18 @@ def test_added_tokens_whose_embeddings_are_nowhere_are_told(bases, longer, tmp_p
     assert "3 tokens more than its model has and does not store all of their embeddings" in refusal(base, adapter)
 
 
+def test_added_tokens_without_a_tokenizer_that_can_be_read_are_told(bases, longer, tmp_path):
+    """An adapter with a slow tokenizer: without it the added tokens would be spelt in pieces."""
+    base = bases("qwen2")
+    bigger = plain(base)
+    bigger.resize_token_embeddings(len(longer), mean_resizing=False)
+    adapter = train(bigger, lora(modules_to_save=["embed_tokens", "lm_head"]), tmp_path / "adapter")
+    model, _ = load(base, adapter)
+    assert model.config.vocab_size == len(longer), "rows may be added to fill up a multiple, without a tokenizer"
+    (adapter / "added_tokens.json").write_text('{"<one>": 22}')
+    assert "3 tokens more than its model has and has no tokenizer.json" in refusal(base, adapter)
+
+
 def test_the_tokenizer_of_an_adapter_identifies_it(bases, longer, tmp_path):
     base = bases("llama_tied")
     adapter = train(plain(base), lora(), tmp_path / "adapter")
@@ -354,7 +399,7 @@ def test_what_peft_cannot_merge_is_refused_with_its_reason(bases, tmp_path, capf
         ({"target_modules": "("}, "does not fit .*unterminated"),
         ({"target_modules": ["nowhere"]}, "does not fit .*not found in the base model"),
         ({"trainable_token_indices": [5, 10**12]}, "does not fit .*trains the token 1000000000000"),
-        ({"task_type": "MAGIC"}, "settings of the adapter .* cannot be used: Invalid task type: 'MAGIC'"),
+        ({"task_type": "MAGIC"}, "cannot be used with these settings: Invalid task type: 'MAGIC'"),
     ],
 )
 def test_an_adapter_that_cannot_be_used_is_told_why(bases, adapter, changes, reason):

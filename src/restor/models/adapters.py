@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from restor.errors import ConfigError, DataError
-from restor.models.files import ADAPTER_CONFIG, check_adapter, find_folder
+from restor.models.files import ADAPTER_CONFIG, VOCABULARIES, check_adapter, find_folder
 from restor.models.patterns import SECONDS, end_in_time
 from restor.models.reference import adapter_source
 
@@ -24,6 +24,7 @@ WRAPPERS = ("", ".base_layer", ".modules_to_save", ".token_adapter.base_layer")
 """What is between the name of a layer and the `.weight` that an adapter stores of it as a whole."""
 TRAINED = ".token_adapter.trainable_tokens_delta"
 """Ends the name of the embeddings of single tokens."""
+ADDED_TOKENS = "added_tokens.json"
 MERGE_ELSEWHERE = "merge it where it was trained (merge_and_unload), and give the merged model"
 
 
@@ -83,16 +84,14 @@ def merge(model: PreTrainedModel, adapter: Adapter, device: torch.device, name: 
     base = adapter.settings.get("base_model_name_or_path")
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they are about is checked here, and ends in an error or is mended
-        with _told(f"The settings of the adapter {adapter.name} cannot be used", "Check its adapter_config.json"):
+        with _told(adapter, "cannot be used with these settings", "Check its adapter_config.json"):
             config = _config(adapter)
-        with _told(
-            f"The adapter {adapter.name} does not fit {name}; it was made for {base or 'another model'}",
-            "Give the model that it was trained on",
-        ):
+        misfit = f"does not fit {name}; it was made for {base or 'another model'}"
+        with _told(adapter, misfit, "Give the model that it was trained on"):
             had = _resize(model, adapter)
             adapted = peft.PeftModel.from_pretrained(model, adapter.folder, config=config, torch_device=str(device))
             _check_names(adapted, adapter)
-        with _told(f"The adapter {adapter.name} cannot be merged into {name}", f"If it can be, {MERGE_ELSEWHERE}"):
+        with _told(adapter, f"cannot be merged into {name}", f"If it can be, {MERGE_ELSEWHERE}"):
             merged = fold(adapted)
     _check_added(merged, had, adapter)
     return merged
@@ -117,20 +116,24 @@ def fold(adapted: Any) -> PreTrainedModel:
 
 
 @contextmanager
-def _told(what: str, advice: str) -> Iterator[None]:
+def _told(adapter: Adapter, what: str, advice: str) -> Iterator[None]:
     """Tells what peft raises, which is whatever the settings and tensors of a file lead it to."""
     try:
         yield
-    except (DataError, ConfigError):
+    except DataError:
         raise
     except torch.OutOfMemoryError as error:
-        raise ConfigError(f"{what}: the GPU's memory is full. Use dtype bfloat16, or device cpu.") from error
+        raise ConfigError(
+            f"The GPU's memory does not hold the adapter {adapter.name} beside its model. Use dtype bfloat16, or "
+            "device cpu."
+        ) from error
     except ImportError as error:
         raise DataError(
-            f"{what}: it needs a package that is not installed ({_reason(error)}). Install it, or {MERGE_ELSEWHERE}."
+            f"The adapter {adapter.name} needs a package that is not installed ({_reason(error)}). Install it, or "
+            f"{MERGE_ELSEWHERE}."
         ) from error
     except Exception as error:
-        raise DataError(f"{what}: {_reason(error)}. {advice}.") from error
+        raise DataError(f"The adapter {adapter.name} {what}: {_reason(error)}. {advice}.") from error
 
 
 def _reason(error: Exception) -> str:
@@ -180,11 +183,14 @@ def _check_names(adapted: Any, adapter: Adapter) -> None:
     stored = {tensor.replace(".modules_to_save.", ".") for tensor in adapter.shapes}
     if any(tensor.endswith(TRAINED) for tensor in wanted):
         stored = {tensor for tensor in stored if tensor in wanted or not tensor.endswith(TRAINED)}
-    lacking = {"the adapter": wanted - stored, "the model": stored - wanted - set(adapted.state_dict())}
-    count = sum(map(len, lacking.values()))
-    for where, tensors in lacking.items():
+    missing, surplus = wanted - stored, stored - wanted - set(adapted.state_dict())
+    if surplus:  # unless peft translates them: transformers 4 had other names for the layers of some families
+        loaded = peft.set_peft_model_state_dict(adapted, peft.load_peft_weights(str(adapter.folder)))
+        if not loaded.unexpected_keys:
+            missing, surplus = {key for key in loaded.missing_keys if "default" in key.split(".")}, set()
+    for where, tensors in (("the adapter", missing), ("the model", surplus)):
         if tensors:
-            raise ValueError(f"{count} tensors differ; {where} lacks {min(tensors)}")
+            raise ValueError(f"{len(missing | surplus)} tensors differ; {where} lacks {min(tensors)}")
 
 
 # Weights that are shared ---------------------------------------------------------------------------------------------
@@ -256,9 +262,16 @@ def _embeddings(model: PreTrainedModel) -> list[torch.Tensor]:
 
 def _check_added(model: PreTrainedModel, had: int, adapter: Adapter) -> None:
     added = model.get_input_embeddings().weight.shape[0] - had
-    if added > 0 and any(value[had:].isnan().any() for value in _embeddings(model)):
+    if added <= 0:
+        return
+    what = f"The adapter {adapter.name} was trained with {added} tokens more than its model has and"
+    if any(value[had:].isnan().any() for value in _embeddings(model)):
         raise DataError(
-            f"The adapter {adapter.name} was trained with {added} tokens more than its model has and does not store "
-            "all of their embeddings. Save it again with save_embedding_layers=True, from the model in which it was "
-            "trained."
+            f"{what} does not store all of their embeddings. Save it again with save_embedding_layers=True, from the "
+            "model in which it was trained."
+        )
+    if not adapter.has_tokenizer and any((adapter.folder / file).is_file() for file in (*VOCABULARIES, ADDED_TOKENS)):
+        raise DataError(
+            f"{what} has no tokenizer.json, which would know them. Load its tokenizer where it was trained, and save "
+            "it into the adapter's folder as a fast one."
         )
