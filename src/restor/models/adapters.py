@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from restor.errors import ConfigError, DataError
-from restor.models.files import ADAPTER_CONFIG, VOCABULARIES, check_adapter, find_folder
+from restor.models.files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, VOCABULARIES, find_folder, read_header, read_json
 from restor.models.patterns import SECONDS, end_in_time
 from restor.models.reference import adapter_source
 
@@ -26,6 +26,24 @@ TRAINED = ".token_adapter.trainable_tokens_delta"
 """Ends the name of the embeddings of single tokens."""
 ADDED_TOKENS = "added_tokens.json"
 MERGE_ELSEWHERE = "merge it where it was trained (merge_and_unload), and give the merged model"
+RANKS = ("r", "init_r", "num_vectors", "n_frequency")
+"""Settings of adapters that are sizes of their tensors."""
+UNMERGEABLE = {
+    **dict.fromkeys(
+        ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE"),
+        "puts trained vectors before every text",
+    ),
+    **dict.fromkeys(("ADAPTION_PROMPT", "LILY", "SHADOW"), "adds a computation beside the layers"),
+    **dict.fromkeys(("POLY", "XLORA"), "mixes several adapters anew for every text"),
+}
+"""Types of adapters that no weights of the model can stand for, and what they do instead."""
+UNMERGEABLE_SETTINGS = {
+    "layer_replication": "runs layers of the model several times, changed in different ways",
+    "alora_invocation_tokens": "acts only behind certain tokens of a text",
+    "arrow_config": "mixes several adapters anew for every text",
+    "megatron_config": "is for models of Megatron",
+}
+"""Settings that make an adapter one of these, and what it does with them."""
 
 
 @final
@@ -56,8 +74,44 @@ def find_adapter(given: str) -> Adapter:
     """
     source, revision = adapter_source(given)
     folder = find_folder(source, revision, adapter=True).folder
-    settings, shapes = check_adapter(folder, given)
+    settings = read_json(folder / ADAPTER_CONFIG)
+    _check_kind(settings, given)
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise DataError(f"{given} has no {ADAPTER_WEIGHTS}. Save the adapter with safetensors, peft's default.")
+    shapes = {tensor: tuple(entry["shape"]) for tensor, entry in read_header(folder / ADAPTER_WEIGHTS).items()}
+    _check_ranks(settings, shapes, given)
     return Adapter(given, folder, settings, shapes)
+
+
+def _check_kind(settings: Mapping[str, Any], name: str) -> None:
+    """Make sure that weights can stand for it."""
+    kind = settings.get("peft_type")
+    if not isinstance(kind, str):
+        raise DataError(f"The {ADAPTER_CONFIG} of {name} names no peft_type: it is not an adapter of peft.")
+    reasons = [UNMERGEABLE[kind]] if kind in UNMERGEABLE else []
+    reasons += [f"has {key}: it {does}" for key, does in UNMERGEABLE_SETTINGS.items() if settings.get(key)]
+    if reasons:
+        raise DataError(
+            f"{name} is an adapter of type {kind} and {reasons[0]}. It cannot be merged into a model's weights, which "
+            "is how restor uses adapters. Give one that can, such as LoRA, or a merged model."
+        )
+
+
+def _check_ranks(settings: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], name: str) -> None:
+    """No rank may be far beyond the tensors that are there: peft makes room for it before it reads them."""
+    if settings["peft_type"] == "LOKR":  # whose users write any large number for a full rank, which takes no room
+        return
+    most = max([1024, *(size for shape in shapes.values() for size in shape)])
+    pattern = settings.get("rank_pattern")
+    ranks = [settings.get(size) for size in RANKS] + (list(pattern.values()) if isinstance(pattern, dict) else [])
+    if high := [rank for rank in ranks if isinstance(rank, int) and rank > most]:
+        raise DataError(
+            f"{ADAPTER_CONFIG} of {name} has the size {max(high)}, and no side of its tensors is longer than {most}. "
+            "Take the files that belong together."
+        )
+
+
+# Merged --------------------------------------------------------------------------------------------------------------
 
 
 def merge(model: PreTrainedModel, adapter: Adapter, device: torch.device, name: str) -> PreTrainedModel:
@@ -76,15 +130,11 @@ def merge(model: PreTrainedModel, adapter: Adapter, device: torch.device, name: 
     """
     import peft  # costs seconds, and most checkpoints have no adapter
 
-    if not end_in_time(list(_texts(adapter.settings)), [place for place, _ in model.named_modules()]):
-        raise DataError(
-            f"The {ADAPTER_CONFIG} of the adapter {adapter.name} has a pattern for names of layers that is still not "
-            f"matched after {SECONDS:g} seconds. List the names of the layers in its place (target_modules)."
-        )
     base = adapter.settings.get("base_model_name_or_path")
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they are about is checked here, and ends in an error or is mended
         with _told(adapter, "cannot be used with these settings", "Check its adapter_config.json"):
+            _check_patterns(model, adapter)
             config = _config(adapter)
         misfit = f"does not fit {name}; it was made for {base or 'another model'}"
         with _told(adapter, misfit, "Give the model that it was trained on"):
@@ -138,6 +188,15 @@ def _told(adapter: Adapter, what: str, advice: str) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+
+
+def _check_patterns(model: PreTrainedModel, adapter: Adapter) -> None:
+    """Make sure that peft will end matching them with the names of the model's layers."""
+    if not end_in_time(list(_texts(adapter.settings)), [place for place, _ in model.named_modules()]):
+        raise DataError(
+            f"The {ADAPTER_CONFIG} of the adapter {adapter.name} has a pattern for names of layers that is still not "
+            f"matched after {SECONDS:g} seconds. List the names of the layers in its place (target_modules)."
+        )
 
 
 def _texts(value: object) -> Iterator[str]:

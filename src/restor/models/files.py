@@ -20,24 +20,6 @@ HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-RANKS = ("r", "init_r", "num_vectors", "n_frequency")
-"""Settings of adapters that are sizes of their tensors."""
-UNMERGEABLE = {
-    **dict.fromkeys(
-        ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE"),
-        "puts trained vectors before every text",
-    ),
-    **dict.fromkeys(("ADAPTION_PROMPT", "LILY", "SHADOW"), "adds a computation beside the layers"),
-    **dict.fromkeys(("POLY", "XLORA"), "mixes several adapters anew for every text"),
-}
-"""Types of adapters that no weights of the model can stand for, and what they do instead."""
-UNMERGEABLE_SETTINGS = {
-    "layer_replication": "runs layers of the model several times, changed in different ways",
-    "alora_invocation_tokens": "acts only behind certain tokens of a text",
-    "arrow_config": "mixes several adapters anew for every text",
-    "megatron_config": "is for models of Megatron",
-}
-"""Settings that make an adapter one of these, and what it does with them."""
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tiktoken.model")
 """A tokenizer is one of these, with settings beside it."""
 SMALL_FILES = (
@@ -122,7 +104,7 @@ def _check_folder(folder: Path, wanted: str, name: str | None = None) -> None:
     if (folder / wanted).is_file():
         return
     if wanted == CONFIG and (folder / ADAPTER_CONFIG).is_file():
-        base = _read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "BASE"
+        base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "BASE"
         raise DataError(f"{name} is an adapter without its model. Give both: {base}+{name}.")
     if wanted == CONFIG and (inner := sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))):
         raise DataError(
@@ -190,7 +172,7 @@ def check_config(folder: Path, name: str) -> Mapping[str, Any]:
     Raises:
         DataError: if it is unreadable, or of a model of another kind.
     """
-    config = _read_json(folder / CONFIG)
+    config = read_json(folder / CONFIG)
     if "model_type" not in config:
         raise DataError(f"{folder / CONFIG} names no model_type: {name} is not a checkpoint of transformers.")
     if config.get("is_encoder_decoder"):
@@ -230,7 +212,7 @@ def check_weights(folder: Path, name: str) -> dict[str, int]:
             if pickles:
                 raise DataError(f"{name} has {pickles[0]} and no {file}. {CONVERT.format(folder=folder)}.")
             raise DataError(f"{name} has no {file}: its weights are missing. Copy or fetch the checkpoint again.")
-        for entry in _header(folder / file).values():
+        for entry in read_header(folder / file).values():
             counts[entry["dtype"]] = counts.get(entry["dtype"], 0) + prod(entry["shape"])
     return counts
 
@@ -238,55 +220,19 @@ def check_weights(folder: Path, name: str) -> dict[str, int]:
 def weight_names(folder: Path) -> list[str]:
     """The files that hold the weights, as far as the folder tells."""
     if (folder / INDEX).is_file():
-        names = _read_json(folder / INDEX).get("weight_map")
+        names = read_json(folder / INDEX).get("weight_map")
         if not isinstance(names, dict) or not names:
             raise DataError(f"{folder / INDEX} lists no weights. Copy or fetch the checkpoint again.")
         return sorted({str(file) for file in names.values()})
     return [WEIGHTS]
 
 
-def check_adapter(folder: Path, name: str) -> tuple[Mapping[str, Any], dict[str, tuple[int, ...]]]:
-    """Make sure that an adapter can become a part of weights, and is in safetensors.
-
-    Returns its settings, and the shapes of its tensors by name.
+def read_header(file: Path) -> dict[str, dict[str, Any]]:
+    """Dtype, shape and place of every tensor of a safetensors file, which must be exactly as long as it says.
 
     Raises:
-        DataError: if it is not, or a file is damaged.
+        DataError: if it is damaged.
     """
-    settings = _read_json(folder / ADAPTER_CONFIG)
-    kind = settings.get("peft_type")
-    used = next((setting for setting in UNMERGEABLE_SETTINGS if settings.get(setting)), None)
-    reason = UNMERGEABLE.get(str(kind)) or (used and f"has {used}: it {UNMERGEABLE_SETTINGS[used]}")
-    if not isinstance(kind, str):
-        raise DataError(f"{folder / ADAPTER_CONFIG} names no peft_type: {name} is not an adapter of peft.")
-    if reason:
-        raise DataError(
-            f"{name} is an adapter of type {kind} and {reason}. It cannot be merged into a model's weights, which is "
-            "how restor uses adapters. Give one that can, such as LoRA, or a merged model."
-        )
-    if not (folder / ADAPTER_WEIGHTS).is_file():
-        raise DataError(f"{name} has no {ADAPTER_WEIGHTS}. Save the adapter with safetensors, peft's default.")
-    shapes = {tensor: tuple(entry["shape"]) for tensor, entry in _header(folder / ADAPTER_WEIGHTS).items()}
-    _check_ranks(settings, shapes, name)
-    return settings, shapes
-
-
-def _check_ranks(settings: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], name: str) -> None:
-    """No rank may be far beyond the tensors that are there: peft makes room for it before it reads them."""
-    if settings["peft_type"] == "LOKR":  # whose users write any large number for a full rank, which takes no room
-        return
-    most = max([1024, *(size for shape in shapes.values() for size in shape)])
-    pattern = settings.get("rank_pattern")
-    ranks = [settings.get(size) for size in RANKS] + (list(pattern.values()) if isinstance(pattern, dict) else [])
-    if high := [rank for rank in ranks if isinstance(rank, int) and rank > most]:
-        raise DataError(
-            f"{ADAPTER_CONFIG} of {name} has the size {max(high)}, and no side of its tensors is longer than {most}. "
-            "Take the files that belong together."
-        )
-
-
-def _header(file: Path) -> dict[str, dict[str, Any]]:
-    """Dtype, shape and place of every tensor of a safetensors file, which must be exactly as long as it says."""
     advice = "Copy or fetch the checkpoint again"
     with file.open("rb") as opened:
         start = opened.read(8)
@@ -306,7 +252,12 @@ def _header(file: Path) -> dict[str, dict[str, Any]]:
     return header
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """The object in a JSON file of a checkpoint.
+
+    Raises:
+        DataError: if it cannot be read, or holds something else.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
