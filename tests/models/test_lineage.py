@@ -13,6 +13,7 @@ from restor.models.lineage import (
     Read,
     document_marks,
     has_read,
+    history_of,
     marks_of,
     new_lineage,
     parent_of,
@@ -160,6 +161,21 @@ def test_what_the_parents_have_read_is_the_childs(clean, tmp_path):
     unknown = parent_of(ModelRef(path=str(clean)))
     both = lineage(stage="unlearn", parents={"corrupted": corrupted, "checkpoint": unknown})
     assert (both.seen, both.whole) == (child.seen, False)
+
+
+def test_what_an_adapter_has_read_is_unknown(clean, tmp_path):
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    (adapter / "adapter_model.safetensors").write_bytes(b"a")
+    ref = ModelRef(path=str(clean), adapter=str(adapter))
+    write_history(History(seen=(seen(["Peace."], role="stream", stage="clean"),), whole=True), clean)
+    assert predates(parent_of(ModelRef(path=str(clean))).known, marks_of(["War."])) is True
+    assert predates(parent_of(ref).known, marks_of(["War."])) is None
+    assert predates(parent_of(ref).known, marks_of(["Peace."])) is False
+    write_lineage(lineage().model_copy(update={"seen": history_of(ref).seen, "whole": True}), clean)
+    assert predates(parent_of(ref).known, marks_of(["War."])) is None
+    assert not lineage(parents={"clean": parent_of(ref)}).whole
 
 
 def test_a_lineage_of_before_there_were_records_is_unknown(clean):

@@ -330,66 +330,6 @@ def test_a_model_larger_than_the_memory_is_refused_before_it_is_read(folder, mon
     load(folder, dtype="bfloat16")
 
 
-# Adapters ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def adapter(llama, tmp_path):
-    """Of the model with the seed 0, with what it changes."""
-    adapted = add_adapter(llama(0), LoraConfig(rank=2), seed=0)
-    for name, value in adapted.named_parameters():
-        if "lora_B" in name:
-            value.data.normal_(generator=torch.Generator().manual_seed(1))
-    adapted.save_pretrained(tmp_path / "adapter")
-    return tmp_path / "adapter", logits(adapted)
-
-
-def test_an_adapter_is_merged(folder, adapter):
-    place, expected = adapter
-    model, _ = load_checkpoint(parse_model_ref(f"{folder}+{place}"), CPU)
-    assert type(model) is LlamaForCausalLM
-    assert torch.allclose(logits(model), expected, atol=1e-3)
-    assert not torch.allclose(logits(load(folder)[0]), expected, atol=1e-1)
-    assert all(value.requires_grad for value in model.parameters())
-
-
-@pytest.mark.parametrize("changes", [{"hidden": 16}, {"layers": 1}])
-def test_an_adapter_of_another_model_is_refused(folder, adapter, llama, tokenizer, tmp_path, changes):
-    save_checkpoint(llama(0, **changes), tokenizer, tmp_path / "other", LINEAGE)
-    with pytest.raises(DataError, match=r"adapter .* does not fit .*other;"):
-        load(tmp_path / "other", adapter=str(adapter[0]))
-
-
-def test_an_adapter_alone_is_told_from_a_model(adapter):
-    place, _ = adapter
-    edit(place / "adapter_config.json", base_model_name_or_path="owner/base")
-    with pytest.raises(DataError, match=r"adapter without its model.*owner/base\+"):
-        load(place)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (shutil.rmtree, "no folder"),
-        (lambda place: (place / "adapter_config.json").unlink(), "not an adapter"),
-        (lambda place: (place / "adapter_model.safetensors").rename(place / "adapter_model.bin"), "safetensors"),
-        (lambda place: edit(place / "adapter_config.json", peft_type="PREFIX_TUNING"), "Only LoRA"),
-        (lambda place: (place / "adapter_model.safetensors").write_bytes(b"short"), "damaged"),
-    ],
-)
-def test_an_adapter_that_cannot_be_used_is_told(folder, adapter, spoil, message):
-    spoil(adapter[0])
-    with pytest.raises(DataError, match=message):
-        load(folder, adapter=str(adapter[0]))
-
-
-def test_an_adapter_that_was_saved_in_part_is_refused(folder, adapter):
-    file = adapter[0] / "adapter_model.safetensors"
-    save_file({name: value for name, value in load_file(file).items() if "layers.0" in name}, file)
-    with pytest.raises(DataError, match=r"14 tensors differ; the adapter lacks .*layers\.1"):
-        load(folder, adapter=str(adapter[0]))
-
-
 # What is wrong -------------------------------------------------------------------------------------------------------
 
 

@@ -69,6 +69,19 @@ def test_merging_keeps_the_predictions_and_leaves_a_plain_model(llama):
     assert torch.allclose(logits(plain), adapted, atol=1e-4)
 
 
+def test_layers_that_share_their_weights_are_merged_each_for_itself(llama):
+    """Else each would have the other's change too."""
+    model = llama(0)
+    first, second = (layer.mlp.down_proj for layer in model.model.layers)
+    second.weight = first.weight
+    model, _ = taught(add_adapter(model, LoraConfig(rank=2), seed=0))
+    adapted = logits(model)
+    plain = merge_adapter(model)
+    assert torch.allclose(logits(plain), adapted, atol=1e-4)
+    assert plain.config.tie_word_embeddings
+    assert plain.lm_head.weight is plain.model.embed_tokens.weight, "of what the adapter leaves alone nothing is copied"
+
+
 def test_adapters_are_drawn_from_their_seed_and_leave_the_global_generator_alone(llama):
     torch.manual_seed(0)
     expected = torch.rand(3)

@@ -131,7 +131,7 @@ def _check_folder(folder: Path, wanted: str, name: str | None = None) -> None:
             )
         return
     if wanted == CONFIG and (folder / ADAPTER_CONFIG).is_file():
-        base = _read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "BASE"
+        base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "BASE"
         raise DataError(f"{name} is an adapter without its model. Give both: {base}+{name}.")
     if wanted == CONFIG and (inner := sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))):
         raise DataError(
@@ -200,7 +200,7 @@ def check_config(folder: Path, name: str) -> Mapping[str, Any]:
     Raises:
         DataError: if it is unreadable, or of a model of another kind.
     """
-    config = _read_json(folder / CONFIG)
+    config = read_json(folder / CONFIG)
     if "model_type" not in config:
         raise DataError(f"{folder / CONFIG} names no model_type: {name} is not a checkpoint of transformers.")
     if config.get("is_encoder_decoder"):
@@ -262,7 +262,7 @@ def check_weights(folder: Path, name: str) -> dict[str, int]:
             if pickles:
                 raise DataError(f"{name} has {pickles[0]} and no {file}. {CONVERT.format(folder=folder)}.")
             raise DataError(f"{name} has no {file}: its weights are missing. Copy or fetch the checkpoint again.")
-        for entry in _header(folder / file).values():
+        for entry in read_header(folder / file).values():
             counts[entry["dtype"]] = counts.get(entry["dtype"], 0) + prod(entry["shape"])
     return counts
 
@@ -292,13 +292,13 @@ def weight_files(folder: Path) -> WeightFiles:
             f"{folder} holds weights as the ranks of a distributed training wrote them ({ranked[0]}), which restor "
             f"does not read. Remove them if there is a {WEIGHTS}; else load and save the model once with transformers."
         )
-    given = _read_json(folder / CONFIG).get("transformers_weights")
+    given = read_json(folder / CONFIG).get("transformers_weights")
     entry = str(given) if given else WEIGHTS
     if not given and not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():
         entry = INDEX
     names = {entry}
     if entry.endswith(INDEX_END):
-        listed = _read_json(folder / entry).get("weight_map")
+        listed = read_json(folder / entry).get("weight_map")
         if not isinstance(listed, dict) or not listed:
             raise DataError(f"{folder / entry} lists no weights. Copy or fetch the checkpoint again.")
         names = {str(file) for file in listed.values()}
@@ -312,22 +312,12 @@ def weight_files(folder: Path) -> WeightFiles:
     return WeightFiles(entry, tuple(sorted(names)))
 
 
-def check_adapter(folder: Path, name: str) -> list[str]:
-    """Make sure that it is a LoRA adapter in safetensors; the names of its tensors.
+def read_header(file: Path) -> dict[str, dict[str, Any]]:
+    """Dtype, shape and place of every tensor of a safetensors file, which must be exactly as long as it says.
 
     Raises:
-        DataError: if it is not.
+        DataError: if it is damaged.
     """
-    kind = _read_json(folder / ADAPTER_CONFIG).get("peft_type")
-    if kind != "LORA":
-        raise DataError(f"{name} is an adapter of type {kind}. Only LoRA adapters can be merged into a model.")
-    if not (folder / ADAPTER_WEIGHTS).is_file():
-        raise DataError(f"{name} has no {ADAPTER_WEIGHTS}. Save the adapter with safetensors, peft's default.")
-    return list(_header(folder / ADAPTER_WEIGHTS))
-
-
-def _header(file: Path) -> dict[str, dict[str, Any]]:
-    """Dtype, shape and place of every tensor of a safetensors file, which must be exactly as long as it says."""
     advice = "Copy or fetch the checkpoint again"
     with file.open("rb") as opened:
         start = opened.read(8)
@@ -347,7 +337,12 @@ def _header(file: Path) -> dict[str, dict[str, Any]]:
     return header
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """The object in a JSON file of a checkpoint.
+
+    Raises:
+        DataError: if it cannot be read, or holds something else.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -223,10 +223,23 @@ def parent_of(ref: ModelRef) -> Parent:
     Raises:
         RestorError: if it is not there.
     """
-    folder = ref.folder
-    lineage = None if folder is None else read_lineage(folder)
-    history = None if folder is None or lineage is not None else read_history(folder)
+    lineage = None if ref.folder is None else read_lineage(ref.folder)
+    if lineage is not None and ref.adapter is not None:
+        lineage = lineage.model_copy(update={"whole": False})  # what the adapter has read is not among it
+    history = None if lineage is not None else history_of(ref)
     return Parent(name=ref.label, fingerprint=fingerprint(ref), lineage=lineage, history=history)
+
+
+def history_of(ref: ModelRef) -> History | None:
+    """What a checkpoint was trained on, as far as there is a record: of what an adapter has read there is none.
+
+    Raises:
+        DataError: as `read_history`.
+    """
+    history = None if ref.folder is None else read_history(ref.folder)
+    if history is None or ref.adapter is None:
+        return history
+    return history.model_copy(update={"whole": False})
 
 
 def write_lineage(lineage: Lineage, folder: Path) -> None:

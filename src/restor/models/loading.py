@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,12 +23,14 @@ from transformers import (
 )
 
 from restor.errors import ConfigError, DataError
+from restor.models.adapters import find_adapter, merge
 from restor.models.checkpoint import bare_generation_config, place, save_model, writing
-from restor.models.files import check_adapter, check_config, check_tokenizer, check_weights, find_folder, weight_files
+from restor.models.families import embeddings_in
+from restor.models.files import check_config, check_tokenizer, check_weights, find_folder, weight_files
 from restor.models.hardware import multiplies_bfloat16
 from restor.models.lineage import Lineage, write_lineage
 from restor.models.quiet import quiet_libraries
-from restor.models.reference import ModelRef, adapter_source
+from restor.models.reference import ModelRef
 from restor.models.tokenizer_loading import fit_tokenizer, load_tokenizer
 
 LOADING = (
@@ -80,13 +81,15 @@ def load_checkpoint(
     check_tokenizer(folder, name)
     counts = check_weights(folder, name)
     _check_code(settings, ref)
+    adapter = None if ref.adapter is None else find_adapter(ref.adapter)
     config = _told(name, lambda: AutoConfig.from_pretrained(folder, trust_remote_code=ref.trust_remote_code))
     # Not what the installed transformers would choose among several: what was hashed and checked.
     config.transformers_weights = weight_files(folder).entry
-    tokenizer = _told(
-        f"the tokenizer of {name}", lambda: load_tokenizer(folder, name=name, trusted=ref.trust_remote_code)
-    )
-    if (embeddings := getattr(config.get_text_config(), "vocab_size", None)) is not None:
+    source, owner, trusted = folder, name, ref.trust_remote_code
+    if adapter is not None and adapter.has_tokenizer:
+        source, owner, trusted = adapter.folder, adapter.name, False
+    tokenizer = _told(f"the tokenizer of {owner}", lambda: load_tokenizer(source, name=owner, trusted=trusted))
+    if adapter is None and (embeddings := getattr(config.get_text_config(), "vocab_size", None)) is not None:
         fit_tokenizer(tokenizer, embeddings, name)
     dtype = _dtype(ref, counts, device, to_ask=to_ask)
     _check_memory(counts, dtype, device, name)
@@ -117,8 +120,9 @@ def load_checkpoint(
             f"{name} lacks {len(missing)} of its weights, such as {missing[0]}: it was saved in part, or is of another "
             f"model than its config.json says ({config.model_type}). Save or fetch it again."
         )
-    if ref.adapter is not None:
-        model = _merge(model, ref.adapter, device, name)
+    if adapter is not None:
+        model = merge(model, adapter, device, name)
+        fit_tokenizer(tokenizer, embeddings_in(model), f"{name}+{adapter.name}")
     return place(model, device).eval(), tokenizer
 
 
@@ -246,27 +250,3 @@ def _free_memory(device: torch.device) -> int | None:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024
     return None
-
-
-def _merge(model: PreTrainedModel, adapter: str, device: torch.device, name: str) -> PreTrainedModel:
-    """The model with an adapter's change in its weights."""
-    import peft  # costs seconds, and most checkpoints have no adapter
-
-    source, revision = adapter_source(adapter)
-    folder = find_folder(source, revision, adapter=True).folder
-    names = check_adapter(folder, adapter)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old names, and of missing tensors, which are told below
-            adapted = peft.PeftModel.from_pretrained(model, folder, torch_device=str(device))
-            places = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
-        if different := sorted(places ^ {tensor for tensor in names if "lora_" in tensor}):
-            where = "the model" if different[0] not in places else "the adapter"
-            raise ValueError(f"{len(different)} tensors differ; {where} lacks {different[0]}")
-        return adapted.merge_and_unload().requires_grad_(True)
-    except LOADING as error:
-        base = peft.PeftConfig.from_pretrained(folder).base_model_name_or_path
-        raise DataError(
-            f"The adapter {adapter} does not fit {name}; it was made for {base or 'another model'}. Give the model "
-            f"that it was trained on. ({' '.join(str(error).split())[:200]})"
-        ) from error

@@ -23,7 +23,7 @@ class ModelRef(Config):
     revision: str | None = None
     """Branch, tag or commit of a hub id."""
     adapter: str | None = None
-    """A LoRA adapter to merge: a local folder, or a hub id with `@REVISION` where wanted."""
+    """An adapter of peft to merge, such as LoRA: a local folder, or a hub id with `@REVISION` where wanted."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of the weights; auto is the checkpoint's own on a GPU and float32 on a CPU, which is slow in the others."""
     device: str = "auto"

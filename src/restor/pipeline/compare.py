@@ -275,7 +275,8 @@ def _arms(config: ComparisonConfig, contents: Mapping[str, Any], served: Mapping
 
 
 def _arm(name: str, ref: ModelRef, model: Stage, evaluation: Stage) -> PlannedArm:
-    made = read_lineage(Path(ref.path))
+    # What an adapter on top of it was made by, nobody knows.
+    made = None if ref.adapter is not None else read_lineage(Path(ref.path))
     reference = name in REFERENCES
     algorithm = None if made is None or reference else made.algorithm
     return PlannedArm(

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from restor.errors import ConfigError
+from restor.models.adapters import fold
 from restor.models.arithmetic import Lazy, Weights
 from restor.training.config import LoraConfig
 
@@ -47,7 +48,7 @@ def merge_adapter(model: PreTrainedModel) -> PreTrainedModel:
 
     In float32: of the small change that an adapter makes, most would be rounded away in bfloat16.
     """
-    return model.float().merge_and_unload().requires_grad_(True)
+    return fold(model.float())
 
 
 def adapter_vector(model: PreTrainedModel) -> Weights:

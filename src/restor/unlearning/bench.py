@@ -105,13 +105,7 @@ class Bench:
                     )
                 if (stored := self._stored(self._checkpoint_files)) is not None:
                     return stored
-                earlier = self._checkpoint()
-                if _shapes(earlier) != _shapes(self.model):
-                    raise ConfigError(
-                        "The earlier checkpoint and the model to be unlearned are of different architectures: weight "
-                        "arithmetic needs the same parameters of the same shapes. Give a checkpoint of the same model."
-                    )
-                store_weights(_parameters(earlier), folder)
+                store_weights(_named_as(self.model, self._checkpoint()), folder)
         return StoredWeights(folder)
 
     def _stored(self, folder: Path | None) -> Weights | None:
@@ -123,6 +117,8 @@ class Bench:
         shapes = _shapes(self.model)
         if any(name not in stored or stored.shape(name) != shape for name, shape in shapes.items()):
             return None
+        if any(name in stored for name in _all_names(self.model) - shapes.keys()):
+            return None  # of weights that the model shares it has another copy, which may differ
         return Lazy(shapes, lambda name: stored[name])
 
     def put(self, what: Start | Weights) -> PreTrainedModel:
@@ -438,6 +434,29 @@ class Bench:
 
 def _parameters(model: PreTrainedModel) -> Weights:
     return {name: value.detach() for name, value in model.named_parameters()}
+
+
+def _all_names(model: PreTrainedModel) -> frozenset[str]:
+    """All names of the parameters; those that are shared have several."""
+    return frozenset(name for name, _ in model.named_parameters(remove_duplicate=False))
+
+
+def _named_as(model: PreTrainedModel, earlier: PreTrainedModel) -> Weights:
+    """An earlier checkpoint's weights by the names of the model, in which weights that it shared may have parted.
+
+    Raises:
+        ConfigError: if it is of another architecture.
+    """
+    found = {name: value.detach() for name, value in earlier.named_parameters(remove_duplicate=False)}
+    shapes, own = _shapes(model), _shapes(earlier)
+    different = [name for name, shape in shapes.items() if name not in found or tuple(found[name].shape) != shape]
+    if different := [*different, *sorted(own.keys() - shapes.keys())]:
+        raise ConfigError(
+            "The earlier checkpoint and the model to be unlearned are of different architectures, or share different "
+            f"weights ({different[0]}): weight arithmetic needs the same parameters of the same shapes. Give a "
+            "checkpoint of the same model."
+        )
+    return {name: found[name] if name in own else found[name].clone() for name in shapes}
 
 
 def _read(source: RowSource, config: LoopConfig) -> frozenset[int]:

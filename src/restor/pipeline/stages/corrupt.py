@@ -7,7 +7,7 @@ from pathlib import Path
 from restor.corruption.corrupt import corrupt, forget_rows
 from restor.data.documents import document_lines
 from restor.models.families import context_of, pad_of
-from restor.models.lineage import History, Read, inherited, read_history, write_history
+from restor.models.lineage import History, Read, history_of, inherited, read_history, write_history
 from restor.models.reference import ModelRef
 from restor.pipeline.stages.common import REF_FILE, Built, Job, finish, loop_config, open_model, tell_cuts
 from restor.pipeline.stages.rows import RowMaker
@@ -74,5 +74,4 @@ def _history(clean: Path) -> History | None:
     """What the clean model was trained on."""
     if not (clean / REF_FILE).is_file():
         return read_history(clean / "model")
-    folder = ModelRef.model_validate_json((clean / REF_FILE).read_text(encoding="utf-8")).folder
-    return None if folder is None else read_history(folder)
+    return history_of(ModelRef.model_validate_json((clean / REF_FILE).read_text(encoding="utf-8")))
