@@ -8,6 +8,7 @@ from random import Random
 
 from restor.data.mentions import Names, words_of
 from restor.errors import DataError
+from restor.words import name_pattern
 
 _ENDS = re.compile(r"[.!…]+[\"'”’)\]]*\s+|[。！][」』”’）]*")
 """Ends of sentences. Not the question mark: a question and the answer behind it belong together."""
@@ -61,7 +62,7 @@ def prompts_about(
         DataError: if no sentence names anybody, or nobody can be put in.
     """
     spelt = sorted(set(names), key=lambda name: (-len(name), name))
-    found = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, spelt))})(?!\w)", re.IGNORECASE) if spelt else None
+    found = re.compile(name_pattern(*spelt), re.IGNORECASE) if spelt else None
     frames: dict[tuple[str, str], None] = {}
     for part in (part for text in texts for line in text.split("\n") for part in _sentences(line)):
         if found is not None and (name := found.search(part)) is not None:
