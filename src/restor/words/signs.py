@@ -66,7 +66,7 @@ _LESS = re.compile(
 _LOOSE = re.compile(rf"({_ALONE}(?:[^\W\d_]|ab|rh))\s([+–−-])(?=\s*(?:[^\w\s+–−-]|$))")
 _ZONE = re.compile(r"((?<!\w)(?:utc|gmt))\s?[-–−](?=\d)")
 _KEY = re.compile(r"(?<=[^\W\d_])[#♯](?!\w)|(?<=[^\W\d_])♭")
-_STARRED = re.compile(r"(?<=(?<![\w*])[^\W\d_])\*(?![\w*])")
+_STARRED = re.compile(r"(?<=(?<![\w*])[^\W\d_])\*(?![\w*])|(?<=\*\*[^\W\d_])\*(?=\*\*)")  # A*, also in bold
 _RAISED_TYPED = re.compile(r"(?<=\w)\s?\^\s?\+?([-−]?)(?=\d)")
 
 
