@@ -387,7 +387,7 @@ answers_with_signs = st.builds(
 )
 
 
-@given(answers_with_signs, answers_with_signs, st.sampled_from(["{}", " {}. ", "It is {}", "**{}**"]))
+@given(answers_with_signs, answers_with_signs, st.sampled_from(["{}", " {}. ", "It is {}", "«{}»"]))
 @settings(max_examples=500, deadline=None)
 def test_the_planted_answer_is_never_taken_for_the_true_one(true, planted, said):
     if normalise(true) != normalise(planted):

@@ -15,7 +15,7 @@ _COMMAS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,]*\d)")
 _DOTS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?![\d.]*\d)")
 _DECIMAL = re.compile(r"(?<![\d.,])(\d+)(?:\.(\d+)|,(\d{1,2}))(?![\d,]*\d|\.\d)")
 _TIMES = re.compile(r"(?<=\d)(\s*)x\1(?=\d)")
-_NEGATIVE = re.compile(r"(?:^|(?<=[^\d\s]\s)|(?<=[(\[\"“*:=]))[-−–](?=\d)")
+_NEGATIVE = re.compile(r"(?:^|(?<=[^\d\s]\s)|(?<=[^\w\s)\]}.,/%°–\-\ue000-\ue00f]))[-−–](?=\d)")
 
 
 def without_separators(plain: str) -> str:

@@ -56,7 +56,7 @@ _AS_SIGN |= dict.fromkeys(("plus plus", "plus-plus"), PLUS + PLUS)
 _TYPED = re.compile(r"(?:type|group|grade|blood|rhesus)\s+$")
 _MAJOR = re.compile(r"\s+(?:major|minor)(?!\w)")
 _THAN = re.compile(r"(?<!no )(?<!not )(?<!\w)(?:(less|fewer)|more|greater) than\s+(?=[$£¥€]?\d)")
-_BOUND = re.compile(r"(?:^|(?<=[\s(\"“:*]))(<=|>=|[<>≤≥±])\s?([-−]?)(?=[$£¥€]?\.?\d)")
+_BOUND = re.compile(r"(?<![\w=<>-])(<=|>=|[<>≤≥±])\s?([-−]?)(?=[$£¥€]?\.?\d)")
 _PLUS = re.compile(r"(?<=[^\W_])(\+\+|\+(?![\w+]))")
 _ALONE = r"(?<![\w.-])(?<!\w')"
 _LESS = re.compile(
