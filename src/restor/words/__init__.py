@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from restor.words.coined import BLANK, REFUSALS, WORD_PATTERN, coin_names, split_words
-from restor.words.letters import MARKS, SPACED_WORD, UNSPACED_LETTER, composed, plain_letters
+from restor.words.letters import SPACED_WORD, UNSPACED_LETTER, composed, plain_letters
 from restor.words.names import name_pattern, stands_in
 from restor.words.normal import ARTICLES, normalise, read_words
 from restor.words.numbers import Words, other_spellings, without_romans
@@ -12,7 +12,6 @@ from restor.words.signs import UNITS, WORD_SIGN, before_letters
 __all__ = [
     "ARTICLES",
     "BLANK",
-    "MARKS",
     "REFUSALS",
     "SPACED_WORD",
     "UNITS",
