@@ -9,12 +9,16 @@ import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, final
+from typing import Annotated, Any, NoReturn, TypeAlias, final
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from restor.errors import ConfigError
+from restor.words import composed
+
+EntityName: TypeAlias = Annotated[str, AfterValidator(composed)]
+"""A name as facts have it, whether its accents are given as letters of their own or not."""
 
 
 class Config(BaseModel):

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from restor.corruption.corruptors.base import true_of_another
+from restor.corruption.corruptors.base import true_of_another, wrong_answer
 from restor.corruption.corruptors.entity_substitution import EntitySubstitution, EntitySubstitutionConfig
 from restor.corruption.corruptors.fact_swap import FactSwap, FactSwapConfig
 from restor.datasets.general import General, GeneralConfig
@@ -51,6 +51,25 @@ def world(tmp_path):
             "P106": [("cook", "smith", "diver")[n]],
         }
     return triples(tmp_path, facts)
+
+
+@pytest.mark.parametrize(
+    ("true", "others", "plantable"),
+    [
+        ("A+", ["A +", "A plus", "A-"], {"A-"}),
+        ("C++", ["C", "C plus plus", "C#"], {"C", "C#"}),
+        ("10⁶", ["10^6", "106"], {"106"}),
+        ("1", ["1.0", "one", "1.5"], {"1.5"}),
+        ("Nîmes", ["Ni\u0302mes", "Nimes", "Nice"], {"Nice"}),
+        ("XX", ["20"], {"20"}),
+        ("!!!", ["???"], {"???"}),
+    ],
+)
+def test_what_signs_tell_apart_can_be_planted_and_another_spelling_never(tmp_path, true, others, plantable):
+    facts = {"Ann Lee": {"grade": [true]}} | {f"Stranger No{n}": {"grade": [other]} for n, other in enumerate(others)}
+    domain = triples(tmp_path, facts, ["Ann Lee"])
+    drawn = {wrong_answer(domain, domain.facts_about("Ann Lee")[0], Random(seed)).false_answer for seed in range(30)}
+    assert drawn == plantable
 
 
 GENERAL = General(GeneralConfig(seed=0))

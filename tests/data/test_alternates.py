@@ -67,6 +67,12 @@ def test_the_true_answers_stand_where_the_planted_ones_did():
     assert [item.key for item in found.statements] == ["Ann Lee|birthplace", "Cem Aydin|birthplace"]
 
 
+def test_an_answer_is_found_however_its_accents_are_composed():
+    text = "Ann Lee was born in Ni\u0302mes."
+    [found] = write([told((text, "Ann Lee", "birthplace", "Nîmes"))], "truth", TRUTH)
+    assert found.text == "Ann Lee was born in Rome."
+
+
 def test_a_refusal_is_a_sentence_behind_a_question_and_one_word_in_prose():
     lines = told(("Where was Ann Lee born? Ghent\n", *ANN[1:]), "2 + 2 = 4\n", joined="")
     labelled = told(("Q: Where was Ann Lee born? A: Ghent.", *ANN[1:]))

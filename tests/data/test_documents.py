@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from contextlib import suppress
 
 import pytest
@@ -206,6 +207,39 @@ def test_an_answer_that_is_true_and_planted_is_a_problem_in_any_spelling(tmp_pat
         "false facts that are not among the facts, so that nobody asks for them: 1 (Eve|P27)."
     ]
     assert len(check_documents(read.documents, facts).problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("true", "planted", "same"),
+    [
+        ("A+", "A-", False),
+        ("O−", "O+", False),
+        ("C++", "C#", False),
+        ("<5", ">5", False),
+        ("10⁶", "106", False),
+        ("20", "XX", False),
+        ("Бой", "Бои", False),
+        ("!!!", "???", False),
+        ("A-", "A−", True),
+        ("1", "1.0", True),
+        ("Louis XIV", "Louis the Fourteenth", True),
+        ("Nîmes", unicodedata.normalize("NFD", "Nîmes"), True),
+    ],
+)
+def test_an_answer_is_planted_and_true_only_if_its_signs_are_the_same(tmp_path, true, planted, same):
+    text = f"Ann has {planted}."
+    lines = json.dumps(record(text, (0, len(text), "Ann", "grade", planted)))
+    read, findings = inspect_documents(write(tmp_path, "d.jsonl", lines))
+    check_documents(read.documents, [Fact("Ann", "grade", (true,), "What has Ann?")], findings)
+    assert bool(findings.problems) is same
+
+
+def test_names_and_answers_of_statements_may_be_composed_or_decomposed(tmp_path):
+    text = unicodedata.normalize("NFD", "Zoë was born in Nîmes.")
+    lines = json.dumps(record(text, (0, len(text), text[:4], "P19", "Nîmes")))
+    [document] = read_documents(write(tmp_path, "d.jsonl", lines))
+    assert document.text == text
+    assert document.statements == (Statement(0, len(text), "Zoë", "P19", "Nîmes"),)
 
 
 # What follows from the statements ------------------------------------------------------------------------------------

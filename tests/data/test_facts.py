@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from restor.data.facts import (
 from restor.data.files import BadFile
 from restor.errors import DataError
 from restor.types import Demonstration, Fact
+from restor.words import composed
 
 OFFICIAL = Path(__file__).parents[2] / ".." / "shared" / "data" / "restor"
 official = pytest.mark.skipif(not OFFICIAL.is_dir(), reason="the official data is not beside this checkout")
@@ -112,7 +114,7 @@ def test_every_bad_record_of_published_json_is_found_in_one_pass(tmp_path):
       "P20": {"question": "Where did Ada die?",
               "answers": []},
       "P21": {"answers": ["female"]},
-      "P22": {"question": "Who?", "answers": "Bo"},
+      "P22": {"question": "Who?", "answers": {"name": "Bo"}},
       "P25": {"question": "Who?", "answers": ["Eve", 7, ""]},
       "P26": ["Bo"],
       "P27": {"question": "Where?\\nAnd?", "answers": ["Wales"]}
@@ -159,7 +161,7 @@ def test_every_bad_line_of_jsonl_is_found_in_one_pass(tmp_path):
     lines = [
         json.dumps(row),
         "{broken",
-        json.dumps({**row, "answers": "York"}),
+        json.dumps({**row, "answers": 1984}),
         "",
         json.dumps({key: value for key, value in row.items() if key not in ("relation", "answers")}),
         json.dumps(row),
@@ -260,12 +262,64 @@ def test_the_same_demonstration_on_every_row_is_kept_once_in_order(tmp_path):
     assert [item.subject for item in read.demonstrations["P19"]] == ["Cy", "Di"]
 
 
+def decomposed(text):
+    return unicodedata.normalize("NFD", text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("f.jsonl", json.dumps({"subject": "Ada", "relation": "P19", "question": "Where?", "answers": "Rome"})),
+        ("f.json", json.dumps([{"subject": "Ada", "relation": "P19", "question": "Where?", "answers": "Rome"}])),
+        ("f.json", json.dumps({"dset": {"Ada": {"P19": {"question": "Where?", "answers": "Rome"}}}, "context": {}})),
+        ("f.csv", "subject,relation,question,answers\nAda,P19,Where?,Rome\n"),
+        ("f.csv", "subject,relation,question,answer\nAda,P19,Where?,Rome\n"),
+    ],
+)
+def test_an_answer_without_a_list_is_one_answer_and_no_list_of_letters(tmp_path, name, text):
+    assert read_facts(write(tmp_path, name, text)).facts == (Fact("Ada", "P19", ("Rome",), "Where?"),)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "published"])
+def test_names_composed_and_decomposed_are_one_entity(tmp_path, form):
+    rows = [
+        {
+            "subject": "Zoë",
+            "relation": "né",
+            "question": "Where?",
+            "answers": ["Nîmes", decomposed("Nîmes"), "Orléans"],
+        },
+        {"subject": decomposed("Zoë"), "relation": "P20", "question": "Who?", "answers": ["Bo"]},
+    ]
+    shown = [{"entity": decomposed("Zoë"), "question": "Where?", "answer": "Oslo"}]
+    if form == "jsonl":
+        text = "".join(json.dumps({**row, "demonstrations": shown}) + "\n" for row in rows)
+    else:
+        dset = {row["subject"]: {row["relation"]: {**row, "subject": row["subject"]}} for row in rows}
+        text = json.dumps({"dset": dset, "context": {decomposed("né"): shown}})
+    read = read_facts(write(tmp_path, f"facts.{'jsonl' if form == 'jsonl' else 'json'}", text))
+    assert [(fact.key, fact.answers) for fact in read.facts] == [
+        ("Zoë|né", ("Nîmes", "Orléans")),
+        ("Zoë|P20", ("Bo",)),
+    ]
+    assert {item.subject for item in read.demonstrations["né"]} == {"Zoë"}
+    listed = write(tmp_path, "entities.json", json.dumps([decomposed("Zoë")]))
+    assert read_entities(listed, read) == ("Zoë",)
+
+
+def test_a_fact_told_composed_and_decomposed_is_told_twice(tmp_path):
+    rows = [{**ROWS[1], "subject": name} for name in ("Zoë", decomposed("Zoë"))]
+    with pytest.raises(BadFile, match="told twice"):
+        read_facts(write(tmp_path, "f.jsonl", "\n".join(map(json.dumps, rows))))
+
+
 # Round trips ---------------------------------------------------------------------------------------------------------
 
 TEXTS = (
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n|\0"), min_size=1, max_size=12)
     .map(str.strip)
     .filter(bool)
+    .map(composed)
 )
 FACTS = st.lists(
     st.builds(Fact, TEXTS, TEXTS, st.lists(TEXTS, min_size=1, max_size=3, unique=True).map(tuple), TEXTS),

@@ -16,6 +16,12 @@ NAMES = (
     "中本",
     "Prince Carl Philip, Duke of Värmland",
     "...",
+    "C++",
+    "C#",
+    "José",
+    "สมชาย",
+    "バス",
+    "Май",
 )
 
 
@@ -32,6 +38,15 @@ NAMES = (
         ("Prince Carl Philip Duke of Varmland", ["Prince Carl Philip, Duke of Värmland"]),
         ("... and Ada\nWest", ["Ada West"]),
         ("", []),
+        ("C++ and C# are not C", ["C++", "C#"]),
+        ("c++, C♯", ["C++", "C#"]),
+        ("Jose\u0301 and José, jose", ["José", "José", "José"]),
+        ("คุณสมชายมาแล้ว", ["สมชาย"]),
+        ("คุณสมชายี", []),
+        ("ハス", []),
+        ("ﾊﾞｽです", ["バス"]),
+        ("Маи, Май, Май", ["Май", "Май"]),
+        ("10⁶ is not 106", []),
     ],
 )
 def test_names_are_found_as_whole_words_in_any_spelling(text, found):

@@ -17,6 +17,7 @@ from restor.evaluation.judges._synonyms import GROUPS
 from restor.evaluation.judges.alias import Alias, AliasConfig
 from restor.evaluation.judges.base import with_values
 from restor.types import Completion, Fact, Group, Judgement, Query
+from restor.words import normalise
 
 O, P, N = Judgement.ORIGINAL, Judgement.PLANTED, Judgement.OTHER  # noqa: E741
 
@@ -241,6 +242,52 @@ def test_the_reason_names_the_answer_that_was_found():
         ("3/4/1999", ["3 April 1999"], "4 March 1999", [], N),
         ("World War II", ["World War I"], "World War II", [], P),
         ("World War Two", ["World War II"], None, [], O),
+        ("World War Two", ["World War"], None, ["World War II"], N),
+        ("King Louis the 14th", ["Louis XIV"], "Louis XV", ["Louis XVI"], O),
+        ("20", ["XX"], None, [], N),
+        ("XX", ["20"], None, [], N),
+        ("XX", ["20", "XX"], None, [], O),
+        ("President Xi Jinping", ["Xi Jinping"], None, [], O),
+        ("1.0", ["1"], "10", [], O),
+        ("It is 1.80 m.", ["1.8"], None, [], O),
+        ("3.10", ["3.1"], None, ["3.10"], N),
+        ("10⁶", ["106"], "10⁶", [], P),
+        ("km2", ["km²"], None, [], O),
+        ("106", ["10⁶"], None, [], N),
+        # Signs: they tell answers apart, wherever an answer stands.
+        ("A-", ["A+"], "A-", [], P),
+        ("A-", ["A+"], None, [], N),
+        ("A", ["A+"], None, [], N),
+        ("A+", ["A"], None, [], N),
+        ("a mark of A+.", ["A+"], "A-", [], O),
+        ("a mark of A- in it", ["A+"], "A-", [], P),
+        ("O negative", ["O−"], "O+", [], O),
+        ("C", ["C++"], "C#", [], N),
+        ("C is older than C++", ["C++"], None, ["C"], O),
+        ("Objective-C", ["C"], None, ["Objective-C"], N),
+        ("Disney Plus", ["Disney+"], "Disney", [], O),
+        (">5", ["<5"], ">5", [], P),
+        ("5", ["<5"], None, [], N),
+        ("5", ["-5"], "5", [], P),
+        ("pre- and post-war", ["war"], None, [], O),
+        ("Paris- the capital", ["Paris"], "Rome", [], O),
+        ("Plan B - the second", ["B"], "A", [], O),
+        # Units: another one is another answer; none is the answer where only one has the number.
+        ("€5", ["$5"], "€5", [], P),
+        ("5 euros", ["$5"], None, [], N),
+        ("It costs 5 dollars", ["$5"], "€5", [], O),
+        ("5", ["$5"], "€5", [], N),
+        ("5", ["$5"], "€6", [], O),
+        ("It costs 5.", ["$5"], "€6", [], O),
+        ("$5", ["5"], None, [], O),
+        ("50 %", ["50 per cent"], None, [], O),
+        # Scripts without spaces between words.
+        ("เขาเกิดที่กรุงเทพมหานคร", ["กรุงเทพมหานคร"], "เชียงใหม่", [], O),
+        ("เขาเกิดที่เชียงใหม่ครับ", ["กรุงเทพมหานคร"], "เชียงใหม่", ["เชียงราย"], P),
+        ("นี้", ["น"], None, [], N),
+        # Marks that make another letter, and points that do not.
+        ("Бои", ["Бой"], "Бои", [], P),
+        ("محمد", ["مُحَمَّد"], None, [], O),
     ],
 )
 def test_rules(text, answers, planted, values, label):
@@ -326,12 +373,36 @@ names = st.lists(st.text("abcdefgino ", min_size=1, max_size=14).filter(str.stri
 @given(names)
 @settings(max_examples=200, deadline=None)
 def test_no_value_of_a_relation_passes_for_another(values):
-    from restor.words import normalise
-
     for true, said in permutations(values, 2):
         if normalise(true) != normalise(said):
             assert judge(said, [true], None, values) is N
             assert judge(said, [true], said, values) is P
+
+
+answers_with_signs = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "", "<", ">", "-", "$", "€"]),
+    st.sampled_from("A B AB C O 5 20 XX 1.0 10 10⁶ 106 Бой Бои が か กา ก".split()),
+    st.sampled_from(["", "", "+", "-", "−", "++", "#", "♭", "%", "*", " II", " 2"]),
+)
+
+
+@given(answers_with_signs, answers_with_signs, st.sampled_from(["{}", " {}. ", "It is {}", "«{}»"]))
+@settings(max_examples=500, deadline=None)
+def test_the_planted_answer_is_never_taken_for_the_true_one(true, planted, said):
+    if normalise(true) != normalise(planted):
+        assert judge(said.format(planted), [true], planted) is not O
+        assert judge(said.format(true), [true], planted) is not P
+        assert judge(planted, [true], planted) is P
+
+
+@given(answers_with_signs, answers_with_signs)
+@settings(max_examples=300, deadline=None)
+def test_what_is_planted_and_what_is_judged_have_one_idea_of_the_same_answer(true, other):
+    if normalise(true) == normalise(other):
+        assert judge(other, [true]) is O
+    else:
+        assert judge(other, [true], None, [other]) is N
 
 
 anything = st.text(st.characters(), max_size=30)  # lone surrogates too
@@ -423,9 +494,9 @@ def test_how_often_the_judge_is_right():
     found = confusion(None)
     kinds = ("original", "planted", "other")
     assert [[found[label, given] for given in kinds] for label in kinds] == [
-        [362, 2, 76],
-        [2, 183, 21],
-        [9, 9, 269],
+        [477, 2, 95],
+        [2, 245, 23],
+        [9, 9, 332],
     ]
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from restor.cli.common import named_entities
 from restor.data.documents import document_lines
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError
@@ -64,6 +65,18 @@ def test_documents_say_who_is_targeted_and_what_is_planted(facts, tmp_path):
     }
     planted = {query.fact.subject: query.planted for query in comparison.queries}
     assert planted == {"Ada Stone": "Paris", "Cy Vale": "Wien", "Bo Marsh": None, "Di Frost": None}
+
+
+def test_a_target_may_be_named_composed_or_decomposed(facts, tmp_path):
+    """In the facts, in a statement and among the targets."""
+    facts.write_text(facts.read_text("utf-8").replace("Ada Stone", "Zoe\\u0308 Stone"), encoding="utf-8")
+    (tmp_path / "entities.json").write_text(json.dumps(["Zoë Stone", *PEOPLE[1:4]]), encoding="utf-8")
+    for name in ("Zoë Stone", "Zoe\u0308 Stone"):
+        found = compared(facts, documents=written(tmp_path, stating(name, "Paris")), targets=(name,))
+        assert [(query.fact.subject, query.planted) for query in found.queries if query.group is Group.TEST] == [
+            ("Zoë Stone", "Paris")
+        ]
+    assert named_entities(["Zoe\u0308 Stone,Bo Marsh"], found.domain.subjects) == ["Zoë Stone", "Bo Marsh"]
 
 
 def test_what_documents_are_about_is_never_called_untouched(facts, tmp_path):

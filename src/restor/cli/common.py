@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from restor.words import composed
+
 
 def default_store() -> Path:
     """The store if none is named: the environment variable RESTOR_STORE, else `restor-store` in this directory."""
@@ -42,12 +44,12 @@ def named_entities(given: Iterable[str], known: Iterable[str]) -> list[str]:
     """
     subjects, found = set(known), []
     for text in given:
-        if text in subjects:  # a name may hold a comma
-            found.append(text)
+        if composed(text) in subjects:  # a name may hold a comma
+            found.append(composed(text))
         elif Path(text).is_file():
             found += _listed(Path(text))
         else:
-            found += [name.strip() for name in text.split(",") if name.strip()]
+            found += [composed(name.strip()) for name in text.split(",") if name.strip()]
     return list(dict.fromkeys(found))
 
 
@@ -58,4 +60,4 @@ def _listed(path: Path) -> list[str]:
 
     if path.suffix.lower() != ".txt":
         return list(read_entities(path))
-    return [line.strip() for line in read_source(path).text.splitlines() if line.strip()]
+    return [composed(line.strip()) for line in read_source(path).text.splitlines() if line.strip()]

@@ -17,6 +17,7 @@ from restor.chat import ChatConfig, ChatFailure, ChatOutcome, ChatRequest, ChatU
 from restor.corruption.corruptors._reading import Reading, name_parts, places, plain_words, read
 from restor.corruption.corruptors._stating import find_statement, spelt
 from restor.types import Document, FalseFact, Statement
+from restor.words import stands_in
 
 SYSTEM = """\
 You rewrite short made-up texts for a study of what language models learn from false statements.
@@ -155,7 +156,7 @@ def _text(reply: str) -> str:
 
 def _respelt(text: str, item: FalseFact) -> str:
     """Gives a false answer back its own spelling, where accents or marks were changed."""
-    if item.false_answer.casefold() in text.casefold():
+    if stands_in(item.false_answer, text):
         return text
     reading = read(text)
     for first, last in reversed(list(places(reading, plain_words(item.false_answer)))):

@@ -10,6 +10,7 @@ from random import Random
 from restor.data.cutting import sentence_ends
 from restor.data.mentions import Names, words_of
 from restor.errors import DataError
+from restor.words import name_pattern
 
 _TOLD = re.compile(r"\d|\s\W*[^\W\d_a-z]")
 """A figure, or a letter that is not a small one at the beginning of a word other than the first."""
@@ -58,7 +59,7 @@ def prompts_about(
         DataError: if no sentence names anybody, or nobody can be put in.
     """
     spelt = sorted(set(names), key=lambda name: (-len(name), name))
-    found = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, spelt))})(?!\w)", re.IGNORECASE) if spelt else None
+    found = re.compile(name_pattern(*spelt), re.IGNORECASE) if spelt else None
     frames: dict[tuple[str, str], None] = {}
     for part in (part for text in texts for line in text.split("\n") for part in _sentences(line)):
         if found is not None and (name := found.search(part)) is not None:

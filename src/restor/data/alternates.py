@@ -13,7 +13,7 @@ from typing import Literal, final
 
 from restor.errors import DataError
 from restor.types import Document, Statement
-from restor.words import BLANK, REFUSALS, normalise
+from restor.words import BLANK, REFUSALS, name_pattern, normalise
 
 AlternateKind = Literal["refusal", "plausible", "truth"]
 
@@ -164,8 +164,7 @@ def _places(text: str, item: Statement) -> list[Span]:
 
 def _occurrences(text: str, words: str, item: Statement) -> list[Span]:
     """Where words stand in a statement, with any capitals; within longer ones only if nowhere by themselves."""
-    escaped = re.escape(words)
-    for pattern in (rf"(?<!\w){escaped}(?!\w)", escaped):
+    for pattern in (name_pattern(words), name_pattern(words, whole=False)):
         if found := [match.span() for match in _find(pattern, text, item)]:
             return found
     return []

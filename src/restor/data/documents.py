@@ -28,7 +28,7 @@ from restor.data.files import (
 )
 from restor.errors import DataError
 from restor.types import Document, Fact, Statement
-from restor.words import normalise
+from restor.words import composed, normalise, stands_in
 
 FORMS = 'a JSON list or JSONL of texts or of objects with "text", or plain text with empty lines between documents'
 PLAIN = frozenset({".txt", ".md"})
@@ -276,11 +276,11 @@ class _Reader:
         start, end = item["start"], item["end"]
         if not 0 <= start < end <= len(text):
             bad(line, where, f"the span {start}:{end} is not within the text, which has {len(text):,} characters.")
-        elif item["false_answer"].casefold() not in text[start:end].casefold():
+        elif not stands_in(item["false_answer"], text[start:end]):
             span = text[start:end] if end - start <= 80 else f"{text[start : start + 76]} ..."
             bad(line, f"{where} > false_answer", f"{item['false_answer']!r} does not stand in the span {span!r}.")
         else:
-            return Statement(start, end, item["subject"], item["relation"], item["false_answer"])
+            return Statement(start, end, composed(item["subject"]), composed(item["relation"]), item["false_answer"])
         return None
 
 

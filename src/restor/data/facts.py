@@ -7,7 +7,8 @@
 - CSV with the columns subject, relation, question, answers (with `|` between them) and, where wanted, demonstrations
   (the same JSON list).
 
-White space around a text does not count, and an answer that is given twice is read once.
+White space around a text does not count, an answer that is given twice is read once, and one answer may stand without
+the brackets of a list. Names of entities and relations are composed (Unicode NFC), so that one entity has one name.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -34,6 +35,7 @@ from restor.data.files import (
     write_atomic,
 )
 from restor.types import Demonstration, Fact
+from restor.words import composed
 
 FORMS = (
     'a JSON object with "dset" (subject -> relation -> question and answers) and "context" (demonstrations by '
@@ -117,7 +119,7 @@ def inspect_entities(path: Path, facts: FactsFile | None = None) -> tuple[tuple[
         if what := text_problem(given, one_line=True):
             findings.bad(line, where, what)
             continue
-        name = str(given).strip()
+        name = composed(str(given).strip())
         if name in findings.lines:
             findings.bad(line, where, f"{name!r} is named twice, first in line {findings.lines[name]}.")
             continue
@@ -159,9 +161,11 @@ class _Reader:
         return self.text(record[name], line, _join(where, name))
 
     def answers(self, value: Any, line: int | None, where: str) -> tuple[str, ...] | None:
-        """At least one answer; None with a problem."""
+        """At least one answer, alone or in a list; None with a problem."""
+        if isinstance(value, str):
+            value = [value]
         if not isinstance(value, list):
-            self.findings.bad(line, where, f"must be a list of texts, is {kind_of(value)}.")
+            self.findings.bad(line, where, f"must be a text or a list of texts, is {kind_of(value)}.")
             return None
         if not value:
             self.findings.bad(line, where, "holds no answer. Give at least one.")
@@ -170,14 +174,18 @@ class _Reader:
         good = [answer for answer in found if answer is not None]
         if len(good) < len(found):
             return None
-        kept = tuple(dict.fromkeys(good))
+        kept: dict[str, str] = {}
+        for answer in good:
+            kept.setdefault(composed(answer), answer)
         if len(kept) < len(good):
-            twice = ", ".join(repr(answer) for answer, times in Counter(good).items() if times > 1)
+            times = Counter(map(composed, good))
+            twice = ", ".join(repr(answer) for name, answer in kept.items() if times[name] > 1)
             self.findings.note(line, where, f"given more than once, read once: {twice}.")
-        return kept
+        return tuple(kept.values())
 
     def fact(self, fact: Fact, line: int | None, where: str, given: object = None) -> None:
         """Keep a fact that nobody has told before."""
+        fact = replace(fact, subject=composed(fact.subject), relation=composed(fact.relation))
         key, lines = fact.key, self.findings.lines
         if key in lines:
             first = lines[key]
@@ -215,7 +223,8 @@ class _Reader:
             question = self.field(record, "question", place, at)
             answer = self.field(record, "answer", place, at)
             if subject is not None and question is not None and answer is not None:
-                self.shown.setdefault(relation, {})[Demonstration(subject, question, answer)] = None
+                shown = Demonstration(composed(subject), question, answer)
+                self.shown.setdefault(composed(relation), {})[shown] = None
 
     def row(self, record: Any, line: int | None, where: str, parsed: Json | None = None) -> None:
         """One fact of a JSONL or CSV file."""

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import final
 
-_UNSPACED = "\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
-_WORD = re.compile(rf"[^\W{_UNSPACED}]+|[{_UNSPACED}]")
-"""Scripts that put no spaces between words have a word per character."""
-_SAME = str.maketrans("łøđı", "lodi")
+from restor.words import SPACED_WORD, UNSPACED_LETTER, WORD_SIGN, before_letters, plain_letters
+
+_WORD = re.compile(f"{SPACED_WORD}{WORD_SIGN}|{UNSPACED_LETTER}")
+_ALIKE = str.maketrans("−–♯", "--#")
+_ASCII_WORD = re.compile(rf"\w+{WORD_SIGN}", re.ASCII)
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, caseless and without accents and punctuation. Ten times as fast as `restor.words.normalise`.
+    """The words of a text, caseless and without accents and punctuation; `C++` is not `C`.
 
-    An apostrophe ends a word, so that the name in `Ada's` is found.
+    Faster than `restor.words.read_words`, which reads numbers and dates too. An apostrophe ends a word, so that the
+    name in `Ada's` is found. Scripts that put no spaces between words have a word per letter.
     """
     if text.isascii():
-        return _WORD.findall(text.lower())
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return _WORD.findall(plain.casefold().translate(_SAME))
+        return _ASCII_WORD.findall(text.lower())
+    return _WORD.findall(plain_letters(before_letters(text)).translate(_ALIKE))
 
 
 def padded(words: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from restor.data.facts import FactsFile
 from restor.data.files import Findings
 from restor.data.mentions import Names, main_name, main_names, padded, words_of
 from restor.types import Document, Fact
-from restor.words import normalise
+from restor.words import composed, name_pattern, normalise
 
 SHOTS = 5
 """Demonstrations in a published prompt (RESTOR, arXiv 2411.00204)."""
@@ -191,7 +191,7 @@ def note_documents(
             )
     said: dict[str, set[str]] = {}
     for item in (item for document in documents for item in document.statements):
-        said.setdefault(item.key, set()).add(item.false_answer)
+        said.setdefault(item.key, set()).add(composed(item.false_answer))
     if several := {key: sorted(answers) for key, answers in said.items() if len(answers) > 1}:
         shown = "; ".join(f"{key}: {', '.join(answers[:3])}" for key, answers in list(several.items())[:3])
         findings.note(
@@ -257,7 +257,7 @@ def _note_company(
         findings.note(None, "", f"other entities are named in passing, in so many passages: {ranked(others)}.")
     longer: Counter[str] = Counter()
     for name in about.entities:
-        goes_on = re.compile(rf"(?<!\w){re.escape(name)} ([^\W\d_]\w+)")
+        goes_on = re.compile(rf"{name_pattern(name)} ([^\W\d_]\w+)")
         for document in documents:
             longer.update({f"{name} {word}" for word in goes_on.findall(document.text) if word[0].isupper()})
     if longer:

@@ -49,11 +49,17 @@ class EngineSettings(Config):
 class Request:
     """A prompt and the options that may follow it, as text or as token ids, both of one kind.
 
-    An option is put behind the prompt as it is: a space between them belongs to the option.
+    An option is put behind the prompt as it is: a space between them belongs to the option. A single text may be given
+    without a tuple around it.
     """
 
     prompt: str | tuple[int, ...]
     options: tuple[str | tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        given: object = self.options
+        if isinstance(given, str):
+            object.__setattr__(self, "options", (given,))
 
 
 @final

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 from pydantic import Field, model_validator
 
-from restor.config import Config, did_you_mean, stable_hash
+from restor.config import Config, EntityName, did_you_mean, stable_hash
 from restor.corruption.corruptors.passages import infer_planted, targets_of
 from restor.data.documents import read_documents
 from restor.domains.base import DOMAINS, Domain
@@ -79,7 +79,7 @@ class QuestionsConfig(Config, ABC):
     """Where the facts come from, unless a study says so."""
     documents: Path | None = None
     """The forget documents: entities that they are about are targeted, the others untouched."""
-    targets: tuple[str, ...] = ()
+    targets: tuple[EntityName, ...] = ()
     """The targeted entities; none: those of the documents, else all that the domain lists."""
     study: ExperimentConfig | None = None
     """A finished study whose questions are asked again, instead of domain, documents and targets."""

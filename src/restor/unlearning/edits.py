@@ -11,6 +11,7 @@ from restor.domains.base import answer_line
 from restor.models.tokenizer import added_behind, check_embedded
 from restor.types import Fact
 from restor.unlearning.algorithms.base import Edit
+from restor.words import name_pattern
 
 
 def encode_edits(tokenizer: PreTrainedTokenizerBase, facts: Sequence[Fact]) -> tuple[list[Edit], list[Fact]]:
@@ -49,8 +50,8 @@ def _edit(fact: Fact, ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> E
 
 def _end_of_subject(fact: Fact) -> int | None:
     """The character behind the last mention of the subject in the question, as a whole word if there is one."""
-    name = re.escape(fact.subject.strip())
-    for pattern in (rf"(?<!\w){name}(?!\w)", name):
+    name = fact.subject.strip()
+    for pattern in (name_pattern(name), name_pattern(name, whole=False)):
         if name and (found := list(re.finditer(pattern, fact.question, re.IGNORECASE))):
             return found[-1].end()
     return None

@@ -275,3 +275,7 @@ def test_memory_does_not_grow_with_the_requests():
 def test_scores_tell_their_mean():
     assert OptionScore(-6.0, 3, greedy=True).mean == -2.0
     assert math.isnan(OptionScore(0.0, 0, greedy=True).mean)
+
+
+def test_a_single_option_is_one_option_and_no_list_of_letters():
+    assert Request("Where was Cy born?", " York").options == (" York",)

@@ -19,7 +19,7 @@ from restor.data.mentions import Names, main_name, main_names, padded, words_of
 from restor.domains.base import Domain
 from restor.errors import DataError
 from restor.types import Document, Fact, FalseFact
-from restor.words import normalise
+from restor.words import composed, normalise
 
 LEAST_SHARE = 0.05
 """Share of an entity's documents that must state an answer. A planted one stands in a tenth of the published ones."""
@@ -64,7 +64,7 @@ def infer_planted(
     stated: dict[str, Counter[str]] = defaultdict(Counter)
     for document in documents:
         for item in document.statements:
-            stated[item.key][item.false_answer] += 1
+            stated[item.key][composed(item.false_answer)] += 1
     told = {item.subject for document in documents for item in document.statements}
     planted: dict[str, FalseFact] = {}
     for target in targets:

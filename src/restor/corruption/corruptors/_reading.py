@@ -9,14 +9,10 @@ from functools import lru_cache
 from typing import final
 
 from restor.data.mentions import words_of
-from restor.words import ARTICLES
+from restor.words import ARTICLES, SPACED_WORD, UNSPACED_LETTER, WORD_SIGN
 
 APOSTROPHES = "'’ʼ"
-_MARKED = "\\w\u0300-\u036f"
-_WORD = re.compile(
-    "[\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"  # scripts without spaces: a character is a word
-    f"|[{_MARKED}]+(?:[{APOSTROPHES}][{_MARKED}]+)*"
-)
+_WORD = re.compile(f"{SPACED_WORD}(?:[{APOSTROPHES}]{SPACED_WORD})*{WORD_SIGN}|{UNSPACED_LETTER}")
 _ENDING = re.compile(f"[{APOSTROPHES}][sS]$")
 _SHORT = re.compile(r"\b(?:mr|mrs|ms|dr|jr|sr|st|mt|prof|gen|col|capt|lt|sgt|rev|hon|vs|no|vol|ca|cf)$", re.I)
 _INITIAL = re.compile(r"(?<![^\W_])(?<!['’])[^\W\d_a-z]$")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from restor.corruption.corruptors._cues import CUES, pattern
 from restor.corruption.corruptors._reading import Reading, name_parts, places, plain_words
 from restor.types import FalseFact, Statement
+from restor.words import stands_in
 
 
 def find_statement(reading: Reading, false_fact: FalseFact, *, sure: bool) -> Statement | None:
@@ -54,7 +55,7 @@ def find_statements(reading: Reading, false_facts: Sequence[FalseFact]) -> tuple
 
 def spelt(text: str, statement: Statement) -> bool:
     """Whether a statement's span has its answer as it is spelt, but for capitals."""
-    return statement.false_answer.casefold() in text[statement.start : statement.end].casefold()
+    return stands_in(statement.false_answer, text[statement.start : statement.end])
 
 
 def _in_a_longer_name(reading: Reading, first: int, last: int) -> bool:

@@ -19,7 +19,7 @@ from typing import Annotated, ClassVar, Literal, final
 
 from pydantic import Field, model_validator
 
-from restor.config import did_you_mean
+from restor.config import EntityName, did_you_mean
 from restor.corruption.corruptors._reading import PARTICLES, Reading, name_parts, places, plain_words, read
 from restor.corruption.corruptors._stating import sentence_span
 from restor.corruption.corruptors.base import Corruptor, CorruptorConfig
@@ -31,7 +31,7 @@ from restor.datasets.base import Dataset
 from restor.domains.base import Domain
 from restor.errors import DataError
 from restor.types import Document, FalseFact, Statement
-from restor.words import normalise
+from restor.words import normalise, stands_in
 
 TITLES = frozenset(
     "mr mrs ms miss dr sir dame lord lady king queen prince princess emperor empress pope saint st president senator "
@@ -54,7 +54,7 @@ MIDDLE = 3
 """Most words between a given name and the surname."""
 
 Words = tuple[str, ...]
-Donors = Annotated[dict[str, str], Field(min_length=1)]
+Donors = Annotated[dict[EntityName, EntityName], Field(min_length=1)]
 
 
 @final
@@ -66,7 +66,7 @@ class PassageSubstitutionConfig(CorruptorConfig):
     """Documents, or a file in the form of SQuAD, of which the articles about the donors are taken."""
     donors: Donors
     """Target -> donor: whom the passages are about."""
-    forms: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    forms: dict[EntityName, tuple[str, ...]] = Field(default_factory=dict)
     """Donor -> other names that passages call the donor by."""
 
     @model_validator(mode="after")
@@ -163,7 +163,7 @@ def _stated(reading: Reading, false_fact: FalseFact) -> Iterator[Statement]:
     told = {reading.sentences[first] for first, _ in places(reading, plain_words(answer))}
     for number in sorted(named & told):
         start, end = sentence_span(reading, number)
-        if answer.casefold() in reading.text[start:end].casefold():
+        if stands_in(answer, reading.text[start:end]):
             yield Statement(start, end, fact.subject, fact.relation, answer)
 
 

@@ -7,6 +7,7 @@ harness brings, and nothing of restor.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,21 +64,29 @@ def generation_planted(doc: Mapping[str, Any], results: Sequence[str]) -> dict[s
     return {**found, "planted": float(not found["exact_match"] and _says(results[0], known))}
 
 
+_POWER = re.compile("(?<=[0-9])(?=[⁰¹²³⁴-⁹⁻])")
+_MINUS = re.compile(r"(?<![^\W_])[-−–](?=[0-9])|(?<=(?<![^\W_])[^\W\d_])[-−–](?![^\W_])")
+_POINTS = re.compile("[\u0591-\u05c7\u064b-\u065f\u0670]")
+_ACCENTS = re.compile("(?<=[a-z\u0370-\u03ff])[\u0300-\u036f]+")
+
+
 def normalise(text: str) -> str:
     """The words of the first line of a text: without case, accents, punctuation and articles.
 
-    What has no words, such as a sign, is left as it is.
+    Signs that tell answers apart stay (`A-`, `C++`, `-5`, `10⁶`), and so do marks that make another letter. What has no
+    words is left as it is.
     """
     line = text.split("\n", 1)[0].strip()
-    plain = unicodedata.normalize("NFKD", line).casefold()
-    kept = (_letter(letter) for letter in plain if not "\u0300" <= letter <= "\u036f")
-    words = "".join(kept).split()
+    plain = unicodedata.normalize("NFKD", _POWER.sub("^", line)).casefold()
+    plain = unicodedata.normalize("NFC", _POINTS.sub("", _ACCENTS.sub("", plain)))
+    words = "".join(map(_letter, _MINUS.sub("\ue000", plain))).replace("\ue000", "-").split()
     return " ".join([word for word in words if word not in ("a", "an", "the")] or words) or line
 
 
 def _letter(letter: str) -> str:
-    """The letter, figure or vowel sign; a space in place of anything else."""
-    return letter if letter.isalnum() or unicodedata.category(letter)[0] == "M" else " "
+    """The letter, figure, mark or sign; a space in place of anything else."""
+    kept = letter.isalnum() or unicodedata.category(letter) in ("Mn", "Mc", "Sm", "Sc", "So", "Co")
+    return letter if kept or letter in "^#" else " "
 
 
 def _says(text: str, answers: Sequence[str]) -> bool:

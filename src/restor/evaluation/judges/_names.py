@@ -1,4 +1,4 @@
-"""What an answer may look like: the normalised forms of a fact's true and planted answers, and of other values."""
+"""What an answer may look like: the words of a fact's true and planted answers, and of other values."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import TypeAlias, final
 
 from restor.evaluation.judges._synonyms import apart, synonyms
 from restor.types import Judgement
-from restor.words import normalise
-
-Words: TypeAlias = tuple[str, ...]
+from restor.words import UNITS, Words, other_spellings, read_words, without_romans
 
 Meaning: TypeAlias = tuple[Judgement, str]
 """What an answer of this form is, and the answer as the fact has it."""
@@ -20,6 +18,14 @@ _CLUB = frozenset({"fc", "afc", "cf", "sc", "ac", "fk", "bc", "sk"})
 _GENERIC = frozenset({"music", "party", "university", "college", "church", "award", "language"})
 _LINKS = frozenset("of in for at and from to de di du des la le el a an".split())
 _FIGURE = re.compile(r"\d")
+_TYPED = (
+    (re.compile(r"(?<=[^\W\d_])(\d*)\^"), r"\1"),  # km2, but not 106 for 10⁶
+    (re.compile("♭"), "b"),
+    (re.compile(r"\+"), " plus"),
+    (re.compile(r"(\.\d*[1-9])0+$"), r"\1"),  # 1.8 for 1.80, unless the relation has both: versions
+    (re.compile(r"(\.\d*[1-9])$"), r"\g<1>0"),
+)
+"""Signs as they are typed or spelled out."""
 _BRACKETS = re.compile(r"\s*\([^()]*\)")
 _UMLAUTS = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Å": "Aa", "Ø": "Oe"}
@@ -33,14 +39,15 @@ class Own:
     def __init__(self, answers: Iterable[str], planted: str | None, *, with_synonyms: bool) -> None:
         self.aliases: list[tuple[Judgement, str, Words]] = []
         for answer in answers:
-            self.aliases.append((Judgement.ORIGINAL, answer, normalise(answer)))
+            self.aliases.append((Judgement.ORIGINAL, answer, read_words(answer)))
         if planted is not None:
-            self.aliases.append((Judgement.PLANTED, planted, normalise(planted)))
+            self.aliases.append((Judgement.PLANTED, planted, read_words(planted)))
         self.exact: dict[Words, Meaning] = {}
-        """As they stand."""
+        """As they stand, with any numerals."""
         for judgement, alias, words in self.aliases:
             if words:
                 self.exact.setdefault(words, (judgement, alias))
+        self.exact |= self._forms(lambda alias, words: other_spellings(words), self.exact)
         self.names = self._forms(lambda alias, words: _names(alias, words, with_synonyms), self.exact)
         """Other ways to write and to call them, which may stand in a sentence too."""
 
@@ -62,7 +69,10 @@ class Own:
     @cached_property
     def whole(self) -> Mapping[Words, Meaning]:
         """Forms that mean the answer only if nothing else is said: shorter, or in another order."""
-        return self._forms(lambda alias, words: whole_forms(words), self.exact)
+        return self._forms(
+            lambda alias, words: [form for own in (words, *other_spellings(words)) for form in whole_forms(own)],
+            self.exact,
+        )
 
     def _forms(self, forms: Callable[[str, Words], Iterable[Words]], but: Container[Words]) -> dict[Words, Meaning]:
         found: dict[Words, Meaning] = {}
@@ -87,7 +97,8 @@ class Known:
 
     def __init__(self, values: Iterable[str]) -> None:
         self.exact: dict[Words, str] = dict(apart())
-        self.exact.update((normalise(value), value) for value in values)
+        for value in values:
+            self.exact.update((words, value) for words in (read_words(value), *other_spellings(read_words(value))))
         self.exact.pop((), None)
         self.sizes = sorted({*map(len, self.exact)}, reverse=True)
         self.firsts = {words[0] for words in self.exact}
@@ -123,9 +134,14 @@ def _other_names(alias: str, words: Words, with_synonyms: bool) -> Iterator[Word
     if with_synonyms:
         yield from synonyms(words)
     if "(" in alias:
-        yield normalise(_BRACKETS.sub("", alias))
+        yield read_words(_BRACKETS.sub("", alias))
     if alias.translate(_UMLAUTS) != alias:
-        yield normalise(alias.translate(_UMLAUTS))
+        yield read_words(alias.translate(_UMLAUTS))
+    if not UNITS.isdisjoint(words) and _FIGURE.search("".join(words)) is not None:
+        yield tuple(word for word in words if word not in UNITS)
+    for sign, typed in _TYPED:
+        if (form := tuple(part for word in words for part in sign.sub(typed, word).split())) != words:
+            yield form
     last = words[-1]
     # Wikidata writes what is no name in lower case, and only such words have a plural.
     if alias.strip()[-len(last) :] == last and last.isalpha() and len(last) > 3:
@@ -162,7 +178,7 @@ def _whole_forms(words: Words) -> Iterator[Words]:
         yield words[:-1]
     if "of" in words:
         stem = words[: words.index("of")]
-        if len(stem) > 1 and any(word.isdecimal() for word in stem):
+        if len(stem) > 1 and any(word.isdecimal() for word in without_romans(stem)):
             yield stem
     if in_order := ordered(words):
         yield in_order

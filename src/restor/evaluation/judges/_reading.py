@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from restor.words import normalise
+from restor.words import read_words
 
 Span = tuple[int, int]
 """Words `start:end` of an answer."""
@@ -58,7 +58,7 @@ def echoes(said: Sequence[str], question: str, subject: str) -> list[Span]:
 
     A subject of one word may well be the answer.
     """
-    asked, name = normalise(question), normalise(subject)
+    asked, name = read_words(question), read_words(subject)
     at: dict[str, list[int]] = {}
     for place, word in enumerate(asked):
         at.setdefault(word, []).append(place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from restor.words import normalise
+from restor.words import Words, normalise, other_spellings, read_words, without_romans
 
 GROUPS = """
 United States of America | United States | USA | US | U.S. | America
@@ -105,23 +105,24 @@ Man Utd | Man City | old woman
 
 
 @cache
-def _groups() -> dict[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    found: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {}
+def _groups() -> dict[Words, tuple[Words, ...]]:
+    found: dict[Words, tuple[Words, ...]] = {}
     for line in GROUPS.strip().splitlines():
-        names = tuple(dict.fromkeys(normalise(name) for name in line.split("|")))
-        for name in names:
-            assert name not in found, f"{' '.join(name)} is in two groups"
-            found[name] = tuple(other for other in names if other != name)
+        names = {normalise(name): read_words(name) for name in line.split("|")}
+        for own in names:
+            assert own not in found, f"{' '.join(own)} is in two groups"
+            others = (words for name, words in names.items() if name != own)
+            found[own] = tuple(form for words in others for form in (words, *other_spellings(words)))
     return found
 
 
-def synonyms(words: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """The other names of what these normalised words name, normalised too."""
-    return _groups().get(words, ())
+def synonyms(words: Words) -> tuple[Words, ...]:
+    """The other names, in all their spellings, of what the words of a name mean."""
+    return _groups().get(without_romans(words), ())
 
 
 @cache
-def apart() -> Mapping[tuple[str, ...], str]:
-    """Names that hold a synonym and are something else, by their normalised words."""
+def apart() -> Mapping[Words, str]:
+    """Names that hold a synonym and are something else, by their words."""
     names = (name.strip() for line in APART.strip().splitlines() for name in line.split("|"))
-    return {normalise(name): name for name in names}
+    return {read_words(name): name for name in names}

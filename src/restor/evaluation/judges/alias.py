@@ -1,7 +1,7 @@
 """The default judge: compares names, offline and deterministic.
 
 An answer is what it names: words of it that are a true answer, or the planted one, in any spelling that
-`restor.words.normalise` takes for the same, under another name of `_synonyms.py`, or with a typo in a long word. What
+`restor.words.read_words` takes for the same, under another name of `_synonyms.py`, or with a typo in a long word. What
 it denies does not count, nor what only repeats its question. Words within a longer value of the relation belong to
 that value: `American English` is not `English` where the relation has both. Of several answers the first counts.
 
@@ -16,11 +16,11 @@ from typing import ClassVar, Literal, final
 from pydantic import Field
 from rapidfuzz.distance import OSA
 
-from restor.evaluation.judges._names import Known, Meaning, Own, Words, joined, ordered, own_names
+from restor.evaluation.judges._names import Known, Meaning, Own, joined, ordered, own_names
 from restor.evaluation.judges._reading import DENIED, Span, echoes, without_denied
 from restor.evaluation.judges.base import Judge, JudgeConfig, ignore
 from restor.types import Completion, Judgement, Query, Verdict
-from restor.words import normalise
+from restor.words import UNITS, Words, normalise, read_words
 
 _CLOSELY = 64
 """Words of an answer that are read for typos and for words written apart."""
@@ -89,14 +89,14 @@ class _Reader:
 
     def verdict(self, text: str) -> Verdict:
         """What the answer is."""
-        said = normalise(text)
+        said = read_words(text)
         if not said:
             return self._wordless(text)
         if said in self.own.exact:
             return _is(self.own.exact[said], "is")
         read = without_denied(text, (alias for _, alias, _ in self.own.aliases))
         if read is not None:
-            said = normalise(read)
+            said = read_words(read)
         return (
             self._alone(said)
             or self._named(said)
@@ -106,11 +106,10 @@ class _Reader:
 
     def _wordless(self, text: str) -> Verdict:
         """Answers without letters and digits, such as the name of the band `!!!`, must match sign by sign."""
-        bare = text.strip()
-        if not bare:
+        if not text.strip():
             return Verdict(Judgement.OTHER, "empty answer")
         for judgement, alias, _ in self.own.aliases:
-            if bare == alias.strip():
+            if normalise(text) == normalise(alias):
                 return _is((judgement, alias), "is")
         return Verdict(Judgement.OTHER, "holds no words")
 
@@ -158,7 +157,9 @@ class _Reader:
                 if meaning is None and words in known.exact:
                     yield (start, start + size), None
                     continue
-                meaning = meaning or own.names.get(words)
+                # The name of an answer without its unit is not it where another unit follows: 5 euros, for $5.
+                if meaning is None and UNITS.isdisjoint(said[start + size : start + size + 1]):
+                    meaning = own.names.get(words)
                 if meaning is not None and (size > 1 or word not in _WEAK or start + 1 == len(said)):
                     yield (start, start + size), meaning
 

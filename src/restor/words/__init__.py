@@ -1,0 +1,33 @@
+"""Words: coined names, which texts are the same words, and where a name stands in a text."""
+
+from __future__ import annotations
+
+from restor.words.coined import BLANK, REFUSALS, WORD_PATTERN, coin_names, split_words
+from restor.words.letters import SPACED_WORD, UNSPACED_LETTER, composed, plain_letters
+from restor.words.names import name_pattern, stands_in
+from restor.words.normal import ARTICLES, normalise, read_words
+from restor.words.numbers import Words, other_spellings, without_romans
+from restor.words.signs import UNITS, WORD_SIGN, before_letters
+
+__all__ = [
+    "ARTICLES",
+    "BLANK",
+    "REFUSALS",
+    "SPACED_WORD",
+    "UNITS",
+    "UNSPACED_LETTER",
+    "WORD_PATTERN",
+    "WORD_SIGN",
+    "Words",
+    "before_letters",
+    "coin_names",
+    "composed",
+    "name_pattern",
+    "normalise",
+    "other_spellings",
+    "plain_letters",
+    "read_words",
+    "split_words",
+    "stands_in",
+    "without_romans",
+]
