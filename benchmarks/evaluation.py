@@ -411,7 +411,7 @@ def our_options(job: Job, model: PreTrainedModel, tokenizer: PreTrainedTokenizer
     def act(items: Sequence[Item]) -> list[Any]:
         requests = (Request(item.prompt, tuple(f" {option}" for option in item.options)) for item in items)
         found = score(model, requests, tokenizer=tokenizer)
-        return [[(option.mean, option.tokens) for option in one.options] for one in found]
+        return [[(option.mean, option.tokens) for option in one.options if option is not None] for one in found]
 
     return act
 

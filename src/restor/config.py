@@ -9,12 +9,13 @@ import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeAlias, final
+from typing import Annotated, Any, NoReturn, Self, TypeAlias, final
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
 from restor.errors import ConfigError
+from restor.untrusted import read_bytes
 from restor.words import composed
 
 EntityName: TypeAlias = Annotated[str, AfterValidator(composed)]
@@ -26,9 +27,22 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
+    @model_validator(mode="after")
+    def _whole_numbers_fit(self) -> Self:
+        for name, value in self.__dict__.items():
+            for item in value if isinstance(value, tuple | list) else (value,):
+                if type(item) is int and too_large(item):
+                    raise ValueError(f"{name}: the number is too large")
+        return self
+
     def identity(self) -> dict[str, Any]:
         """The full configuration as plain JSON values."""
         return self.model_dump(mode="json")
+
+
+def too_large(number: float) -> bool:
+    """Whether a number is more than a float or a whole number of 64 bits can hold."""
+    return not -(2**63) <= number < 2**63 if isinstance(number, int) else not math.isfinite(number)
 
 
 def stable_hash(value: Mapping[str, Any] | list[Any], length: int = 24) -> str:
@@ -52,6 +66,8 @@ class _Loader(yaml.SafeLoader):
             _refuse("anchors (&) and aliases (*) are not supported: write the value out, or put it in quotes", event)
         if (tag := getattr(event, "tag", None)) is not None:
             _refuse(f"the tag {tag!r} is not supported: write a plain value, or put it in quotes", event)
+        if re.search("[\ud800-\udfff]", getattr(event, "value", None) or ""):
+            _refuse("half a character (a lone surrogate such as \\ud800) is no text: remove it", event)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -66,13 +82,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_number(self, node: yaml.ScalarNode) -> int | float:
-        """A finite number. Python itself limits how many digits an integer may have."""
+        """A finite number; a whole one of at most 64 bits, which is what everything that counts with it can hold."""
         text: str = node.value
         try:
             number = float(text) if node.tag.endswith("float") else int(text)
-        except ValueError:
+        except ValueError:  # Python itself limits how many digits an integer may have
             number = math.inf
-        if math.isinf(number):
+        if too_large(number):
             _refuse(f"the number {_short(text)} is too large", node)
         return number
 
@@ -164,7 +180,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: for a file that is missing, unreadable, not UTF-8, not YAML, or not a mapping.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except FileNotFoundError:
         raise ConfigError(
             f"There is no file {path}. Check the path; `restor list recipes` shows the recipes."

@@ -68,7 +68,7 @@ def test_a_repeated_key_is_a_problem_with_both_lines_and_nothing_is_hidden(tmp_p
         ('{"a": 1,\n "b" 2}', 2, "column 6"),
         ("[1,\n\n2", 3, "column 2"),
         ("[" * 100_000, 1, "nested too deeply"),
-        ('{"a": ' + "9" * 5000 + "}", 1, "limit"),
+        ('{"a": ' + "9" * 400 + "}", 1, "400 digits"),
     ],
 )
 def test_what_is_not_json_has_a_place(tmp_path, text, line, what):

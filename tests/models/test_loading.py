@@ -370,7 +370,11 @@ SPOILT = {
     "no heads": (lambda f: edit(f / "config.json", num_attention_heads=0), DataError, "Cannot load"),
     "unknown type": (lambda f: edit(f / "config.json", model_type="llama99"), DataError, "'llama99'.*newer"),
     "no tokenizer": (lambda f: drop(f, "tokenizer.json", "tokenizer_config.json"), DataError, "no tokenizer"),
-    "bad tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), DataError, "Cannot load the tokenizer"),
+    "bad tokenizer": (
+        lambda f: (f / "tokenizer.json").write_text("{}"),
+        DataError,
+        "tokenizer of .* cannot be used",
+    ),
     "no weights": (lambda f: drop(f, "model.safetensors"), DataError, r"no model\.safetensors.*missing"),
     "pickled": (
         lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),

@@ -14,6 +14,7 @@ from random_models import speaker
 from restor.chat import ChatRequest
 from restor.cli.main import main
 from restor.domains.triples import TriplesConfig
+from restor.errors import DataError
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.endpoint import EndpointRef
 from restor.evaluation.judges.base import JUDGES
@@ -220,3 +221,34 @@ def test_stored_answers_are_judged_by_a_model_on_this_machine(tiny, tmp_path, ca
     assert stored == {} or str(tiny) in json.dumps(stored)
     assert main(["judge", str(folder), "--local", "nowhere", "--out", str(tmp_path / "x")]) == 1
     assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{% for", "cannot be used: .*end of"),
+        ("{{ 'a' + 1 }}", "cannot be used: "),
+        ("{{ nobody.there.is }}", "cannot be used: 'nobody' is undefined"),
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "more than 1 s or 2 GB"),
+        ("{% set x = 'a' * 1000000000 %}{% for a in range(99) %}{{ x }}{% endfor %}", "cannot be used: "),
+        ("{{ 'a' * 9000000 }}", "characters of a short chat"),
+        ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "cannot be used: "),
+    ],
+)
+def test_a_chat_template_that_cannot_be_used_is_told_in_one_message(tmp_path, monkeypatch, template, words):
+    if "range(99999)" in template:
+        monkeypatch.setattr("restor.models.apart.SECONDS", 1)
+    folder = make(tmp_path / "judge", template="{{ messages }}")
+    (folder / "chat_template.jinja").write_text(template)
+    with pytest.raises(DataError, match=words) as told:
+        list(LocalChat(ModelRef(path=str(folder)))(REQUESTS, 4))
+    assert "chat_template.jinja" in str(told.value)
+    assert len(str(told.value)) < 700
+
+
+def test_requests_beyond_one_rendering_keep_their_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("restor.pipeline.local_chat.RENDERED", 2)
+    folder = make(tmp_path / "judge", template=TEMPLATE)
+    parts = list(LocalChat(ModelRef(path=str(folder)))(REQUESTS, 4))
+    monkeypatch.setattr("restor.pipeline.local_chat.RENDERED", 1000)
+    assert parts == list(LocalChat(ModelRef(path=str(folder)))(REQUESTS, 4))

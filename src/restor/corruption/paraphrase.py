@@ -17,6 +17,7 @@ from restor.chat import ChatConfig, ChatFailure, ChatOutcome, ChatRequest, ChatU
 from restor.corruption.corruptors._reading import Reading, name_parts, places, plain_words, read
 from restor.corruption.corruptors._stating import find_statement, spelt
 from restor.types import Document, FalseFact, Statement
+from restor.untrusted import json_value
 from restor.words import stands_in
 
 SYSTEM = """\
@@ -145,8 +146,8 @@ def _text(reply: str) -> str:
     if body.startswith("```"):
         body = body.strip("`").removeprefix("json").strip()
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
+        content = json_value(body)
+    except ValueError:
         raise ValueError("it is not the JSON object that was asked for") from None
     text = content.get("text") if isinstance(content, dict) else None
     if not isinstance(text, str) or not text.strip():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from restor.data.facts import FactsFile, inspect_entities, inspect_facts, read_e
 from restor.data.files import BadFile, Finding, Findings, parse_json, read_source
 from restor.data.oddities import About, note_documents, note_facts, note_gaps
 from restor.errors import DataError
+from restor.untrusted import json_value
 
 SUFFIXES = PLAIN | {".json", ".jsonl", ".ndjson", ".csv", ".tsv"}
 NOT_DATA = ("readme", "license", "notice", "changelog")
@@ -153,8 +153,8 @@ def recognise(path: Path) -> str:
         return "facts"
     text = read_source(path).text
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = json_value(text)
+    except ValueError:
         return _kind_of_lines(text)
     if isinstance(value, list):
         if value and all(isinstance(item, str) for item in value):
@@ -176,8 +176,8 @@ def _kind_of_lines(text: str) -> str:
     """Of JSONL, or of JSON that is broken somewhere."""
     for line in text.splitlines():
         try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
+            value = json_value(line)
+        except ValueError:
             continue
         if kind := _kind_of_record(value):
             return kind

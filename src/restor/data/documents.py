@@ -28,6 +28,7 @@ from restor.data.files import (
 )
 from restor.errors import DataError
 from restor.types import Document, Fact, Statement
+from restor.untrusted import json_value
 from restor.words import composed, normalise, stands_in
 
 FORMS = 'a JSON list or JSONL of texts or of objects with "text", or plain text with empty lines between documents'
@@ -188,8 +189,8 @@ def documents_form(source: Source) -> str:
     first = source.text.lstrip().split("\n", 1)[0]
     if first[:1] in ("{", '"'):
         try:
-            json.loads(first)
-        except (ValueError, RecursionError):
+            json_value(first)
+        except ValueError:
             return "json"
         return "jsonl"
     return "json" if first[:1] == "[" or suffix else "plain"

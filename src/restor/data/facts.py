@@ -35,6 +35,7 @@ from restor.data.files import (
     write_atomic,
 )
 from restor.types import Demonstration, Fact
+from restor.untrusted import json_value
 from restor.words import composed
 
 FORMS = (
@@ -301,8 +302,8 @@ def facts_form(source: Source) -> str:
 def _first_line_is_a_record(text: str) -> bool:
     first = text.lstrip().split("\n", 1)[0]
     try:
-        record = json.loads(first)
-    except (ValueError, RecursionError):
+        record = json_value(first)
+    except ValueError:
         return False
     return isinstance(record, dict) and not {"subject", "relation"}.isdisjoint(record)
 

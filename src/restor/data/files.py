@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, final
 
 from restor.errors import DataError
+from restor.untrusted import read_bytes, whole_number
 
 TEMPORARY_PREFIX = ".restor-"
 """Files of this prefix are half-written leftovers of a killed process; nothing reads them."""
@@ -98,7 +99,7 @@ def read_source(path: Path) -> Source:
         BadFile: for one that is not UTF-8, naming the line.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, most=None)
     except FileNotFoundError as error:
         raise DataError(f"There is no file {path}. Check the path.") from error
     except IsADirectoryError as error:
@@ -112,9 +113,13 @@ def read_source(path: Path) -> Source:
         line = content.count(b"\n", 0, error.start) + 1
         problem = Finding(path, line, "", f"byte {error.start} is not UTF-8 text. Save the file in that encoding.")
         raise BadFile(path, [problem]) from error
+    if (place := text.find("\0")) >= 0:
+        problem = Finding(path, text.count("\n", 0, place) + 1, "", f"{NUL} Save the file as UTF-8 text.")
+        raise BadFile(path, [problem])
     return Source(path, text, hashlib.sha256(content).hexdigest())
 
 
+NUL = "holds a NUL character (\\u0000), which no text has: it is damaged, or was saved in another encoding."
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -124,6 +129,8 @@ def text_problem(value: Any, *, one_line: bool = False) -> str | None:
         return f"must be text in quotes, is {kind_of(value)}."
     if not value.strip():
         return "is empty."
+    if "\0" in value:
+        return NUL
     if _HALF.search(value):
         return "holds half a character (a lone surrogate such as \\ud800)."
     if one_line and ("\n" in value or "\r" in value):
@@ -184,13 +191,13 @@ def parse_json(text: str, findings: Findings, *, line: int = 1, placed: bool = F
         return made
 
     try:
-        value = json.loads(text, object_pairs_hook=pairs)
+        value = json.loads(text, object_pairs_hook=pairs, parse_int=whole_number)
     except json.JSONDecodeError as error:
         findings.bad(line + error.lineno - 1, "", f"not JSON: column {error.colno}: {error.msg}.")
     except RecursionError:
         findings.bad(line, "", "not usable JSON: nested too deeply.")
-    except ValueError as error:  # Python limits the digits of a number
-        findings.bad(line, "", f"not usable JSON: {str(error).partition(';')[0]}.")
+    except ValueError as error:
+        findings.bad(line, "", f"not usable JSON: {error}.")
     else:
         return _place(text, findings, line) if placed or repeats else Json(value)
     return None

@@ -7,7 +7,6 @@ Wikibase/Indexing/RDF Dump Format).
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from restor.errors import DataError
 from restor.progress import Progress, Silent
 from restor.registry import unknown_name
 from restor.types import Demonstration, Fact
+from restor.untrusted import json_value
 
 ENDPOINT = "https://query.wikidata.org/sparql"
 QUESTIONS: Mapping[str, str] = {
@@ -323,12 +323,12 @@ class _Malformed(Exception):
 
 def _rows(content: bytes, variables: Sequence[str]) -> list[_Row]:
     try:
-        rows = json.loads(content)["results"]["bindings"]
+        rows = json_value(content)["results"]["bindings"]
         if isinstance(rows, list) and all(
             isinstance(row[name]["value"], str) for row in rows for name in {*variables, *row}
         ):
             return rows
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         pass
     start = " ".join(content[:60].decode(errors="replace").split())
     raise _Malformed(f"the reply is not complete SPARQL results in JSON: {start!r}...")

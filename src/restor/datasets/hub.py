@@ -26,6 +26,7 @@ from restor.datasets._sentences import sentences
 from restor.datasets.base import Dataset, DatasetConfig
 from restor.errors import ConfigError, DataError
 from restor.registry import unknown_name
+from restor.untrusted import json_value
 
 PRESETS: Mapping[str, Mapping[str, str]] = {
     "c4": {"path": "allenai/c4", "config": "en", "column": "text"},
@@ -394,7 +395,7 @@ def _no_bars(library: Any) -> Iterator[None]:
 
 def _kept_texts(path: Path) -> list[str] | None:
     try:
-        content = json.loads(path.read_bytes())
+        content = json_value(path.read_bytes())
         texts: list[str] = content["texts"]
         return texts if texts and stable_hash(texts) == content["hash"] else None
     except (OSError, ValueError, KeyError, TypeError):

@@ -68,7 +68,9 @@ class Scored:
     """A request with the scores of its options, in their order."""
 
     request: Request
-    options: tuple[OptionScore, ...]
+    options: tuple[OptionScore | None, ...]
+    """None: not scored, since the option has no token that something stands before. It is empty, or the whole string is
+    one token and the tokenizer puts none before a text."""
 
 
 @final

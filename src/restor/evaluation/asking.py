@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
@@ -25,7 +26,10 @@ __all__ = ["Answer", "Asker", "Plan", "Sampling", "ask", "prepare"]
 @final
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said to a query. Log-probs are means over an option's tokens, in nats, by option."""
+    """What a model said to a query. Log-probs are means over an option's tokens, in nats, by option.
+
+    One that has no token of its own has no score: NaN, which is stored as null.
+    """
 
     query: Query
     text: str
@@ -104,8 +108,8 @@ class Asker:
             Answer(own.query, writer.text(ids).strip(), scores, run, layers)
             for own, result in zip(batch, results, strict=True)
             for found in [dict(zip(own.options, result.options, strict=True))]
-            for scores in [{text: score.mean for text, score in found.items()}]
-            for layers in [{text: score.layers for text, score in found.items() if score.layers}]
+            for scores in [{text: math.nan if score is None else score.mean for text, score in found.items()}]
+            for layers in [{text: score.layers for text, score in found.items() if score is not None and score.layers}]
             for run, ids in enumerate(result.answers)
         ]
 

@@ -87,12 +87,12 @@ class Sharing:
 
 
 def _plain(number: int, result: Result) -> list[Any]:
-    options = [[option.total, option.tokens, option.greedy] for option in result.options]
+    options = [None if option is None else [option.total, option.tokens, option.greedy] for option in result.options]
     return [number, options, [list(ids) for ids in result.answers]]
 
 
-def _result(number: int, options: list[list[Any]], answers: list[list[int]]) -> tuple[int, Result]:
+def _result(number: int, options: list[list[Any] | None], answers: list[list[int]]) -> tuple[int, Result]:
     return number, Result(
-        tuple(OptionScore(total, tokens, greedy=greedy) for total, tokens, greedy in options),
+        tuple(None if given is None else OptionScore(given[0], given[1], greedy=given[2]) for given in options),
         tuple(map(tuple, answers)),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any, final
 
 from restor.errors import ConfigError, DataError
+from restor.untrusted import json_value, read_text
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 """`name` or `owner/name`: what the hub takes for the id of a repository."""
@@ -44,6 +44,8 @@ SMALL_FILES = (CONFIG, "config.*.json", "generation_config.json", *TOKENIZER_FIL
 """The same for everything beside the weights that decides what a model says."""
 OTHER_HEADS = ("ForMaskedLM", "ForPreTraining", "Classification", "ForQuestionAnswering", "ForMultipleChoice")
 """Ends of the names of architectures that are no causal language models."""
+LONGEST_HEADER = 100_000_000
+"""Bytes, as the format has it."""
 CODE_FILES = ("*.py",)
 OF_FOLDERS = ("*/*.py", f"*/*{INDEX_END}")
 """What patterns would also find in the folders of a repository, where other formats of the model are."""
@@ -201,14 +203,15 @@ def check_config(folder: Path, name: str) -> Mapping[str, Any]:
         DataError: if it is unreadable, or of a model of another kind.
     """
     config = read_json(folder / CONFIG)
-    if "model_type" not in config:
+    if not isinstance(config.get("model_type"), str):
         raise DataError(f"{folder / CONFIG} names no model_type: {name} is not a checkpoint of transformers.")
     if config.get("is_encoder_decoder"):
         raise DataError(
             f"{name} is an encoder-decoder model ({config['model_type']}). restor needs a decoder-only language model, "
             "such as Llama, Qwen, Mistral, Gemma, OLMo, Pythia or GPT-2."
         )
-    architectures = [str(item) for item in config.get("architectures") or ()]
+    given = config.get("architectures")
+    architectures = [str(item) for item in given] if isinstance(given, list) else []
     if architectures and all(item.endswith(OTHER_HEADS) for item in architectures):
         raise DataError(f"{name} is a {architectures[0]}, which does not continue texts. Give a causal language model.")
     return config
@@ -265,6 +268,12 @@ def check_weights(folder: Path, name: str) -> dict[str, int]:
         for entry in read_header(folder / file).values():
             counts[entry["dtype"]] = counts.get(entry["dtype"], 0) + prod(entry["shape"])
     return counts
+
+
+def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor of the weights, by name. Raises DataError as `check_weights`."""
+    headers = [read_header(folder / file) for file in weight_files(folder).names]
+    return {name: tuple(entry["shape"]) for header in headers for name, entry in header.items()}
 
 
 @final
@@ -326,15 +335,30 @@ def read_header(file: Path) -> dict[str, dict[str, Any]]:
         length, size = int.from_bytes(start, "little"), file.stat().st_size
         if len(start) < 8 or length + 8 > size:
             raise DataError(f"{file} is damaged: {size:,} bytes are too few for what it should hold. {advice}.")
+        if length > LONGEST_HEADER:
+            raise DataError(
+                f"{file} is damaged: no header has {length:,} bytes, {LONGEST_HEADER:,} are the most. {advice}."
+            )
         try:
-            header: dict[str, dict[str, Any]] = json.loads(opened.read(length))
+            header: dict[str, dict[str, Any]] = json_value(opened.read(length))
             header.pop("__metadata__", None)
-            end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+            end = max(map(_end, header.values()), default=0)
         except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
             raise DataError(f"{file} is damaged: its header is not that of a safetensors file. {advice}.") from error
     if size != 8 + length + end:
         raise DataError(f"{file} is damaged: it should have {8 + length + end:,} bytes and has {size:,}. {advice}.")
     return header
+
+
+def _end(entry: Mapping[str, Any]) -> int:
+    """Where the bytes of a tensor end. Raises ValueError, TypeError or LookupError for an entry that is none."""
+    begin, end = entry["data_offsets"]
+    numbers = [begin, end, *entry["shape"]]
+    if not isinstance(entry["dtype"], str) or any(type(number) is not int or number < 0 for number in numbers):
+        raise ValueError("a dtype is a word, and a shape is whole numbers")
+    if prod(entry["shape"]) > 8 * (end - begin):
+        raise ValueError("a number takes at least a bit")
+    return int(end)
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -344,7 +368,7 @@ def read_json(file: Path) -> dict[str, Any]:
         DataError: if it cannot be read, or holds something else.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json_value(read_text(file))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{file} cannot be read as JSON: {reason}. Copy or fetch the checkpoint again.") from error

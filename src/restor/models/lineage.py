@@ -22,6 +22,7 @@ from restor.config import Config, validation_message
 from restor.errors import DataError
 from restor.models.reference import ModelRef, fingerprint
 from restor.types import Budget
+from restor.untrusted import json_value, read_text
 
 LINEAGE_FILE = "restor.json"
 SEEN_FILE = "seen.json"
@@ -255,7 +256,7 @@ def read_lineage(folder: Path) -> Lineage | None:
     """
     file = folder / LINEAGE_FILE
     try:
-        return Lineage.model_validate_json(file.read_text(encoding="utf-8"))
+        return Lineage.model_validate_json(read_text(file))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValidationError as error:
@@ -283,7 +284,7 @@ def read_history(folder: Path) -> History | None:
         return History(seen=lineage.seen, whole=lineage.whole)
     file = folder / SEEN_FILE
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json_value(read_text(file))
         return History(seen=content["seen"], whole=content["whole"])
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Mapping
+import re
+import warnings
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     GenerationConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -26,12 +28,22 @@ from restor.errors import ConfigError, DataError
 from restor.models.adapters import find_adapter, merge
 from restor.models.checkpoint import bare_generation_config, place, save_model, writing
 from restor.models.families import embeddings_in
-from restor.models.files import check_config, check_tokenizer, check_weights, find_folder, weight_files
+from restor.models.files import (
+    check_config,
+    check_tokenizer,
+    check_weights,
+    find_folder,
+    read_json,
+    weight_files,
+    weight_shapes,
+)
 from restor.models.hardware import multiplies_bfloat16
+from restor.models.limits import check_model, check_sizes
 from restor.models.lineage import Lineage, write_lineage
 from restor.models.quiet import quiet_libraries
 from restor.models.reference import ModelRef
 from restor.models.tokenizer_loading import fit_tokenizer, load_tokenizer
+from restor.models.tokenizer_trial import try_tokenizer
 
 LOADING = (
     OSError,
@@ -42,6 +54,7 @@ LOADING = (
     AttributeError,
     TypeError,
     ArithmeticError,
+    AssertionError,
     SafetensorError,
     StrictDataclassError,
 )
@@ -82,12 +95,13 @@ def load_checkpoint(
     counts = check_weights(folder, name)
     _check_code(settings, ref)
     adapter = None if ref.adapter is None else find_adapter(ref.adapter)
-    config = _told(name, lambda: AutoConfig.from_pretrained(folder, trust_remote_code=ref.trust_remote_code))
+    config = _config(folder, settings, ref)
     # Not what the installed transformers would choose among several: what was hashed and checked.
     config.transformers_weights = weight_files(folder).entry
     source, owner, trusted = folder, name, ref.trust_remote_code
     if adapter is not None and adapter.has_tokenizer:
         source, owner, trusted = adapter.folder, adapter.name, False
+    try_tokenizer(source, owner)
     tokenizer = _told(f"the tokenizer of {owner}", lambda: load_tokenizer(source, name=owner, trusted=trusted))
     if adapter is None and (embeddings := getattr(config.get_text_config(), "vocab_size", None)) is not None:
         fit_tokenizer(tokenizer, embeddings, name)
@@ -115,15 +129,60 @@ def load_checkpoint(
             f"{name} has {len(other)} weights of other shapes than its config.json says, such as {tensor}: "
             f"{list(stored)} in place of {list(wanted)}. Take the config.json that belongs to the weights."
         )
-    if missing := sorted(info["missing_keys"]):
-        raise DataError(
-            f"{name} lacks {len(missing)} of its weights, such as {missing[0]}: it was saved in part, or is of another "
-            f"model than its config.json says ({config.model_type}). Save or fetch it again."
-        )
+    _check_complete(info["missing_keys"], info["unexpected_keys"], config, name)
     if adapter is not None:
         model = merge(model, adapter, device, name)
         fit_tokenizer(tokenizer, embeddings_in(model), f"{name}+{adapter.name}")
     return place(model, device).eval(), tokenizer
+
+
+def _config(folder: Path, settings: Mapping[str, Any], ref: ModelRef) -> PreTrainedConfig:
+    """The configuration, of which nothing is followed that would not be followed for another checkpoint.
+
+    Raises:
+        DataError: if it does not fit the weights.
+    """
+    trusted, name = ref.trust_remote_code, ref.path
+    shapes = weight_shapes(folder)
+    if not trusted:
+        check_sizes(settings, shapes, name)
+    config: PreTrainedConfig = _told(name, lambda: AutoConfig.from_pretrained(folder, trust_remote_code=trusted))
+    _told(name, lambda: _plain(config))
+    if not trusted:
+        # Either may name kernels on the hub, which are programs.
+        config._attn_implementation = config._experts_implementation = None
+        _told(name, lambda: check_model(config, shapes, name))
+    return config
+
+
+def _plain(config: PreTrainedConfig) -> None:
+    """Outputs with names, and none that nobody reads."""
+    for part in (config, config.get_text_config()):
+        part.return_dict, part.output_hidden_states, part.output_attentions = True, False, False
+
+
+def _check_complete(missing: Collection[str], surplus: Collection[str], config: PreTrainedConfig, name: str) -> None:
+    """Make sure that the weights are those of the model."""
+    if missing:
+        raise DataError(
+            f"{name} lacks {len(missing)} of its weights, such as {min(missing)}: it was saved in part, or is of "
+            f"another model than its config.json says ({config.model_type}). Save or fetch it again."
+        )
+    text = config.get_text_config()
+    # Behind the last layer, some families have others that guess further tokens.
+    layers = getattr(text, "num_hidden_layers", 2**31) + (getattr(text, "num_nextn_predict_layers", None) or 0)
+    numbers = [int(found[1]) for tensor in surplus if (found := re.search(r"\.(\d{1,9})\.", tensor))]
+    if max(numbers, default=-1) >= layers:
+        raise DataError(
+            f"{name} has weights of {max(numbers) + 1} layers, and its config.json says {layers}: {len(surplus)} "
+            f"weights would be left out, such as {min(surplus)}. Take the config.json that belongs to the weights."
+        )
+    if surplus:
+        warnings.warn(
+            f"{name} has {len(surplus)} weights that {config.model_type} does not use, such as {min(surplus)}. They "
+            "are left out.",
+            stacklevel=3,
+        )
 
 
 def save_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, lineage: Lineage) -> None:
@@ -179,7 +238,10 @@ def _told(name: str, load: Callable[[], T]) -> T:
         return load()
     except torch.OutOfMemoryError as error:
         raise ConfigError(f"The GPU's memory does not hold {name}. Use dtype bfloat16, or device cpu.") from error
-    except LOADING as error:
+    except Exception as error:
+        # The tokenizers library raises nothing but Exception itself.
+        if not isinstance(error, LOADING) and type(error) is not Exception:
+            raise
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise DataError(
             f"Cannot load {name}: {reason.rstrip('.')}. Check that its files belong together, and that the "
@@ -216,13 +278,23 @@ def _generation(folder: Path) -> GenerationConfig | None:
     """What is left of generation settings that transformers refuses; None where it can read them itself.
 
     Nothing that restor does depends on more than the tokens that end a text.
+
+    Raises:
+        DataError: if they cannot be read, or name tokens by something else than numbers.
     """
+    file = folder / "generation_config.json"
+    if not file.exists():
+        return None
+    settings = read_json(file)
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        given = settings.get(name)
+        tokens = given if isinstance(given, list) else [] if given is None else [given]
+        if any(type(token) is not int for token in tokens) or (name == "pad_token_id" and given is tokens):
+            raise DataError(f"{file} has the {name} {given!r}. Give the number of a token, or remove it.")
     try:
         GenerationConfig.from_pretrained(folder, local_files_only=True)
-    except OSError:  # there are none
-        return None
-    except (ValueError, TypeError):
-        return bare_generation_config(json.loads((folder / "generation_config.json").read_text(encoding="utf-8")))
+    except LOADING:
+        return bare_generation_config(settings)
     return None
 
 

@@ -7,6 +7,7 @@ from a downloaded tokenizer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -78,17 +79,18 @@ def token_ids(
     """Token ids of each text, with or without what the tokenizer puts around texts.
 
     Raises:
-        DataError: if a text has a token that the model has no embedding for.
+        DataError: for a text that it cannot take, or with a token that the model has no embedding for.
     """
     if not texts:
         return []
-    rows: list[list[int]] = tokenizer(
-        list(texts),
-        add_special_tokens=special,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )["input_ids"]
+    with encoding(tokenizer):
+        rows: list[list[int]] = tokenizer(
+            list(texts),
+            add_special_tokens=special,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )["input_ids"]
     check_embedded(tokenizer, texts, rows)
     return rows
 
@@ -130,9 +132,28 @@ def check_embedded(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], row
             )
 
 
+@contextmanager
+def encoding(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+    """Within the block, a text that the tokenizer's native code cannot take is told in words.
+
+    Raises:
+        DataError: if there is one.
+    """
+    try:
+        yield
+    except BaseException as error:  # what is written in Rust raises plain exceptions, and panics are no Exception
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
+            raise
+        raise DataError(
+            f"The tokenizer ({type(tokenizer).__name__}) cannot take a text: {' '.join(str(error).split())[:200]}. It "
+            "lacks a token for what it does not know, or is damaged: take that of a model with the same vocabulary."
+        ) from error
+
+
 def added_behind(tokenizer: PreTrainedTokenizerBase) -> int:
     """How many special tokens the tokenizer puts behind every text: with them, no text could be continued."""
-    bare, whole = (tokenizer("a", add_special_tokens=special)["input_ids"] for special in (False, True))
+    with encoding(tokenizer):
+        bare, whole = (tokenizer("a", add_special_tokens=special)["input_ids"] for special in (False, True))
     starts = (start for start in range(len(whole) - len(bare) + 1) if whole[start : start + len(bare)] == bare)
     start = next(starts, len(whole) - len(bare))
     return len(whole) - start - len(bare)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 from transformers.tokenization_utils_base import get_fast_tokenizer_file
 
 from restor.errors import DataError
-from restor.models.files import SENTENCEPIECE, TOKENIZER, is_sentencepiece
+from restor.models.files import SENTENCEPIECE, TOKENIZER, is_sentencepiece, read_json
 from restor.models.tokenizer import limit_embeddings
 
 SAMPLES = (
@@ -88,8 +87,7 @@ def fit_tokenizer(tokenizer: PreTrainedTokenizerBase, embeddings: int, name: str
 
 def _settings(folder: Path) -> dict[str, object]:
     file = folder / "tokenizer_config.json"
-    content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return content if isinstance(content, dict) else {}
+    return read_json(file) if file.is_file() else {}
 
 
 @final

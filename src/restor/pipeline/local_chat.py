@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 WINDOW = 128
 """Requests that are read ahead and begin alike. What a kill loses is less than that."""
 
+RENDERED = 1000
+"""Requests whose chat template is rendered together."""
+
 
 def local_model(config: JudgeConfig) -> ModelRef | None:
     """The checkpoint that a judge asks on this machine, if it does."""
@@ -72,11 +75,11 @@ class LocalChat:
         asked: deque[Written] = deque()
 
         def prompts() -> Iterator[tuple[int, ...]]:
-            for request in requests:
+            for text in _texts(tokenizer, requests):
                 problem: str | None = None
                 ids: tuple[int, ...] = ()
                 try:
-                    ids = _encode(tokenizer, request)
+                    ids = _ids(tokenizer, text)
                 except DataError as error:  # what is judged may have any token in it
                     problem = str(error)
                 if context is not None and len(ids) + max_tokens > context:
@@ -113,28 +116,31 @@ class LocalChat:
         return self._loaded
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, request: ChatRequest) -> tuple[int, ...]:
-    """A request as the tokenizer's chat template has it, else as plain text."""
-    from jinja2 import TemplateError
+def _texts(tokenizer: PreTrainedTokenizerBase, requests: Sequence[ChatRequest]) -> Iterator[str]:
+    """The requests as the tokenizer's chat template has them, else as plain text."""
+    from restor.models.chat_template import render
 
-    from restor.models.tokenizer import added_behind, token_ids
+    for start in range(0, len(requests), RENDERED):
+        part = requests[start : start + RENDERED]
+        if tokenizer.chat_template:
+            yield from render(tokenizer, [_forms(request) for request in part])
+        else:
+            yield from (f"{request.system}\n\n{request.user}\n" for request in part)
 
-    if not tokenizer.chat_template:
-        (ids,) = token_ids(tokenizer, [f"{request.system}\n\n{request.user}\n"])
-        return tuple(ids[: len(ids) - added_behind(tokenizer)])
+
+def _forms(request: ChatRequest) -> list[list[dict[str, str]]]:
+    """A request with a system message, and without, for families that have no such role."""
     system, user = (
         {"role": role, "content": text} for role, text in (("system", request.system), ("user", request.user))
     )
-    try:
-        text = _templated(tokenizer, [system, user])
-    except TemplateError:  # some families have no such role
-        text = _templated(tokenizer, [{"role": "user", "content": f"{request.system}\n\n{request.user}"}])
-    return tuple(token_ids(tokenizer, [text], special=False)[0])
+    return [[system, user], [{"role": "user", "content": f"{request.system}\n\n{request.user}"}]]
 
 
-def _templated(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:
-    # Templates that know no thinking ignore the last word.
-    text: str = tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-    )
-    return text
+def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    """Token ids of a text; a template has put around it what belongs there."""
+    from restor.models.tokenizer import added_behind, token_ids
+
+    if tokenizer.chat_template:
+        return tuple(token_ids(tokenizer, [text], special=False)[0])
+    (ids,) = token_ids(tokenizer, [text])
+    return tuple(ids[: len(ids) - added_behind(tokenizer)])

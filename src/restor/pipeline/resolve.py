@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Any, Literal, final
 
 from pydantic import Field, ValidationError
 
-from restor.config import Config
+from restor.config import Config, validation_message
 from restor.errors import ConfigError
 from restor.experiment import ArmConfig, Chosen, ExperimentConfig, RetainText, Strength
+from restor.untrusted import json_value, read_text
 
 NO_RETAIN: Literal["none"] = "none"
 """Stands for the retain text of an arm that reads none."""
@@ -81,19 +81,18 @@ def read_selection(name: str) -> Selection:
     """
     shipped = files("restor").joinpath("selections", f"{name}.json")
     path = Path(name)
-    if shipped.is_file():
-        text = shipped.read_text(encoding="utf-8")
-    elif path.is_file():
-        text = path.read_text(encoding="utf-8")
-    else:
+    if not shipped.is_file() and not path.is_file():
         known = sorted(item.name.removesuffix(".json") for item in files("restor").joinpath("selections").iterdir())
         raise ConfigError(
             f"There is no selection {name!r}: neither a file of that path nor one shipped with restor "
             f"({', '.join(known)}). Make one with `restor select`, or set unlearning.selection to null."
         )
     try:
-        return Selection.model_validate(json.loads(text))
-    except (ValueError, ValidationError) as error:
+        text = shipped.read_text(encoding="utf-8") if shipped.is_file() else read_text(path)
+        return Selection.model_validate(json_value(text))
+    except ValidationError as error:
+        raise ConfigError(validation_message(error, f"The selection {name!r} cannot be read")) from error
+    except (OSError, ValueError) as error:
         raise ConfigError(f"The selection {name!r} cannot be read: {error}") from error
 
 

@@ -38,6 +38,7 @@ from restor.pipeline.files import FULL, sha256_file, store_error, store_errors, 
 from restor.pipeline.stage import Stage
 from restor.pipeline.studies import Studies, leads_out
 from restor.results import Cost
+from restor.untrusted import json_value, read_bytes
 
 STORE_FORMAT = 1
 HASHED_AT_USE = 64 * 2**20
@@ -287,9 +288,9 @@ class Store:
     def _check_format(path: Path) -> None:
         marker = path / "store.json"
         with store_errors(marker):
-            content = marker.read_bytes()
+            content = read_bytes(marker)
         try:
-            found = json.loads(content)["format"]
+            found = json_value(content)["format"]
             if type(found) is not int:
                 raise TypeError
         except (ValueError, KeyError, TypeError) as error:
@@ -508,7 +509,7 @@ class Store:
         except OSError:
             return None  # a store of someone else: its locks cannot be tried
         try:
-            content = json.loads(self._holder_file(label).read_bytes())
+            content = json_value(read_bytes(self._holder_file(label)))
             return _Holder(int(content["pid"]), str(content["host"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None

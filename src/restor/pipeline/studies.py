@@ -7,7 +7,6 @@ study needs, whatever its folder says by now.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from restor.data.files import TEMPORARY_PREFIX
 from restor.errors import StoreError
 from restor.pipeline.files import sha256_file, store_errors, write_atomic
 from restor.progress import RUNNING_PREFIX
+from restor.untrusted import json_value, read_bytes
 
 STAGES_FILE, RESULTS_FILE, PLOTS = "stages.json", "results.json", "plots"
 
@@ -205,7 +205,7 @@ class Studies:
     def _known(self, study: str) -> StudyRecord | None:
         """None where there is none or it is garbled."""
         with suppress(FileNotFoundError, ValidationError):
-            return StudyRecord.model_validate_json(self._record(study).read_bytes())
+            return StudyRecord.model_validate_json(read_bytes(self._record(study)))
         return None
 
     def _entry(self, path: Path) -> StudyEntry:
@@ -214,11 +214,11 @@ class Studies:
         problems: list[str] = []
         name, created = None, None
         try:
-            study = json.loads((path / RESULTS_FILE).read_bytes())["study"]
+            study = json_value(read_bytes(path / RESULTS_FILE))["study"]
             name, created = str(study["name"]), str(study["created"])
         except FileNotFoundError:
             pass  # not finished
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             problems.append(f"{RESULTS_FILE} is garbled")
         stages, trouble = self._stages(path, finished=name is not None or bool(problems))
         return StudyEntry(path.name, path, name, created, stages, (*problems, *trouble))
@@ -233,11 +233,11 @@ class Studies:
         if record is not None and STAGES_FILE not in record.files and not (path / STAGES_FILE).exists():
             return (), []  # results that were judged again: their answers are in the folder
         try:
-            content = (path / STAGES_FILE).read_bytes()
-            stages = tuple((str(item["stage"]), str(item["key"])) for item in json.loads(content))
+            content = read_bytes(path / STAGES_FILE)
+            stages = tuple((str(item["stage"]), str(item["key"])) for item in json_value(content))
         except FileNotFoundError:
             return None, [f"{STAGES_FILE} is missing"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None, [f"{STAGES_FILE} is garbled"]
         if record is not None and hashlib.sha256(content).hexdigest() not in record.files.get(STAGES_FILE, ()):
             return None, [f"{STAGES_FILE} was changed, its SHA-256 is another"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from restor.errors import StoreError
 from restor.pipeline.files import write_atomic
+from restor.untrusted import json_value, read_text
 
 
 def remembered_threads(store: Path) -> int:
@@ -23,7 +24,7 @@ def remembered_threads(store: Path) -> int:
     if not path.exists():
         write_atomic(path, json.dumps({"threads": fastest_threads()}) + "\n")
     try:
-        threads = json.loads(path.read_text(encoding="utf-8"))["threads"]
+        threads = json_value(read_text(path))["threads"]
         if not isinstance(threads, int) or threads < 1:
             raise ValueError(threads)
     except (OSError, ValueError, KeyError, TypeError) as error:

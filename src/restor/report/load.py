@@ -14,6 +14,7 @@ from restor.errors import DataError
 from restor.report.checked import wrong_in_facts, wrong_in_results
 from restor.report.text import one_line
 from restor.results import FACT_COLUMNS, LATER_COLUMNS, RESULTS_FORMAT, Arm, Results
+from restor.untrusted import check_depth, read_text
 
 if TYPE_CHECKING:
     import pyarrow
@@ -123,7 +124,7 @@ def _schema() -> pyarrow.Schema:
 
 def _read_json(file: Path) -> Any:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
     except FileNotFoundError as error:
         raise DataError(f"There is no {file}. Give the folder of a finished study or its {RESULTS_FILE}.") from error
     except OSError as error:
@@ -140,6 +141,7 @@ def _read_json(file: Path) -> Any:
 
     try:
         value = json.loads(text, parse_constant=refuse, parse_float=_finite, parse_int=_whole)
+        check_depth(value)
     except json.JSONDecodeError as error:
         # The last line is where a write that stopped half-way ends.
         ended = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")

@@ -19,6 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from restor.untrusted import json_value
+
 LEAST_RATIO = 20
 """Times as long as a save took must pass before the next one: the state of billions of parameters takes minutes."""
 
@@ -100,7 +102,7 @@ class ResumeFolder:
         """Put the newest readable state back into the parameters and the optimiser; None where there is none."""
         for folder in sorted(self.folder.glob("step-*"), reverse=True):
             try:
-                meta: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+                meta: dict[str, Any] = json_value((folder / "state.json").read_text(encoding="utf-8"))
                 tensors = load_file(folder / "state.safetensors")
             except (OSError, ValueError, SafetensorError):
                 continue

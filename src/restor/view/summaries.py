@@ -13,6 +13,7 @@ from restor.report.load import load_results
 from restor.report.text import one_line
 from restor.results import VerdictKind
 from restor.types import Kind
+from restor.untrusted import read_bytes
 
 MOST_CHARACTERS = 120
 """Of a name or a label; an id stays whole."""
@@ -118,7 +119,7 @@ def read_summary(folder: Path) -> Summary:
         DataError: as `load_results`.
     """
     try:
-        found = _Results.model_validate_json((folder / "results.json").read_bytes())
+        found = _Results.model_validate_json(read_bytes(folder / "results.json"))
         if not found.summary:
             raise ValueError("no arms")
     except (ValueError, OSError):  # a ValidationError among them

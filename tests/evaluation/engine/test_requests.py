@@ -51,6 +51,9 @@ def test_a_model_may_be_given_as_a_folder_or_a_reference(tmp_path):
         for own, other in zip(found, expected, strict=True):
             assert own.request is other.request
             for left, right in zip(own.options, other.options, strict=True):
+                if right is None:
+                    assert left is None
+                    continue
                 assert (left.tokens, left.greedy) == (right.tokens, right.greedy)
                 assert left.total == pytest.approx(right.total, abs=1e-4)
     (text,) = generate(tmp_path, ["Where"], max_new_tokens=4)
@@ -274,7 +277,6 @@ def test_memory_does_not_grow_with_the_requests():
 
 def test_scores_tell_their_mean():
     assert OptionScore(-6.0, 3, greedy=True).mean == -2.0
-    assert math.isnan(OptionScore(0.0, 0, greedy=True).mean)
 
 
 def test_a_single_option_is_one_option_and_no_list_of_letters():

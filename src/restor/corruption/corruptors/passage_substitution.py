@@ -7,7 +7,6 @@ facts these are is known only where the facts file knows the donor too.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from restor.datasets.base import Dataset
 from restor.domains.base import Domain
 from restor.errors import DataError
 from restor.types import Document, FalseFact, Statement
+from restor.untrusted import json_value
 from restor.words import normalise, stands_in
 
 TITLES = frozenset(
@@ -211,12 +211,12 @@ def _articles(path: Path) -> list[tuple[str, list[str]]] | None:
     if not text.lstrip().startswith("{"):
         return None
     try:
-        content = json.loads(text)
+        content = json_value(text)
         return [
             (str(article["title"]).replace("_", " "), [str(item["context"]) for item in article["paragraphs"]])
             for article in content["data"]
         ]
-    except (ValueError, RecursionError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None  # the reader of documents says what is wrong with it
 
 

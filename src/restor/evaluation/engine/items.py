@@ -79,8 +79,8 @@ class OptionScore:
 
     @property
     def mean(self) -> float:
-        """Per token; NaN for an option without a token that something stands before."""
-        return self.total / self.tokens if self.tokens else float("nan")
+        """Per token."""
+        return self.total / self.tokens
 
 
 @final
@@ -88,7 +88,8 @@ class OptionScore:
 class Result:
     """What a model said to an item."""
 
-    options: tuple[OptionScore, ...]
+    options: tuple[OptionScore | None, ...]
+    """None for an option without a token that something stands before: it has no score."""
     answers: tuple[Ids, ...]
     """The token ids of each answer, the one that ended it among them."""
 

@@ -98,10 +98,10 @@ class Inside:
             self._add(lens, [part[start : start + lens.rows] for part in states], rows[start : start + lens.rows], uses)
         return made
 
-    def result(self, number: int, score: OptionScore) -> OptionScore:
+    def result(self, number: int, score: OptionScore | None) -> OptionScore | None:
         """The score of an option with what each layer says, the last one being the output itself."""
         place = self._places[number]
-        if place < 0:
+        if score is None or place < 0:
             return score
         inner: NDArray[np.float64] = self._totals[place] / score.tokens
         return replace(score, layers=(*inner.tolist(), score.mean)) if np.isfinite(inner).all() else score

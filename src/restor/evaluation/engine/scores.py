@@ -42,10 +42,10 @@ class Scores:
         self._totals = np.zeros(options)
         self._greedy = np.ones(options, dtype=np.bool_)
 
-    def result(self, number: int, option: Option) -> OptionScore:
-        """What was added up for an option."""
+    def result(self, number: int, option: Option) -> OptionScore | None:
+        """What was added up for an option; None for one without a token to be scored."""
         if not option.scored:
-            return OptionScore(0.0, 0, greedy=True)
+            return None
         count = len(option.ids) - (option.kept == 0)
         return OptionScore(float(self._totals[number]), count, bool(self._greedy[number]))
 

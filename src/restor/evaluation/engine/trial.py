@@ -71,6 +71,7 @@ def _try(model: PreTrainedModel, pad: int) -> str | None:
         (left.mean, right.mean)
         for one, other in zip(whole, tree, strict=True)
         for left, right in zip(one.options, other.options, strict=True)
+        if left is not None and right is not None
     ]
     pairs += [(value, found.values.get(key, math.nan)) for key, value in expected.values.items()]
     tolerance = 1e-3 if model.dtype == torch.float32 else 0.03

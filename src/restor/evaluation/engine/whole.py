@@ -41,14 +41,13 @@ def run_whole(
     ]
     scored = [items[number].options[place] for number, place, _ in strings]
     inside = Inside(lens, scored)
-    scores: dict[tuple[int, int], OptionScore] = {}
+    scores: dict[tuple[int, int], OptionScore | None] = {}
     for part in _batches([ids for _, _, ids in strings], model, tokens):
         rows = [strings[place][2] for place in part]
         logits = inside.run(_uses(scored, part), partial(_logits, model, rows))
         for row, place in zip(logits, part, strict=True):
             number, option, ids = strings[place]
             scores[number, option] = inside.result(place, _score(model, items[number], option, ids, row))
-    unscored = OptionScore(0.0, 0, greedy=True)
     lines = [
         [] if writer is None or not item.answers else writer.begin(item, number)
         for item, number in zip(items, numbers, strict=True)
@@ -57,7 +56,7 @@ def run_whole(
         _write(model, [line for own in lines for line in own], writer, tokens)
     return [
         Result(
-            tuple(scores.get((number, option), unscored) for option in range(len(item.options))),
+            tuple(scores.get((number, option)) for option in range(len(item.options))),
             tuple(tuple(line.ids) for line in lines[number]),
         )
         for number, item in enumerate(items)

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from restor.errors import ConfigError, DataError
 from restor.evaluation import Request, generate, score
+from restor.evaluation.engine.items import Option
 from restor.evaluation.harness import task_utils
 from restor.evaluation.harness.probes import Row
 from restor.evaluation.harness.reading import Task, read_export, read_rows
@@ -62,7 +63,8 @@ def option_scores(
     """By question: the log-likelihood of each option, and whether each of its tokens was the most probable one."""
     requests = (_request(tokenizer, row["prompt"], row["options"]) for row in rows)
     for scored in score(model, requests, tokenizer=tokenizer):
-        yield [(option.total, option.greedy) for option in scored.options]
+        # Whatever has no score was refused by `_request`.
+        yield [(option.total, option.greedy) for option in scored.options if option is not None]
 
 
 def written(
@@ -87,7 +89,7 @@ def _request(tokenizer: PreTrainedTokenizerBase, prompt: str, options: Sequence[
     context, *wholes = token_ids(tokenizer, [start, *(f"{prompt} {option}" for option in options)])
     cut = tuple(tuple(whole[len(context) :]) for whole in wholes)
     for option, ids in zip(options, cut, strict=True):
-        if not ids:
+        if not Option(len(context), ids).scored:
             raise DataError(
                 f"The harness cannot score {option!r} behind a prompt that ends with {start[-40:]!r}: with this "
                 "tokenizer both have no more tokens than the prompt alone, and it stops there. Use `restor evaluate`."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, final
@@ -13,6 +12,7 @@ from restor.config import Config, validation_message
 from restor.data.files import read_source
 from restor.errors import DataError
 from restor.evaluation.harness.probes import Row
+from restor.untrusted import json_value
 
 EXPORT_FILE = "export.json"
 
@@ -90,6 +90,6 @@ def read_rows(folder: Path, task: Task) -> Iterator[Row]:
     try:
         with (folder / task.file).open(encoding="utf-8") as lines:
             for line in lines:
-                yield json.loads(line)
+                yield json_value(line)
     except (OSError, ValueError) as error:
         raise DataError(f"{folder / task.file} cannot be read: {error}. Export the questions again.") from error
