@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from restor.cli.main import build_app, main
 from restor.errors import DataError
+from restor.faults import reading
 
 HEAVY = ("torch", "transformers", "pandas", "pyarrow", "numpy", "pydantic", "peft")
 
@@ -168,10 +169,33 @@ def test_what_a_study_raises_becomes_one_message(raised, code, message, capsys, 
     assert "Traceback" not in err
 
 
-def test_a_fault_of_restor_keeps_its_traceback(toy, runner):
-    runner.raises = ZeroDivisionError("a bug")
-    with pytest.raises(ZeroDivisionError):
-        main(["run", "toy", "--quiet"])
+class PanicException(BaseException):
+    """Named like that of libraries in Rust, which is no Exception either."""
+
+
+@pytest.mark.parametrize(
+    "raised", [ZeroDivisionError("a bug"), RecursionError("too deep"), PanicException("called `unwrap()`")]
+)
+def test_a_fault_of_restor_is_one_message_and_its_traceback_one_option_away(raised, capsys, toy, runner, monkeypatch):
+    monkeypatch.delenv("RESTOR_DEBUG", raising=False)
+    runner.raises = raised
+    assert main(["run", "toy", "--quiet"]) == 1
+    err = capsys.readouterr().err
+    assert f"Error: this is a fault of restor: {type(raised).__name__}: {raised}. " in err
+    assert "--debug" in err
+    assert "Traceback" not in err
+    assert main(["run", "toy", "--quiet", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_error_that_nobody_expected_names_the_file_that_was_being_read(capsys, toy, runner):
+    with pytest.raises(TypeError) as caught, reading("outer.json"), reading("model/tokenizer.json"):
+        raise TypeError("argument 'ids': out of range")
+    runner.raises = caught.value
+    assert main(["run", "toy", "--quiet"]) == 1
+    err = capsys.readouterr().err
+    assert "Error: model/tokenizer.json cannot be used: reading it ends with TypeError: argument 'ids'" in err
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("way", ["option", "environment"])
