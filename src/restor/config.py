@@ -9,10 +9,10 @@ import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, final
+from typing import Any, NoReturn, Self, final
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from restor.errors import ConfigError
 
@@ -22,9 +22,22 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
+    @model_validator(mode="after")
+    def _whole_numbers_fit(self) -> Self:
+        for name, value in self.__dict__.items():
+            for item in value if isinstance(value, tuple | list) else (value,):
+                if type(item) is int and too_large(item):
+                    raise ValueError(f"{name}: the number is too large")
+        return self
+
     def identity(self) -> dict[str, Any]:
         """The full configuration as plain JSON values."""
         return self.model_dump(mode="json")
+
+
+def too_large(number: float) -> bool:
+    """Whether a number is more than a float or a whole number of 64 bits can hold."""
+    return not -(2**63) <= number < 2**63 if isinstance(number, int) else not math.isfinite(number)
 
 
 def stable_hash(value: Mapping[str, Any] | list[Any], length: int = 24) -> str:
@@ -62,13 +75,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_number(self, node: yaml.ScalarNode) -> int | float:
-        """A finite number. Python itself limits how many digits an integer may have."""
+        """A finite number; a whole one of at most 64 bits, which is what everything that counts with it can hold."""
         text: str = node.value
         try:
             number = float(text) if node.tag.endswith("float") else int(text)
-        except ValueError:
+        except ValueError:  # Python itself limits how many digits an integer may have
             number = math.inf
-        if math.isinf(number):
+        if too_large(number):
             _refuse(f"the number {_short(text)} is too large", node)
         return number
 

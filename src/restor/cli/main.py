@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 
 from cyclopts import App, CycloptsError, Parameter
 
-from restor.cli.arguments import UsageError, fields_as_set
+from restor.cli.arguments import UsageError, check_numbers, fields_as_set
 from restor.cli.terminal import safe_streams
 from restor.errors import CodeError, RestorError
 from restor.faults import is_shortage, one_line, own_code_error, what_was_read
@@ -156,7 +156,7 @@ def build_app() -> App:
         help_format="plaintext",  # the other formats take long to import
         version=_version,
         version_flags=["--version"],
-        default_parameter=Parameter(negative=(), show_default=False),
+        default_parameter=Parameter(negative=(), show_default=False, validator=check_numbers),
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
