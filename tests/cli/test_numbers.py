@@ -52,7 +52,13 @@ def test_a_setting_of_a_verb_that_makes_a_checkpoint(capsys, tmp_path):
     assert "The value of seed, line 1, column 1: the number 1000" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("argv", [["data", "build", "fact_swap", "--facts=f", "--out=o", "--k=N"], ["judge", "r", "--requests-per-minute=N"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["data", "build", "fact_swap", "--facts=f", "--out=o", "--k=N"],
+        ["judge", "r", "--requests-per-minute=N"],
+    ],
+)
 @pytest.mark.parametrize("number", ["1e999", "inf", "nan", HUGE])
 def test_other_numbers(argv, number, capsys):
     assert main([part.replace("N", number) for part in argv]) == 2
