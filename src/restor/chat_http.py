@@ -6,6 +6,7 @@ reads whatever comes into memory, and follows redirects to anywhere.
 
 from __future__ import annotations
 
+import importlib
 import socket
 import threading
 import time
@@ -18,7 +19,7 @@ from restor.errors import ChatError
 from restor.words import escaped
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx as httpx_
 
 LARGEST = 4 * 2**20
 """Bytes of a reply; a list of a thousand models has one of them."""
@@ -36,21 +37,20 @@ class Elsewhere(Unacceptable):
     """A redirect to another host."""
 
 
-def http_client(url: str, timeout: float) -> httpx.Client:
+def http_client(url: str, timeout: float) -> httpx_.Client:
     """A client that asks the host of `url` only. A reply must be there, whole, within `TIMES` times `timeout` seconds.
 
     Raises:
         ChatError: for a proxy or certificates of the environment, or an address, that cannot be used.
     """
-    import httpx
-
+    httpx = _library()
     try:
         base = httpx.URL(url)
     except (httpx.InvalidURL, ValueError) as error:
         raise ChatError(f"{url} is not an address: {error}. Write it as in http://localhost:8000/v1.") from None
-    context, proxy = _certificates(), _proxy(base)
+    context, proxy = _certificates(httpx), _proxy(base)
 
-    def connect() -> httpx.BaseTransport:
+    def connect() -> httpx_.BaseTransport:
         # One connection: each thread has its own.
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
         return httpx.HTTPTransport(verify=context, limits=limits, proxy=proxy)
@@ -60,17 +60,24 @@ def http_client(url: str, timeout: float) -> httpx.Client:
     except (ImportError, ValueError, httpx.InvalidURL):
         raise ChatError(
             "The environment names a proxy that cannot be used (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY): it must be an "
-            "http:// address. One of socks5:// needs a package more: pip install 'httpx[socks]'. Or add "
+            "http:// address. One of socks5:// needs a package more: pip install socksio. Or add "
             f"{base.host} to NO_PROXY."
         ) from None
     headers = {"Accept-Encoding": "identity"}  # a compressed reply can be a thousand times as long as what was sent
-    transport = _transport(base, timeout * TIMES, connect)
-    return httpx.Client(transport=transport, headers=headers, follow_redirects=True)
+    transport = _transport(httpx, base, timeout * TIMES, connect)
+    client: httpx_.Client = httpx.Client(transport=transport, headers=headers, follow_redirects=True)
+    return client
 
 
-def _certificates() -> Any:
-    import httpx
+def _library() -> Any:
+    """What the installed client of OpenAI speaks HTTP with: httpx, or httpx2, its successor with the same names."""
+    import openai
 
+    tops = (kind.__module__.partition(".")[0] for kind in openai.DefaultHttpxClient.__mro__)
+    return importlib.import_module(next(top for top in tops if top.startswith("httpx")))
+
+
+def _certificates(httpx: Any) -> Any:
     try:
         return httpx.create_ssl_context()
     except OSError as error:
@@ -81,7 +88,7 @@ def _certificates() -> Any:
         ) from None
 
 
-def _proxy(base: httpx.URL) -> str | None:
+def _proxy(base: httpx_.URL) -> str | None:
     """The proxy that the environment names for the endpoint."""
     if proxy_bypass(base.host):
         return None
@@ -94,7 +101,7 @@ def _proxy(base: httpx.URL) -> str | None:
 class _Line:
     """What one thread sends and hears: a connection that is cut when the time of a request is up."""
 
-    def __init__(self, transport: httpx.BaseTransport, seconds: float) -> None:
+    def __init__(self, transport: httpx_.BaseTransport, seconds: float) -> None:
         self.transport = transport
         self._seconds = seconds
         self._due = 0.0
@@ -121,13 +128,10 @@ class _Line:
             # A second handle of the same connection, for TLS takes the first one.
             self._socket = info["return_value"].get_extra_info("socket").dup()
 
-    def explained(self, error: Exception) -> Exception:
-        """The error, or that the time was up."""
-        import httpx
-
-        if time.monotonic() < self._due:
-            return error
-        return httpx.ReadTimeout(f"the reply was not complete after {self._seconds:g} seconds")
+    @property
+    def late(self) -> bool:
+        """Whether the time of the request is up."""
+        return time.monotonic() >= self._due
 
     def close(self) -> None:
         """No more requests."""
@@ -142,18 +146,22 @@ class _Line:
 
     def _cut(self) -> None:
         """In the thread of the timer; whoever reads there then reads the end."""
-        if self._socket is not None and time.monotonic() >= self._due:
+        if self._socket is not None and self.late:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
 
-def _transport(base: httpx.URL, seconds: float, connect: Callable[[], httpx.BaseTransport]) -> httpx.BaseTransport:
-    """Behind `http_client`; its classes derive from those of httpx, which is not imported before it is needed."""
-    import httpx
+def _transport(
+    httpx: Any, base: httpx_.URL, seconds: float, connect: Callable[[], httpx_.BaseTransport]
+) -> httpx_.BaseTransport:
+    """Behind `http_client`; its classes derive from those of the library, which is only known at run time."""
+
+    def explained(error: Exception, line: _Line) -> Exception:
+        return httpx.ReadTimeout("the time is up") if line.late else error
 
     @final
-    class Body(httpx.SyncByteStream):
-        def __init__(self, line: _Line, stream: httpx.SyncByteStream) -> None:
+    class Body(httpx.SyncByteStream):  # type: ignore[misc]
+        def __init__(self, line: _Line, stream: httpx_.SyncByteStream) -> None:
             self._line = line
             self._stream = stream
 
@@ -165,19 +173,19 @@ def _transport(base: httpx.URL, seconds: float, connect: Callable[[], httpx.Base
                     _check_length(read)
                     yield part
             except httpx.TransportError as error:
-                raise self._line.explained(error) from error
+                raise explained(error, self._line) from error
 
         def close(self) -> None:
             self._line.stop()
             self._stream.close()
 
     @final
-    class Limited(httpx.BaseTransport):
+    class Limited(httpx.BaseTransport):  # type: ignore[misc]
         def __init__(self) -> None:
             self._own = threading.local()
             self._lines: list[_Line] = []
 
-        def handle_request(self, request: httpx.Request) -> httpx.Response:
+        def handle_request(self, request: httpx_.Request) -> httpx_.Response:
             _check_place(base, request.url)
             line = self._line()
             request.extensions = {**request.extensions, "trace": line.heard}
@@ -187,9 +195,8 @@ def _transport(base: httpx.URL, seconds: float, connect: Callable[[], httpx.Base
             except BaseException as error:
                 line.stop()
                 if isinstance(error, httpx.TransportError):
-                    raise line.explained(error) from error
+                    raise explained(error, line) from error
                 raise
-            assert isinstance(response.stream, httpx.SyncByteStream)
             response.stream = Body(line, response.stream)
             try:
                 _check_headers(response.headers)
@@ -212,12 +219,12 @@ def _transport(base: httpx.URL, seconds: float, connect: Callable[[], httpx.Base
     return Limited()
 
 
-def _check_place(base: httpx.URL, url: httpx.URL) -> None:
+def _check_place(base: httpx_.URL, url: httpx_.URL) -> None:
     if url.host != base.host or (base.scheme == "https" and url.scheme != "https"):
         raise Elsewhere(escaped(f"{url.scheme}://{url.host}")[:200])
 
 
-def _check_headers(headers: httpx.Headers) -> None:
+def _check_headers(headers: httpx_.Headers) -> None:
     if (encoding := headers.get("content-encoding", "identity").lower()) != "identity":
         raise Unacceptable(f"its reply is compressed ({escaped(encoding)[:20]}), which was not asked for")
     announced = headers.get("content-length", "")
