@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from cyclopts import App, CycloptsError, Parameter
 
 from restor.cli.arguments import UsageError, check_numbers, fields_as_set
+from restor.cli.environment import unusable
 from restor.cli.terminal import safe_streams
 from restor.errors import CodeError, RestorError
 from restor.faults import is_shortage, one_line, own_code_error, what_was_read
@@ -292,7 +293,9 @@ def _file(error: OSError) -> str:
 
 
 def _unexpected(error: BaseException) -> str:
-    """What nobody has foreseen, and what was being read at that time."""
+    """What nobody has foreseen: of the environment, of what was being read, or a fault of restor."""
+    if (problem := unusable()) is not None:
+        return f"Error: {problem} Correct or unset it."
     said = one_line(error)
     if not (read := what_was_read(error)):
         return (

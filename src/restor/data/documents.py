@@ -27,6 +27,7 @@ from restor.data.files import (
     text_problem,
 )
 from restor.errors import DataError
+from restor.faults import reading
 from restor.types import Document, Fact, Statement
 from restor.words import normalise
 
@@ -53,9 +54,10 @@ def read_documents(path: Path) -> tuple[Document, ...]:
         DataError: for a file that cannot be read.
         BadFile: naming the first bad documents and how many there are.
     """
-    documents, findings = _read(path, placed=False)
-    if findings.problems:
-        documents, findings = _read(path, placed=True)
+    with reading(path):
+        documents, findings = _read(path, placed=False)
+        if findings.problems:
+            documents, findings = _read(path, placed=True)
     if findings.problems:
         raise BadFile(path, findings.problems)
     return documents.documents

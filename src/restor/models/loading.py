@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from restor.errors import ConfigError, DataError
+from restor.faults import reading
 from restor.models.checkpoint import bare_generation_config, place, save_model, writing
 from restor.models.files import check_adapter, check_config, check_tokenizer, check_weights, find_folder
 from restor.models.hardware import multiplies_bfloat16
@@ -170,7 +171,8 @@ def _own_gpu() -> int | None:
 def _told(name: str, load: Callable[[], T]) -> T:
     """Runs a loader of transformers or peft; what it cannot use is told in words."""
     try:
-        return load()
+        with reading(name):
+            return load()
     except torch.OutOfMemoryError as error:
         raise ConfigError(f"The GPU's memory does not hold {name}. Use dtype bfloat16, or device cpu.") from error
     except LOADING as error:
