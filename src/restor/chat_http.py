@@ -37,7 +37,7 @@ class Elsewhere(Unacceptable):
     """A redirect to another host."""
 
 
-def http_client(url: str, timeout: float) -> httpx_.Client:
+def http_client(url: str, timeout: float) -> Any:
     """A client that asks the host of `url` only. A reply must be there, whole, within `TIMES` times `timeout` seconds.
 
     Raises:
@@ -53,7 +53,8 @@ def http_client(url: str, timeout: float) -> httpx_.Client:
     def connect() -> httpx_.BaseTransport:
         # One connection: each thread has its own.
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-        return httpx.HTTPTransport(verify=context, limits=limits, proxy=proxy)
+        transport: httpx_.BaseTransport = httpx.HTTPTransport(verify=context, limits=limits, proxy=proxy)
+        return transport
 
     try:
         connect().close()
@@ -65,8 +66,7 @@ def http_client(url: str, timeout: float) -> httpx_.Client:
         ) from None
     headers = {"Accept-Encoding": "identity"}  # a compressed reply can be a thousand times as long as what was sent
     transport = _transport(httpx, base, timeout * TIMES, connect)
-    client: httpx_.Client = httpx.Client(transport=transport, headers=headers, follow_redirects=True)
-    return client
+    return httpx.Client(transport=transport, headers=headers, follow_redirects=True)
 
 
 def _library() -> Any:
@@ -161,7 +161,7 @@ def _transport(
 
     @final
     class Body(httpx.SyncByteStream):  # type: ignore[misc]
-        def __init__(self, line: _Line, stream: httpx_.SyncByteStream) -> None:
+        def __init__(self, line: _Line, stream: Any) -> None:
             self._line = line
             self._stream = stream
 

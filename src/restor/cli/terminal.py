@@ -47,8 +47,9 @@ def put(text: str) -> None:
     _behind(sys.stdout).write(text)
 
 
-def _behind(stream: TextIO) -> TextIO:
-    return stream.stream if isinstance(stream, _Escaping) else stream
+def _behind(stream: Any) -> TextIO:
+    found: TextIO = stream.stream if isinstance(stream, _Escaping) else stream
+    return found
 
 
 @contextmanager

@@ -17,7 +17,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from email.message import Message as HTTPMessage
 from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import IO, final
@@ -117,7 +116,7 @@ class _SameHost(HTTPRedirectHandler):
     """Follows a redirect within the host, and no other."""
 
     def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
     ) -> Request | None:
         """The next request."""
         if urlsplit(newurl).hostname != urlsplit(req.full_url).hostname:
