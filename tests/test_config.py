@@ -104,7 +104,7 @@ def test_missing_file_and_directory(tmp_path):
 json_values = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -420,7 +420,7 @@ def test_python_values_are_overrides():
 def test_seeds_of_python():
     assert build_config(CONFIG, seeds=3).seeds == (0, 1, 2)
     assert build_config(CONFIG, seeds=[4, 7]).seeds == (4, 7)
-    with pytest.raises(ConfigError, match="at least one seed, given 0"):
+    with pytest.raises(ConfigError, match="at least one seed and at most 1,000, given 0"):
         build_config(CONFIG, seeds=0)
     with pytest.raises(ConfigError, match="seeds has a value twice"):
         build_config(CONFIG, seeds=[1, 1])

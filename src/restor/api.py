@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from restor.config import read_yaml, validation_message
 from restor.data.published import NAME
 from restor.errors import ConfigError
-from restor.experiment import ExperimentConfig
+from restor.experiment import MOST_SEEDS, ExperimentConfig
 from restor.models.reference import ModelRef
 from restor.overrides import apply_overrides, paths
 from restor.progress import Progress, Silent
@@ -182,8 +182,12 @@ def _plain(value: object) -> str:
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
     if not isinstance(seeds, int):
         return list(seeds)
-    if seeds < 1:
-        raise ConfigError(f"A study needs at least one seed, given {seeds}. 3 stands for seeds 0, 1 and 2.")
+    if not 1 <= seeds <= MOST_SEEDS:
+        given = seeds if abs(seeds) < 10**12 else "far more"
+        raise ConfigError(
+            f"A study has at least one seed and at most {MOST_SEEDS:,}, given {given}. 3 stands for seeds 0, 1 and 2, "
+            "and `7,` for seed 7 alone."
+        )
     return list(range(seeds))
 
 

@@ -24,11 +24,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any, Generic, Literal, TypeVar, final
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator
 
+from restor.chat_http import TIMES, Elsewhere, Unacceptable, http_client
 from restor.config import Config, stable_hash
 from restor.errors import ChatError, StoreError
+from restor.words import escaped
 
 T = TypeVar("T")
 Q = TypeVar("Q")
@@ -81,18 +84,34 @@ class EndpointConfig(Config):
     @field_validator("base_url")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", value):
-            raise ValueError(
-                "it must be an address such as http://localhost:8000/v1, without name, password or query: a key "
-                "belongs into the environment variable that key_variable names"
-            )
-        return value.rstrip("/")
+        return None if value is None else _address(value)
 
     def endpoint(self) -> str:
-        """The address that requests go to."""
-        return self.base_url or os.environ.get("OPENAI_BASE_URL") or HOSTED
+        """The address that requests go to.
+
+        Raises:
+            ChatError: for an OPENAI_BASE_URL that is none; it may hold a secret and is not shown.
+        """
+        if self.base_url is not None:
+            return self.base_url
+        given = os.environ.get("OPENAI_BASE_URL", "").strip()
+        try:
+            return _address(given) if given else HOSTED
+        except ValueError as error:
+            raise ChatError(f"The environment variable OPENAI_BASE_URL cannot be used: {error}.") from None
+
+
+def _address(value: str) -> str:
+    """The address without a slash at its end. Raises ValueError, without the value, for anything else."""
+    with suppress(ValueError):
+        parts = urlsplit(value)
+        _ = parts.port  # which must be a number
+        if re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", value) and value.isprintable() and parts.hostname:
+            return value.rstrip("/")
+    raise ValueError(
+        "it must be an address such as http://localhost:8000/v1, without name, password or query: a key belongs into "
+        "the environment variable that key_variable names"
+    )
 
 
 @final
@@ -326,8 +345,11 @@ def served_models(config: EndpointConfig) -> list[dict[str, Any]] | None:
         if error.status_code < 500:
             return None  # it has no such list
         reason = str(errors.status(error))
-    except openai.OpenAIError as error:
-        reason = str(errors.connection(error))
+    except (openai.OpenAIError, Unacceptable) as error:
+        problem = errors.connection(error)
+        if isinstance(problem, ChatError):
+            raise problem from None
+        reason = str(problem)
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
     finally:
@@ -617,12 +639,13 @@ class _Asker(Generic[Q, T]):
             text = self.route.send(self._client, request).text
         except openai.APITimeoutError:
             # An endpoint that has answered before is slow, not away.
-            raise _Again(f"no answer within {self.config.timeout:g} seconds", nobody=not self._answered) from None
+            told = f"no answer within {self.config.timeout:g} seconds, or none that ended within {TIMES} times as many"
+            raise _Again(told, nobody=not self._answered) from None
         except openai.APIStatusError as error:
             with self._lock:
                 self._heard += 1
             raise self._errors.status(error) from None
-        except openai.OpenAIError as error:
+        except (openai.OpenAIError, Unacceptable) as error:
             raise self._errors.connection(error) from None
         return self._content(text)
 
@@ -659,9 +682,18 @@ class _Errors:
         self.config = config
         self._secret = secret
 
-    def connection(self, error: Exception) -> _Again:
-        """Nobody was there."""
-        return _Again(self._scrubbed(f"no connection ({error.__cause__ or error})"), nobody=True)
+    def connection(self, error: Exception) -> Exception:
+        """Nobody was there, or somebody who replies what is not read."""
+        # Some versions of the client pass on what is raised below it, others make it the cause of their own.
+        cause = error if isinstance(error, Unacceptable) else error.__cause__
+        if isinstance(cause, Elsewhere):
+            return ChatError(
+                f"The endpoint {self.config.endpoint()} redirects to {cause}, to which nothing was sent. If that is "
+                f"the address that you mean, name it as base_url. {_AGAIN}"
+            )
+        if isinstance(cause, Unacceptable):
+            return _Again(str(cause))
+        return _Again(self._scrubbed(f"no connection ({cause or error})"), nobody=True)
 
     def status(self, error: Any) -> Exception:
         """What an HTTP error means."""
@@ -701,7 +733,7 @@ class _Errors:
         """Without the key, should anything repeat it."""
         if self._secret:
             text = text.replace(self._secret, "***")
-        return _clip(re.sub(r"\b(sk-|Bearer\s+)\S+", "***", text))
+        return _clip(escaped(re.sub(r"\b(sk-|Bearer\s+)\S+", "***", text)))
 
 
 def _client(config: EndpointConfig, secret: str | None) -> Any:
@@ -721,11 +753,19 @@ def _client(config: EndpointConfig, secret: str | None) -> Any:
         base_url=config.endpoint(),
         timeout=config.timeout,
         max_retries=0,  # they are counted and paced here
+        http_client=http_client(config.endpoint(), config.timeout),
     )
 
 
 def _secret(config: EndpointConfig) -> str | None:
-    return (os.environ.get(config.key_variable) or "").strip() or None
+    secret = os.environ.get(config.key_variable, "").strip()
+    if not (secret.isascii() and secret.isprintable()):
+        at = next(number for number, sign in enumerate(secret, 1) if not (sign.isascii() and sign.isprintable()))
+        raise ChatError(
+            f"The key in {config.key_variable} cannot be one: character {at} of {len(secret)} is not a printable ASCII "
+            "character. Set it again, without quotes, blanks or line breaks of a text that it was copied from."
+        )
+    return secret or None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -81,6 +81,13 @@ class _Loader(yaml.SafeLoader):
             seen[key.value] = key
         return super().construct_mapping(node, deep)
 
+    def construct_text(self, node: yaml.ScalarNode) -> str:
+        """A text that can be written to a file."""
+        text: str = node.value
+        if any("\ud800" <= sign <= "\udfff" for sign in text):
+            _refuse("half a character (a lone surrogate such as \\ud800) is not allowed", node)
+        return text
+
     def construct_number(self, node: yaml.ScalarNode) -> int | float:
         """A finite number; a whole one of at most 64 bits, which is what everything that counts with it can hold."""
         text: str = node.value
@@ -120,6 +127,7 @@ for _tag, _pattern, _first in _SCALARS:
         _side.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), _first)
 for _tag in ("int", "float"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _Loader.construct_number)
+_Loader.add_constructor("tag:yaml.org,2002:str", _Loader.construct_text)
 _Dumper.add_representer(str, _Dumper.represent_text)
 _Dumper.add_representer(list, _Dumper.represent_short_list)
 

@@ -25,3 +25,7 @@ class TrainingError(RestorError):
 
 class ChatError(RestorError):
     """A chat model that cannot be reached or refuses."""
+
+
+class CodeError(RestorError):
+    """Code of the user's own, or of a package that adds entries, that fails or breaks a rule."""

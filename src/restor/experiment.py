@@ -174,12 +174,15 @@ class RecoveryConfig(Config):
     lora: LoraConfig | None = None
 
 
+MOST_SEEDS = 1000
+
+
 @final
 class ExperimentConfig(Config):
     """A study: seeds x (clean, corruption, ideal, arms x retain texts), all evaluated alike."""
 
     name: str = Field("miniature", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_SEEDS)] = (0,)
     domain: DomainChoice = MiniatureConfig()
     general: DatasetChoice = GeneralConfig()
     """The other family: context, unrelated retain text and recovery text come from it."""

@@ -26,6 +26,10 @@ class Progress(ABC):
         """The current stage is finished; `cached` when it had been before."""
 
     @abstractmethod
+    def fail(self, reason: str) -> None:
+        """The current stage ends without a result, and the run goes on; the reason is empty if others tell it."""
+
+    @abstractmethod
     def note(self, message: str) -> None:
         """Something a user should know now: waiting for another process, a damaged artifact, a skipped arm."""
 
@@ -41,6 +45,9 @@ class Silent(Progress):
         """Ignore."""
 
     def end(self, cached: bool, seconds: float) -> None:
+        """Ignore."""
+
+    def fail(self, reason: str) -> None:
         """Ignore."""
 
     def note(self, message: str) -> None:
@@ -78,6 +85,10 @@ class Course:
         """As `Progress.end`."""
         if not cached:
             self._seconds.append(seconds)
+        self._running = False
+
+    def fail(self) -> None:
+        """As `Progress.fail`; how long it took says nothing about the stages to come."""
         self._running = False
 
     @property

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_ty
 from pydantic import BaseModel
 
 from restor.errors import ConfigError
+from restor.faults import OWN_MODULE
 
 EntryT = TypeVar("EntryT")
 
@@ -82,11 +83,11 @@ def _read(path: Path, what: str) -> bytes:
 def _module(path: Path, content: bytes) -> ModuleType:
     """A file as a module, run once for each content."""
     digest = hashlib.sha256(b"\0".join((os.fsencode(path), content))).hexdigest()
-    module = ModuleType(f"restor_own_{digest[:16]}")
+    module = ModuleType(f"{OWN_MODULE}{digest[:16]}")
     module.__file__ = str(path)
     try:
         code = compile(content, str(path), "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         problem = error.msg if isinstance(error, SyntaxError) else error
         raise ConfigError(f"{path}{line} is not valid Python: {problem}. Correct it there.") from error

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from restor.cli.main import build_app, main
 from restor.errors import DataError
+from restor.faults import reading
 
 HEAVY = ("torch", "transformers", "pandas", "pyarrow", "numpy", "pydantic", "peft")
 
@@ -168,10 +169,33 @@ def test_what_a_study_raises_becomes_one_message(raised, code, message, capsys, 
     assert "Traceback" not in err
 
 
-def test_a_fault_of_restor_keeps_its_traceback(toy, runner):
-    runner.raises = ZeroDivisionError("a bug")
-    with pytest.raises(ZeroDivisionError):
-        main(["run", "toy", "--quiet"])
+class PanicException(BaseException):
+    """Named like that of libraries in Rust, which is no Exception either."""
+
+
+@pytest.mark.parametrize(
+    "raised", [ZeroDivisionError("a bug"), RecursionError("too deep"), PanicException("called `unwrap()`")]
+)
+def test_a_fault_of_restor_is_one_message_and_its_traceback_one_option_away(raised, capsys, toy, runner, monkeypatch):
+    monkeypatch.delenv("RESTOR_DEBUG", raising=False)
+    runner.raises = raised
+    assert main(["run", "toy", "--quiet"]) == 1
+    err = capsys.readouterr().err
+    assert f"Error: this is a fault of restor: {type(raised).__name__}: {raised}. " in err
+    assert "--debug" in err
+    assert "Traceback" not in err
+    assert main(["run", "toy", "--quiet", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_error_that_nobody_expected_names_the_file_that_was_being_read(capsys, toy, runner):
+    with pytest.raises(TypeError) as caught, reading("outer.json"), reading("model/tokenizer.json"):
+        raise TypeError("argument 'ids': out of range")
+    runner.raises = caught.value
+    assert main(["run", "toy", "--quiet"]) == 1
+    err = capsys.readouterr().err
+    assert "Error: model/tokenizer.json cannot be used: reading it ends with TypeError: argument 'ids'" in err
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("way", ["option", "environment"])
@@ -196,3 +220,54 @@ def test_a_closed_pipe_is_silent():
 def test_the_api_imports_no_torch():
     done = python("import sys, restor; restor.run, restor.load_results; print('torch' in sys.modules)")
     assert done.stdout == "False\n", done.stderr
+
+
+# The environment -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("HTTPS_PROXY", "gopher://me:hunter2@host", "it must be an address that begins with https://"),
+        ("ALL_PROXY", "http://[::1", "it must be an address that begins with https://"),
+        ("https_proxy", "host:hunter2", "it must be an address that begins with https://"),
+        ("HF_ENDPOINT", "http://[hunter2", "it must be an address that begins with https://"),
+        ("HF_TOKEN", "hf_hunter2é", "a token has printable ASCII characters only"),
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "hunter2", "it must be a whole number"),
+    ],
+)
+def test_what_the_environment_says_is_told_when_a_library_fails_on_it(
+    name, value, told, capsys, toy, runner, monkeypatch
+):
+    runner.raises = ValueError(f"somewhere in a library: {value}")
+    monkeypatch.setenv(name, value)
+    assert main(["run", "toy", "--quiet"]) == 1
+    err = capsys.readouterr().err
+    assert f"Error: The environment variable {name} cannot be used: {told}" in err
+    assert "hunter2" not in err
+
+
+def test_a_socks_proxy_needs_a_package(capsys, toy, runner, monkeypatch):
+    runner.raises = ImportError("Using SOCKS proxy")
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
+    monkeypatch.setattr("restor.cli.environment.find_spec", lambda name: None)
+    assert main(["run", "toy", "--quiet"]) == 1
+    assert (
+        "HTTPS_PROXY cannot be used: a SOCKS proxy needs one more package, `pip install socksio`"
+        in capsys.readouterr().err
+    )
+    monkeypatch.setattr("restor.cli.environment.find_spec", lambda name: name)
+    assert main(["run", "toy", "--quiet"]) == 1
+    assert "a fault of restor: ImportError" in capsys.readouterr().err
+
+
+def test_half_a_character_in_a_configuration_is_told_with_its_place(capsys, toy, runner, tmp_path):
+    (tmp_path / "study.yaml").write_text('seeds: [0]\n"\\ud800": 1\n')
+    for argv, place in (
+        (["run", str(tmp_path / "study.yaml")], "study.yaml, line 2, column 1: half a character"),
+        (["run", "toy", '--unlearning.arms={"\\ud800": {label: x}}'], "The value of unlearning.arms, line 1, column 2"),
+        (["run", "toy", '--unlearning.arms.kl.options={"\\ud800": 1}'], "options, line 1, column 2: half a character"),
+    ):
+        assert main(argv) == 1
+        assert place in capsys.readouterr().err
+    assert runner.config is None

@@ -119,6 +119,9 @@ class Notes(Progress):
     def end(self, cached, seconds):
         self.stages[-1].append(cached)
 
+    def fail(self, reason):
+        raise AssertionError
+
     def note(self, message):
         self.notes.append(message)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.server
 import json
 import re
+import socket
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restor.data import wikidata
+from restor.data.http import read_url
 from restor.data.wikidata import QUESTIONS, harvest
 from restor.errors import DataError
 from restor.types import Demonstration, Fact
@@ -376,6 +379,8 @@ def test_nothing_known_is_an_error_and_not_an_empty_file(endpoint):
         ({"language": 'en"'}, "not a language code"),
         ({"contact": "me\r\nHost: x"}, "contact must be"),
         ({"endpoint": "file:///etc/passwd"}, "not a web address"),
+        ({"endpoint": "https://me:hunter2@host/sparql"}, "'https://\\*\\*\\*@host/sparql' is not a web address"),
+        ({"endpoint": "https://host:99999999/sparql"}, "not a web address"),
     ],
 )
 def test_bad_input_asks_nobody(options, message):
@@ -401,3 +406,29 @@ def test_any_json_is_rows_or_malformed(content):
     with suppress(wikidata._Malformed):
         for row in wikidata._rows(json.dumps(content).encode(), ("item",)):
             assert isinstance(row["item"]["value"], str)
+
+
+def test_a_redirect_to_another_host_is_not_followed(endpoint):
+    endpoint.replies = [(302, {"Location": endpoint.url.replace("127.0.0.1", "localhost")}, b"")]
+    with pytest.raises(DataError, match="HTTP 302 redirects to another host, to which nothing was sent"):
+        ask(endpoint)
+    assert len(endpoint.asked) == 1
+
+
+def test_a_reply_that_drips_is_given_up():
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip():
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while True:
+                connection.sendall(b" ")
+                time.sleep(0.05)
+
+    threading.Thread(target=drip, daemon=True).start()
+    began = time.monotonic()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    with listener, pytest.raises(TimeoutError):
+        read_url(url, {}, 1.0, most=10**6, within=0.5)
+    assert time.monotonic() - began < 5

@@ -88,6 +88,9 @@ class Stopping(Progress):
     def end(self, cached, seconds):
         pass
 
+    def fail(self, reason):
+        pass
+
     def note(self, message):
         self.notes.append(message)
 

@@ -75,6 +75,9 @@ class FileProgress(Progress):
     def end(self, cached: bool, seconds: float) -> None:
         self._write(event="end", stage=self._stage[0], detail=self._stage[1], cached=cached)
 
+    def fail(self, reason: str) -> None:
+        self._write(event="fail", stage=self._stage[0], detail=self._stage[1], reason=reason)
+
     def note(self, message: str) -> None:
         self._write(event="note", message=message)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nan
 
-from restor.errors import ConfigError, DataError, RestorError, TrainingError
+from restor.errors import CodeError, ConfigError, DataError, RestorError, TrainingError
 from restor.models.arithmetic import Lazy, plus
 from restor.training.config import LoopConfig, LoraConfig
 from restor.unlearning.algorithms.base import (
@@ -81,7 +81,7 @@ def run(llama, algorithm, *, lora=None, lr=1e-3, forget=FORGET, retain=RETAIN):
     return unlearn(llama(0), algorithm, texts, config, pad=0, seed=0)
 
 
-def told(llama, algorithm, kind=ConfigError, **more):
+def told(llama, algorithm, kind=CodeError, **more):
     with pytest.raises(kind) as raised:
         run(llama, algorithm, **more)
     assert isinstance(raised.value, RestorError)
@@ -241,13 +241,13 @@ def test_weights_of_another_shape(llama):
 def test_a_vector_of_another_shape_is_not_broadcast(llama):
     short = {"model.norm.weight": torch.ones(1)}
     algorithm = MyWeights(lambda shop: plus(shop.corrupted, (-1.0, short)), Plan(forget=False, retain=None))
-    text = told(llama, algorithm)
+    text = told(llama, algorithm, ConfigError)
     assert "A vector has model.norm.weight of shape (1,), the weights have it of shape (32,)" in text
 
 
 def test_a_checkpoint_that_was_not_given(llama):
     algorithm = MyWeights(lambda shop: shop.checkpoint, Plan(forget=False, retain=None, checkpoint=True))
-    text = told(llama, algorithm)
+    text = told(llama, algorithm, ConfigError)
     assert "MyWeights needs a checkpoint from before the forget documents, and none was given" in text
 
 

@@ -35,6 +35,9 @@ class Onlooker(Progress):
     def end(self, cached, seconds):
         pass
 
+    def fail(self, reason):
+        pass
+
     def note(self, message):
         pass
 

@@ -49,6 +49,9 @@ class Heard(Progress):
     def end(self, cached, seconds):
         self.calls.append(("end", cached, seconds))
 
+    def fail(self, reason):
+        self.calls.append(("fail", reason))
+
     def note(self, message):
         self.calls.append(("note", message))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Annotated, final
+from typing import Annotated, Any, final
 
 from cyclopts import Parameter
 
@@ -72,6 +73,18 @@ def fields_as_set(tokens: Iterable[str], options: Collection[str], sections: Col
             value = following
         found.append(f"--set={field}={value}")
     return found
+
+
+def check_numbers(_kind: Any, value: object) -> None:
+    """For every option: whole numbers have at most 64 bits, others are finite.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("the number is too large")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("it must be a finite number")
 
 
 def parse_changes(changes: Iterable[str]) -> dict[str, str]:

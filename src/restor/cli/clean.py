@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from restor.cli.common import count, default_store, short, size
+from restor.cli.terminal import safe_console
 
 
 def clean(*, store: Path | None = None, dry_run: bool = False) -> None:
@@ -17,13 +18,12 @@ def clean(*, store: Path | None = None, dry_run: bool = False) -> None:
     dry_run
         Only show what would be removed.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from restor.pipeline.store import Store
 
     removed = Store.open(store or default_store(), create=False).clean(dry_run=dry_run)
-    console = Console(highlight=False)
+    console = safe_console()
     if not removed:
         console.print("Nothing to remove.")
         return

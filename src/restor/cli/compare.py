@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from restor.cli.arguments import StorePath, UsageError, parse_names
 from restor.cli.report import find_study, plain_text
+from restor.cli.terminal import put
 from restor.errors import DataError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def compare(
 
         write_atomic(out, text)
         sys.stdout.write(f"{out}\n")
+    elif format == "terminal":
+        put(text)
     else:
         sys.stdout.write(text)
 

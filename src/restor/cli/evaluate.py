@@ -16,6 +16,7 @@ from restor.cli.arguments import Changes, Name, Quiet, StorePath, UsageError, pa
 from restor.cli.common import default_store, named_entities
 from restor.cli.report import find_study
 from restor.cli.run import tell_failures
+from restor.cli.terminal import safe_console
 
 if TYPE_CHECKING:
     from restor.pipeline.compare import ComparisonConfig
@@ -241,8 +242,6 @@ def _of_study(study: Path, seed: int | None) -> dict[str, Any]:
 
 
 def _show(outcome: Outcome, *, json: bool) -> None:
-    from rich.console import Console
-
     from restor.cli.run import print_json, print_paths, print_table
     from restor.report.load import load_facts
     from restor.report.moved import moved, moved_json, moved_rich
@@ -252,5 +251,5 @@ def _show(outcome: Outcome, *, json: bool) -> None:
         print_json(outcome, moved=moved_json(pairs))
         return
     print_table(outcome)
-    Console(highlight=False).print(moved_rich(pairs, most=10))
+    safe_console().print(moved_rich(pairs, most=10))
     print_paths(outcome)

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from restor.cli.arguments import Quiet, StorePath, UsageError, parse_changes
 from restor.cli.common import count
 from restor.cli.report import find_study
+from restor.cli.terminal import safe_console
 from restor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -135,12 +136,10 @@ def judge_config(name: str, changes: Mapping[str, str]) -> JudgeConfig:
 
 
 def _print_table(source: Path, outcome: Rejudged) -> None:
-    from rich.console import Console
-
     from restor.report.tables import arm_table
     from restor.report.terminal import to_rich
 
-    Console(highlight=False).print(to_rich(arm_table(outcome.results)))
+    safe_console().print(to_rich(arm_table(outcome.results)))
     lines = [f"report   {outcome.folder / 'report.html'}", f"results  {outcome.folder / 'results.json'}"]
     lines += [f"facts    {outcome.folder / 'facts.parquet'}"]
     compared = _agreement(source, outcome.folder)
@@ -202,7 +201,6 @@ def _compare(first: Path, second: Path, *, json: bool) -> None:
         content = {"first": str(first), "second": str(second), **agreement_json(compared)}
         sys.stdout.write(dumps(content, allow_nan=False) + "\n")
         return
-    from rich.console import Console
     from rich.table import Table
 
     from restor.types import Judgement
@@ -213,7 +211,7 @@ def _compare(first: Path, second: Path, *, json: bool) -> None:
         table.add_column(judgement.value, justify="right")
     for row in Judgement:
         table.add_row(row.value, *(f"{compared.confusion[row, column]:,}" for column in Judgement))
-    Console(highlight=False).print(table)
+    safe_console().print(table)
     sys.stdout.write("\n".join([f"first   {first}", f"second  {second}", *_compared_lines(compared)]) + "\n")
 
 

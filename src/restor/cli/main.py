@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import errno
+import logging
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 
 from cyclopts import App, CycloptsError, Parameter
 
-from restor.cli.arguments import UsageError, fields_as_set
-from restor.errors import RestorError
+from restor.cli.arguments import UsageError, check_numbers, fields_as_set
+from restor.cli.environment import unusable
+from restor.cli.terminal import safe_streams
+from restor.errors import CodeError, RestorError
+from restor.faults import is_shortage, one_line, own_code_error, what_was_read
 
 KEPT = "What is finished is kept; the same command continues from there."
+_MEND = "Mend it there; the same command with --debug shows the traceback."
 _CHECKPOINT_VERBS = ("corrupt", "unlearn", "recover")
 
 
@@ -153,7 +157,7 @@ def build_app() -> App:
         help_format="plaintext",  # the other formats take long to import
         version=_version,
         version_flags=["--version"],
-        default_parameter=Parameter(negative=(), show_default=False),
+        default_parameter=Parameter(negative=(), show_default=False, validator=check_numbers),
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
@@ -174,10 +178,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
     tokens = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in tokens or os.environ.get("RESTOR_DEBUG", "0") not in ("", "0")
-    tokens = [token for token in tokens if token != "--debug"]
     # For whoever types a command, what libraries deprecate is noise; `python -W` and --debug show it.
     if argv is None and not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")
+    with safe_streams(), _debugging() if debug else nullcontext():
+        return _run([token for token in tokens if token != "--debug"], debug=debug)
+
+
+def _run(tokens: list[str], *, debug: bool) -> int:
     try:
         several = os.environ.get("WORLD_SIZE", "1") not in ("", "1")
         code = _dispatch_in_crew(tokens) if several else _dispatch(tokens)
@@ -191,15 +199,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except Exception as error:
-        message = _explain(error)
-        if message is None:
-            raise
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 a panic of a library in Rust is no Exception
         if debug:
             traceback.print_exc()
         else:
-            _say(message)
+            _say(_explain(error))
         return 2 if isinstance(error, UsageError | CycloptsError) else 1
+
+
+@contextmanager
+def _debugging() -> Iterator[None]:
+    """Within the block, what restor logs, such as why an arm failed, is shown."""
+    logger, handler = logging.getLogger("restor"), logging.StreamHandler()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
 
 
 def _dispatch_in_crew(tokens: list[str]) -> int:
@@ -242,27 +263,49 @@ def _sections(verb: str | None) -> Collection[str]:
     return ()
 
 
-def _explain(error: Exception) -> str | None:
-    """The one message for a user; None for what is a fault of restor."""
+def _explain(error: BaseException) -> str:
+    """The one message for a user."""
     if isinstance(error, CycloptsError):
         return f"Error: {error}\n`restor --help` and `restor VERB --help` show what can be given."
+    if isinstance(error, CodeError):
+        return f"Error: {error} {_MEND}"
     if isinstance(error, RestorError):
         return f"Error: {error}"
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return f"Error: {where}the disk is full. Free some space, as with `restor clean`. {KEPT}"
-        return f"Error: {where}{error.strerror or error}. Check the path, its rights and its disk. {KEPT}"
-    # By name, for neither torch nor pydantic is to be imported here.
-    kind = type(error)
-    if isinstance(error, MemoryError) or kind.__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+    if is_shortage(error) and isinstance(error, OSError):
+        return f"Error: {_file(error)}the disk is full. Free some space, as with `restor clean`. {KEPT}"
+    if is_shortage(error):
         return (
             "Error: out of memory. Close other programs, or ask for less: fewer tokens a step, an "
             f"adapter (lora) instead of all weights. {KEPT}"
         )
-    if kind.__name__ == "ValidationError" and kind.__module__.startswith("pydantic"):
+    if (own := own_code_error(error)) is not None:
+        return f"Error: {own} {_MEND}"
+    if isinstance(error, OSError):
+        return f"Error: {_file(error)}{error.strerror or error}. Check the path, its rights and its disk. {KEPT}"
+    # By name, for pydantic is not to be imported here.
+    if type(error).__name__ == "ValidationError" and type(error).__module__.startswith("pydantic"):
         return f"Error: {error}"
-    return None
+    return _unexpected(error)
+
+
+def _file(error: OSError) -> str:
+    return f"{error.filename}: " if error.filename else ""
+
+
+def _unexpected(error: BaseException) -> str:
+    """What nobody has foreseen: of the environment, of what was being read, or a fault of restor."""
+    if (problem := unusable()) is not None:
+        return f"Error: {problem} Correct or unset it."
+    said = one_line(error)
+    if not (read := what_was_read(error)):
+        return (
+            f"Error: this is a fault of restor: {said}. The same command with --debug shows where; please report it "
+            f"with what that prints. {KEPT}"
+        )
+    return (
+        f"Error: {read} cannot be used: reading it ends with {said}. Check that it is what it should be, and whole. If "
+        "it is, this is a fault of restor: please report it with what the same command with --debug prints."
+    )
 
 
 def _version() -> str:

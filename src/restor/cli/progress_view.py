@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from restor.cli.terminal import safe_console
 from restor.progress import Course, Progress, Silent
 
 
@@ -22,7 +23,7 @@ def progress_view(*, quiet: bool) -> Iterator[Progress]:
     if quiet:
         yield Silent()
         return
-    console = Console(stderr=True, highlight=False)
+    console = safe_console(stderr=True)
     view = RichProgress(console)
     if not console.is_terminal:
         yield view
@@ -51,9 +52,15 @@ class RichProgress(Progress):
         """Off a terminal, the finished stage is printed."""
         self._course.end(cached, seconds)
         if not self._console.is_terminal:
-            took = "finished before" if cached else f"{seconds:.1f} s"
-            number, total = self._course.number, self._course.total
-            self._print(f"[{number:>{len(str(total))}}/{total}] {self._stage}: {took}")
+            self._print(f"{self._numbered}: {'finished before' if cached else f'{seconds:.1f} s'}")
+
+    def fail(self, reason: str) -> None:
+        """Printed, with the reason where it is told for the first time."""
+        self._course.fail()
+        if reason:
+            self._print(f"{self._numbered} failed: {reason}")
+        elif not self._console.is_terminal:
+            self._print(f"{self._numbered}: not made")
 
     def note(self, message: str) -> None:
         """Above the line."""
@@ -85,6 +92,11 @@ class RichProgress(Progress):
     @property
     def _stage(self) -> str:
         return f"{self._course.stage} {self._course.detail}".rstrip()
+
+    @property
+    def _numbered(self) -> str:
+        number, total = self._course.number, self._course.total
+        return f"[{number:>{len(str(total))}}/{total}] {self._stage}"
 
     def _print(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)

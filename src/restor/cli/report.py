@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from restor.cli.terminal import file_console, put, safe_console
 from restor.errors import DataError
 from restor.results import Results
 
@@ -64,6 +65,8 @@ def report(
 
         write_atomic(out, text)
         sys.stdout.write(f"{out}\n")
+    elif format == "terminal":
+        put(text)
     else:
         sys.stdout.write(text)
 
@@ -136,33 +139,20 @@ def _rendered(results: Results, format: Format, *, terminal: bool) -> str:
 
 def plain_text(tables: Sequence[Table], notes: Sequence[str] = (), after: Sequence[str] = (), *, terminal: bool) -> str:
     """Notes, tables and what follows for the terminal, with its width and colours, or for a file."""
-    from io import StringIO
-
-    from rich.console import Console
     from rich.text import Text
 
     from restor.report.terminal import to_rich
 
-    file = StringIO()
-    if terminal:
-        here = Console(highlight=False)
-        console = Console(
-            file=file,
-            width=here.width,
-            color_system=here.color_system if here.is_terminal else None,  # type: ignore[arg-type]
-            force_terminal=here.is_terminal,
-            highlight=False,
-        )
-    else:
-        console = Console(file=file, width=180, color_system=None, highlight=False)
-    for note in notes:
-        console.print(Text(note, style="yellow"))
-    for place, table in enumerate(tables):
-        if place or notes:
-            console.print()
-        console.print(to_rich(table))
-    if after:
-        console.print()
-    for said in after:
-        console.print(Text(said))
-    return file.getvalue()
+    place = safe_console() if terminal else file_console(width=180)
+    with place.capture() as captured:
+        for note in notes:
+            place.print(Text(note, style="yellow"))
+        for number, table in enumerate(tables):
+            if number or notes:
+                place.print()
+            place.print(to_rich(table))
+        if after:
+            place.print()
+        for said in after:
+            place.print(Text(said))
+    return captured.get()

@@ -21,7 +21,8 @@ from restor.cli.arguments import (
     parse_names,
     parse_seeds,
 )
-from restor.cli.common import default_store
+from restor.cli.common import count, default_store
+from restor.cli.terminal import safe_console
 
 if TYPE_CHECKING:
     from restor.pipeline.runner import Outcome
@@ -76,9 +77,11 @@ def run(
 
 
 def tell_failures(outcome: Outcome) -> None:
-    """Name the arms that could not be made, and end with 1 if there are any."""
+    """Name the arms that could not be made, and end with 1 if there are any; the table says why."""
     if outcome.failed:
-        sys.stderr.write("".join(f"failed: {what}\n" for what in outcome.failed))
+        arms = ", ".join(what.partition(": ")[0] for what in outcome.failed)
+        number = count(len(outcome.failed), "arm has", "arms have")
+        sys.stderr.write(f"{number} failed, and the notes of the table say why: {arms}.\n")
         sys.exit(1)
 
 
@@ -108,13 +111,11 @@ def print_json(outcome: Outcome, *, moved: object = None) -> None:
 
 def print_table(outcome: Outcome) -> None:
     """The table and the answer in words."""
-    from rich.console import Console
-
     from restor.report.answer import answer_text, brief_text
     from restor.report.tables import arm_table
     from restor.report.terminal import to_rich
 
-    console = Console(highlight=False)
+    console = safe_console()
     console.print(to_rich(arm_table(outcome.results)))
     console.print()
     # A study has many arms; a comparison has few, and its words stand nowhere else in the terminal.

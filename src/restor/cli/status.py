@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from restor.cli.common import count, default_store, short, size
+from restor.cli.terminal import safe_console
 
 
 def status(*, store: Path | None = None, json: bool = False) -> None:
@@ -58,11 +59,10 @@ def status(*, store: Path | None = None, json: bool = False) -> None:
         sys.stdout.write(dumps(content, indent=2, ensure_ascii=False) + "\n")
         return
 
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = safe_console()
     stages = Table("stage", "key", "state", title=f"Stages in {escape(str(opened.path))}", title_justify="left")
     for name in ("size", "seconds"):
         stages.add_column(name, justify="right")

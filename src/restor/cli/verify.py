@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from restor.cli.common import count, default_store
+from restor.cli.terminal import safe_console
 
 
 def verify(*, store: Path | None = None) -> None:
@@ -18,13 +19,12 @@ def verify(*, store: Path | None = None) -> None:
     store
         Folder of the store. Default: the environment variable RESTOR_STORE, else ./restor-store.
     """
-    from rich.console import Console
     from rich.markup import escape
 
     from restor.pipeline.store import Store
 
     opened = Store.open(store or default_store(), create=False)
-    console = Console(highlight=False, soft_wrap=True)
+    console = safe_console(soft_wrap=True)
     with console.status("Reading") as line:
         problems = opened.verify(
             lambda done, total, name: line.update(f"Reading {done + 1} of {total}: {escape(name)}"),

@@ -14,6 +14,7 @@ from restor.data.facts import FactsFile, inspect_entities, inspect_facts, read_e
 from restor.data.files import BadFile, Finding, Findings, parse_json, read_source
 from restor.data.oddities import About, note_documents, note_facts, note_gaps
 from restor.errors import DataError
+from restor.faults import reading
 from restor.untrusted import json_value
 
 SUFFIXES = PLAIN | {".json", ".jsonl", ".ndjson", ".csv", ".tsv"}
@@ -66,7 +67,8 @@ def check(path: Path, *, facts: Path | None = None) -> Report:
     abouts: dict[Path, dict[str, tuple[About, Findings]]] = {}
     counts: dict[Path, Mapping[str, int]] = {}
     for file, kind in kinds.items():
-        findings[file], counts[file], about = _check_file(file, kind, known, alone=file == path)
+        with reading(file):
+            findings[file], counts[file], about = _check_file(file, kind, known, alone=file == path)
         if about is not None:
             abouts.setdefault(file.parent, {})[file.name] = (about, findings[file])
     for alike in abouts.values():

@@ -27,6 +27,7 @@ from restor.data.files import (
     text_problem,
 )
 from restor.errors import DataError
+from restor.faults import reading
 from restor.types import Document, Fact, Statement
 from restor.untrusted import json_value
 from restor.words import composed, normalise, stands_in
@@ -54,9 +55,10 @@ def read_documents(path: Path) -> tuple[Document, ...]:
         DataError: for a file that cannot be read.
         BadFile: naming the first bad documents and how many there are.
     """
-    documents, findings = _read(path, placed=False)
-    if findings.problems:
-        documents, findings = _read(path, placed=True)
+    with reading(path):
+        documents, findings = _read(path, placed=False)
+        if findings.problems:
+            documents, findings = _read(path, placed=True)
     if findings.problems:
         raise BadFile(path, findings.problems)
     return documents.documents

@@ -34,6 +34,7 @@ from restor.data.files import (
     text_problem,
     write_atomic,
 )
+from restor.faults import reading
 from restor.types import Demonstration, Fact
 from restor.untrusted import json_value
 from restor.words import composed
@@ -66,10 +67,11 @@ def read_facts(path: Path) -> FactsFile:
         DataError: for a file that cannot be read.
         BadFile: naming the first bad records and how many there are.
     """
-    facts, findings = _read(path, placed=False)
-    if findings.problems:
-        # Only now is it worth the time to know the lines.
-        facts, findings = _read(path, placed=True)
+    with reading(path):
+        facts, findings = _read(path, placed=False)
+        if findings.problems:
+            # Only now is it worth the time to know the lines.
+            facts, findings = _read(path, placed=True)
     if findings.problems or facts is None:
         raise BadFile(path, findings.problems)
     return facts

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import http.client
 import platform
+import queue
+import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import final
+from typing import IO, final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, build_opener
+from urllib.request import BaseHandler, HTTPRedirectHandler, Request, build_opener
 
 from restor.errors import DataError
 
@@ -44,28 +47,81 @@ def check_url(url: str) -> str:
     """The URL without a slash at its end.
 
     Raises:
-        DataError: for anything but http and https, such as a file of this machine.
+        DataError: for anything but http and https, such as a file of this machine, or one that holds a password.
     """
     with suppress(ValueError):
         parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname and url.isascii() and url.isprintable():
+        _ = parts.port  # which must be a number
+        plain = url.isascii() and url.isprintable() and "@" not in parts.netloc
+        if parts.scheme in ("http", "https") and parts.hostname and plain:
             return url.rstrip("/")
-    raise DataError(f"{url!r} is not a web address. It must begin with https:// or http:// and name a host.")
+    shown = re.sub(r"//[^/]*@", "//***@", url)
+    raise DataError(
+        f"{shown!r} is not a web address. It must begin with https:// or http:// and name a host, without a name and "
+        "password before it."
+    )
 
 
-def open_url(url: str, headers: Mapping[str, str], timeout: float) -> http.client.HTTPResponse:
+def open_url(url: str, headers: Mapping[str, str], timeout: float, *handlers: BaseHandler) -> http.client.HTTPResponse:
     """The reply of a GET, to be closed by the caller. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+
+    `handlers` take the place of those of urllib.
 
     Raises:
         OSError, http.client.HTTPException: see `failure`. An HTTPError has no open connection left.
     """
     request = Request(url, headers={"User-Agent": user_agent(), **headers})
     try:
-        reply: http.client.HTTPResponse = build_opener().open(request, timeout=timeout)
+        reply: http.client.HTTPResponse = build_opener(*handlers).open(request, timeout=timeout)
     except HTTPError as error:
         error.close()
         raise
     return reply
+
+
+def read_url(url: str, headers: Mapping[str, str], timeout: float, *, most: int, within: float) -> bytes:
+    """At most `most` bytes of the reply of a GET, from the host of the URL only.
+
+    Args:
+        url: what to get.
+        headers: to be sent.
+        timeout: seconds that the server may be silent.
+        most: bytes.
+        within: seconds for all of it; a server that drips is not waited for.
+
+    Raises:
+        OSError, http.client.HTTPException: see `failure`.
+    """
+    outbox: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            with open_url(url, headers, timeout, _SameHost()) as reply:
+                outbox.put(reply.read(most))
+        except Exception as error:  # noqa: BLE001 (it is raised again where it can be seen)
+            outbox.put(error)
+
+    threading.Thread(target=read, daemon=True, name="read-url").start()
+    try:
+        found = outbox.get(timeout=within)
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+@final
+class _SameHost(HTTPRedirectHandler):
+    """Follows a redirect within the host, and no other."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+    ) -> Request | None:
+        """The next request."""
+        if urlsplit(newurl).hostname != urlsplit(req.full_url).hostname:
+            raise HTTPError(req.full_url, code, "redirects to another host, to which nothing was sent", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 @final

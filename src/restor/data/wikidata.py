@@ -15,7 +15,7 @@ from typing import final
 from urllib.parse import urlencode
 
 from restor.data.facts import FactsFile, facts_to_published
-from restor.data.http import NETWORK_ERRORS, check_url, failure, open_url, user_agent
+from restor.data.http import NETWORK_ERRORS, check_url, failure, read_url, user_agent
 from restor.errors import DataError
 from restor.progress import Progress, Silent
 from restor.registry import unknown_name
@@ -80,6 +80,8 @@ LONGEST_WAIT = 300.0
 """Seconds; an endpoint that asks to wait longer ends the harvest."""
 _LARGEST = 1 << 26
 """Bytes of a reply."""
+_TIMES = 3
+"""A whole reply may take so many times the seconds that the endpoint may be silent."""
 _WD, _WDT = "http://www.wikidata.org/entity/", "http://www.wikidata.org/prop/direct/"
 
 _Row = Mapping[str, Mapping[str, str]]
@@ -309,8 +311,7 @@ class _Asker:
         self.requests += 1
         headers = {"Accept": "application/sparql-results+json", "User-Agent": user_agent(self._contact)}
         url = f"{self.endpoint}?{urlencode({'query': _PREFIXES + query})}"
-        with open_url(url, headers, self._timeout) as reply:
-            return reply.read(_LARGEST)
+        return read_url(url, headers, self._timeout, most=_LARGEST, within=_TIMES * self._timeout)
 
 
 _PREFIXES = f"PREFIX wd: <{_WD}>\nPREFIX wdt: <{_WDT}>\nPREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>\n"

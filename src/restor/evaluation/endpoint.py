@@ -8,6 +8,8 @@ option.
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -46,6 +48,9 @@ class EndpointRef(EndpointConfig):
     def _not_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
         if taken := sorted(_OWN & value.keys()):
             raise ValueError(f"{', '.join(taken)} cannot be set here: the evaluation says what they are")
+        text = json.dumps(value, ensure_ascii=False)
+        if sendable(text) != text:
+            raise ValueError("it holds half a character, which no request can")
         return value
 
 
@@ -63,9 +68,14 @@ def parse_endpoint(text: str) -> EndpointRef:
     except ValueError as error:
         reason = error.errors()[0]["msg"].split(", ", 1)[-1] if isinstance(error, ValidationError) else error
         raise ConfigError(
-            f"Cannot read {text!r} as a served model: {reason}. Write {PREFIX}URL#MODEL, as in "
+            f"Cannot read {_without_secrets(text)!r} as a served model: {reason}. Write {PREFIX}URL#MODEL, as in "
             f"{PREFIX}http://localhost:8000/v1#my-model, where MODEL is its name at the endpoint."
         ) from None
+
+
+def _without_secrets(text: str) -> str:
+    """An address without the name and password, or the query, that it should not have."""
+    return re.sub(r"\?[^#]*", "?***", re.sub(r"//[^/]*@", "//***@", text))
 
 
 # Which model ---------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from restor.errors import ConfigError, DataError
+from restor.faults import reading
 from restor.models.adapters import find_adapter, merge
 from restor.models.checkpoint import bare_generation_config, place, save_model, writing
 from restor.models.families import embeddings_in
@@ -235,7 +236,8 @@ def _own_gpu() -> int | None:
 def _told(name: str, load: Callable[[], T]) -> T:
     """Runs a loader of transformers or peft; what it cannot use is told in words."""
     try:
-        return load()
+        with reading(name):
+            return load()
     except torch.OutOfMemoryError as error:
         raise ConfigError(f"The GPU's memory does not hold {name}. Use dtype bfloat16, or device cpu.") from error
     except Exception as error:

@@ -11,6 +11,7 @@ from pydantic import ValidationError, field_validator, model_validator
 
 from restor.config import Config
 from restor.errors import ConfigError
+from restor.faults import reading
 from restor.models.files import CODE_FILES, HUB_ID, find_folder, hash_folder
 
 
@@ -150,7 +151,8 @@ def pinned(ref: ModelRef, content: Mapping[str, Any]) -> ModelRef:
 
 
 def _content(path: str, revision: str | None, *, adapter: bool, code: bool) -> dict[str, Any]:
-    found = find_folder(path, revision, adapter=adapter, only_config=True)
-    if found.commit is not None:
-        return {"hub": path, "commit": found.commit}
-    return {"files": hash_folder(found.folder, adapter=adapter, also=CODE_FILES if code else ())}
+    with reading(path):
+        found = find_folder(path, revision, adapter=adapter, only_config=True)
+        if found.commit is not None:
+            return {"hub": path, "commit": found.commit}
+        return {"files": hash_folder(found.folder, adapter=adapter, also=CODE_FILES if code else ())}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from numpy.typing import NDArray
 
+from restor.errors import CodeError
 from restor.evaluation.breakdowns import parts_of
 from restor.evaluation.comparisons import Others, corrected, paired_tests
 from restor.evaluation.evidence import Evidence, evidence_of
@@ -163,7 +164,10 @@ def measure(table: Mapping[str, Row]) -> dict[str, Measured]:
 def _figures(answers: Answers) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name in METRICS_CATALOGUE.names():
-        found.update(METRICS_CATALOGUE.get(name)().compute(answers))
+        computed: object = METRICS_CATALOGUE.get(name)().compute(answers)
+        if not isinstance(computed, Mapping) or not all(isinstance(value, Value) for value in computed.values()):
+            raise CodeError(f"The metric {name!r} must return values by name, it returned {str(computed)[:80]}.")
+        found.update(computed)
     return found
 
 

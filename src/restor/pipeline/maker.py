@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import platform
 import shutil
 import time
@@ -11,7 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from restor.errors import StoreError, TrainingError
+from restor.errors import CodeError, StoreError, TrainingError
+from restor.faults import own_code
 from restor.pipeline.files import store_errors
 from restor.pipeline.plan import PlannedArm, SeedPlan
 from restor.pipeline.stage import Stage
@@ -22,6 +24,9 @@ from restor.types import Kind
 
 if TYPE_CHECKING:
     from restor.pipeline.stages.common import Built
+
+_LOGGER = logging.getLogger(__name__)
+"""Shown with --debug."""
 
 ESSENTIAL = frozenset({"clean", "corrupt", "ideal"})
 """Without these there is nothing to compare, so their failure ends the study; an arm's only leaves a gap."""
@@ -75,13 +80,21 @@ class Maker:
             stage = self._next(waiting)
             waiting.remove(stage)
             began = self.begin(stage.name, used_by.get(stage.key, f"seed {plan.seed}"))
+            inherited = self.failure(list(stage.parents.values())) is not None
             cached = self._make(stage, asked, device)
-            self.progress.end(cached, time.perf_counter() - began)
+            self._end(stage, cached, began, "" if inherited else self.failures.get(stage.key, ""))
 
     def make_one(self, stage: Stage, detail: str, device: str) -> None:
-        """A single stage that asks nothing."""
+        """A single stage that asks nothing; why it fails is for the caller to tell."""
         began = self.begin(stage.name.split("_")[0], detail)
-        self.progress.end(self._make(stage, None, device), time.perf_counter() - began)
+        self._end(stage, self._make(stage, None, device), began, "")
+
+    def _end(self, stage: Stage, cached: bool, began: float, reason: str) -> None:
+        """Tell how a stage ended; the `reason` of a failure is told once."""
+        if stage.key in self.failures:
+            self.progress.fail(reason)
+        else:
+            self.progress.end(cached, time.perf_counter() - began)
 
     def _next(self, waiting: Sequence[Stage]) -> Stage:
         """The first stage whose parents are there and that nobody is making; else the first that can be waited for."""
@@ -114,19 +127,20 @@ class Maker:
                 return True
             parents = {role: self.artifacts[parent.key].path for role, parent in stage.parents.items()}
             try:
-                built = self._build(stage, asked, device, claim.directory, claim.resume, parents)
+                with own_code():
+                    built = self._build(stage, asked, device, claim.directory, claim.resume, parents)
                 if stage.code_changed:
                     files = ", ".join(source for source in stage.sources if source.endswith(".py"))
                     raise TrainingError(
                         f"{files} was edited while {stage.name} ran, so nobody knows which code made the result. "
                         "Nothing was kept; run it again."
                     )
-            except TrainingError as error:
+            except (TrainingError, CodeError) as error:
                 if stage.name in ESSENTIAL or stage.key in self._essential:
                     raise
                 shutil.rmtree(claim.resume, ignore_errors=True)
                 self.failures[stage.key] = str(error)
-                self.progress.note(f"{stage.name} failed: {error}")
+                _LOGGER.debug("%s failed:", stage.label, exc_info=True)
                 return False
             self.artifacts[stage.key] = claim.finish(versions=versions(), cost=built.cost, info=built.info)
         return False

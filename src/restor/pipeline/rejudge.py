@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from restor.chat import ChatUsage
 from restor.data.files import sweep, temporary_beside
 from restor.errors import DataError
-from restor.evaluation.judges.base import JudgeConfig, with_values
+from restor.evaluation.judges.base import JudgeConfig, judged, with_values
 from restor.evaluation.metrics.base import Answers, Said, Scored, all_figures
 from restor.pipeline.figures import REFERENCES, Pool, Row, compared_with, control_name, measure, noted, scored_rows
 from restor.pipeline.files import store_errors
@@ -87,7 +87,7 @@ def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> 
     completions = stored_completions(facts)
     total = len(completions)
     progress.begin("judge", judge.name, 1, 1)
-    verdicts = entry.judge(completions, lambda done: progress.advance(done, total, None))
+    verdicts = judged(entry, completions, lambda done: progress.advance(done, total, None))
     # The file as it was, with what this version does not know of.
     whole = _with_verdicts(pq.read_table(folder / FACTS_FILE), verdicts)
     pool = Pool(_parts(results, whole))

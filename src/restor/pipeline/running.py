@@ -71,6 +71,14 @@ class RunningFile(Progress):
             self._unwritten = True
         self._inner.end(cached, seconds)
 
+    def fail(self, reason: str) -> None:
+        """Passed on and kept."""
+        with self._guard:
+            self._course.fail()
+            self._note = reason or self._note
+            self._unwritten = True
+        self._inner.fail(reason)
+
     def note(self, message: str) -> None:
         """Passed on and kept."""
         with self._guard:

@@ -15,7 +15,7 @@ from restor.domains.base import Domain
 from restor.errors import DataError
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.fewshot import build_queries
-from restor.evaluation.judges.base import with_values
+from restor.evaluation.judges.base import judged, with_values
 from restor.experiment import Chosen
 from restor.models.lineage import Lineage
 from restor.pipeline.local_chat import build_judge
@@ -123,7 +123,7 @@ class Validation:
         plan = self._plan(tokenizer)
         answers = ask(model, tokenizer, plan, max_new_tokens=self.evaluation.max_new_tokens)
         said = [Completion(self._by_key[answer.query.fact.key], answer.text) for answer in answers]
-        verdicts = self._judge.judge(with_values(said))
+        verdicts = judged(self._judge, with_values(said))
         given = zip(said, verdicts, strict=True)
         return [
             (item.query.group, verdict.judgement)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pydantic import ValidationError
 
 from restor.errors import DataError
+from restor.faults import reading
 from restor.report.checked import wrong_in_facts, wrong_in_results
 from restor.report.text import one_line
 from restor.results import FACT_COLUMNS, LATER_COLUMNS, RESULTS_FORMAT, Arm, Results
@@ -48,7 +49,8 @@ def load_results(path: Path) -> Results:
         )
     try:
         # As JSON and strictly: neither true nor "0.5" is a figure.
-        results = Results.model_validate_json(json.dumps(raw), strict=True)
+        with reading(file):
+            results = Results.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
         raise DataError(f"{file} does not hold what a results file must: {_reasons(error)}. {_AGAIN}") from error
     if wrong := wrong_in_results(results):

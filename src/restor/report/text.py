@@ -5,13 +5,9 @@ from __future__ import annotations
 import re
 
 from restor.results import Value
+from restor.words import UNSAFE
 
 UNDEFINED = "–"
-
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\ufffe\uffff"
-    "\ud800-\udfff]"
-)
 
 
 def printable(text: str) -> str:
@@ -19,7 +15,7 @@ def printable(text: str) -> str:
 
     Newlines and tabs stay.
     """
-    return _UNSAFE.sub(_visible, text)
+    return UNSAFE.sub(_visible, text)
 
 
 def _visible(match: re.Match[str]) -> str:

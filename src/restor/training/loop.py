@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from restor.errors import ConfigError, TrainingError
+from restor.errors import CodeError, ConfigError, TrainingError
 from restor.models.flops import Meter, metered
 from restor.models.labelled import TokenBatch, check_output_layer, collate, predict
 from restor.training.batching import Rows, RowSource
@@ -73,6 +73,7 @@ def train(
         meter: what else the objective runs is counted by; afterwards it has what it had before.
 
     Raises:
+        CodeError: if the rule returns no losses.
         TrainingError: if a loss or gradient is not finite, naming the step and the term.
         ConfigError: if a term that cannot be taken in parts meets gradient accumulation, or weights are not float32.
     """
@@ -257,6 +258,8 @@ class _Run:
             memory = state.part("rule")
             self.meter.take()  # of callbacks, which do not count
             losses = self.rule.gradient(_Step(self, state.step, rows), memory)
+            if not isinstance(losses, Mapping):
+                raise CodeError(f"{type(self.rule).__name__}.gradient must return losses by term, not {losses!r}.")
             state.flops += self.meter.take()
             state.keep("rule", memory)
             norm = _clip(self.trained, self.config, state.step)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from restor.errors import ConfigError, TrainingError
+from restor.errors import CodeError, ConfigError, TrainingError
 from restor.models.arithmetic import Lazy, StoredWeights, Weights, difference, read_note, store_weights
 from restor.models.families import layer_index, mlp_output
 from restor.models.files import weight_files
@@ -125,7 +125,7 @@ class Bench:
         """The model with other weights, in evaluation mode; those that are left out are the corrupted ones.
 
         Raises:
-            ConfigError: if one has another shape.
+            CodeError: if one has another shape.
             TrainingError: if one is not finite.
         """
         if isinstance(what, str) and self._holds == what:
@@ -138,7 +138,7 @@ class Bench:
             for name, value in self.model.named_parameters():
                 new = weights[name] if name in weights else base[name]
                 if new.shape != value.shape:
-                    raise ConfigError(
+                    raise CodeError(
                         f"{self.who} made {name} of shape {tuple(new.shape)}; in the model it is of shape "
                         f"{tuple(value.shape)}. Give every parameter the shape it has."
                     )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from restor.errors import ConfigError
+from restor.errors import CodeError
 from restor.models.labelled import Labelled, TokenBatch, collate, predict
 from restor.training.objective import Normalizer, Objective, RememberingObjective
 from restor.training.reference import Reference
@@ -61,7 +61,7 @@ class Unlearning(RememberingObjective):
         """One term.
 
         Raises:
-            ConfigError: if the loss is no scalar, does not depend on the model, or changes what it is given.
+            CodeError: if the loss is no scalar, does not depend on the model, or changes what it is given.
         """
         text: Text = "forget" if term == "forget" else "retain"
         seen = self._predictions(text, model, batch)
@@ -74,14 +74,14 @@ class Unlearning(RememberingObjective):
         who = f"{type(self.algorithm).__name__}.{term}_loss"
         if not isinstance(loss, Tensor) or loss.ndim != 0:
             given = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
-            raise ConfigError(f"{who} must return a scalar tensor, it returned {given}. Take the mean over its tokens.")
+            raise CodeError(f"{who} must return a scalar tensor, it returned {given}. Take the mean over its tokens.")
         if not loss.requires_grad:
-            raise ConfigError(
+            raise CodeError(
                 f"{who} does not depend on the predictions of the model in training, so it would change nothing. Use "
                 f"seen.policy in it, without detaching it; or, if there is to be no {term} term, say so in `plan`."
             )
         if [item.logits._version for item in frozen] != before:
-            raise ConfigError(
+            raise CodeError(
                 f"{who} changes the predictions of the reference model in place. Work on a copy: use the operations "
                 "without a trailing underscore."
             )

@@ -8,7 +8,7 @@ from typing import final
 
 from transformers import PreTrainedModel
 
-from restor.errors import ConfigError, DataError
+from restor.errors import CodeError, ConfigError, DataError
 from restor.training.batching import SetRows
 from restor.types import Budget
 from restor.unlearning.algorithms.base import Edit, Plan, Text
@@ -91,10 +91,10 @@ class Material:
         """All rows of one of the two.
 
         Raises:
-            ConfigError: if the plan does not ask for them.
+            CodeError: if the plan does not ask for them.
         """
         if not (Budget.FORGET in self.told if text == "forget" else self.retain):
-            raise ConfigError(
+            raise CodeError(
                 f"{self.who} reads the {text} set, and its plan does not ask for it. Set `{text}` in the plan, so that "
                 "its information budget is told."
             )

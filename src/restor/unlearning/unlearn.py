@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from restor.errors import ConfigError, TrainingError
+from restor.errors import CodeError, ConfigError, TrainingError
 from restor.models.flops import metered
 from restor.training.callbacks.base import Callback
 from restor.training.config import LoopConfig
@@ -55,7 +55,8 @@ def unlearn(
 
     Raises:
         DataError: for an empty forget or retain set.
-        ConfigError: if the wrapper does not fit the loss, or the algorithm makes a mistake that shows.
+        ConfigError: if the wrapper does not fit the loss.
+        CodeError: if the algorithm makes a mistake that shows.
         TrainingError: for a loss or weights that are not finite.
     """
     who = type(algorithm).__name__
@@ -79,7 +80,7 @@ def unlearn(
             return _minimise(bench, algorithm, material, wrapper)
         if isinstance(algorithm, WeightAlgorithm):
             return _edit(bench, algorithm, material)
-    raise ConfigError(f"{who} is neither a LossAlgorithm nor a WeightAlgorithm.")
+    raise CodeError(f"{who} is neither a LossAlgorithm nor a WeightAlgorithm.")
 
 
 def check_wrapper(wrapper: Wrapper, algorithm: Algorithm) -> None:
@@ -119,16 +120,16 @@ def _edit(bench: Bench, algorithm: WeightAlgorithm, material: Material) -> tuple
     with metered(bench.model, bench.meter):
         edited = algorithm.edit(ModelWorkshop(bench, material))
     if not isinstance(edited, Mapping):
-        raise ConfigError(
+        raise CodeError(
             f"{type(algorithm).__name__}.edit must return weights by parameter name, it returned {edited!r}. Return "
             "what `plus` makes, or a dictionary of tensors."
         )
     if unknown := next((name for name in edited if name not in corrupted), None):
-        raise ConfigError(f"{type(algorithm).__name__} made a parameter that the model does not have: {unknown}.")
+        raise CodeError(f"{type(algorithm).__name__} made a parameter that the model does not have: {unknown}.")
     asked: dict[Text, bool] = {"forget": algorithm.plan.forget, "retain": algorithm.plan.retain is not None}
     for text, wanted in asked.items():
         if wanted and text not in material.read:
-            raise ConfigError(
+            raise CodeError(
                 f"{type(algorithm).__name__} asks for the {text} set in its plan and never read it. Use it in `edit` "
                 f"(workshop.vector, gradient or batches with {text!r}), or leave it out of the plan."
             )

@@ -8,6 +8,7 @@ from restor.words.names import name_pattern, stands_in
 from restor.words.normal import ARTICLES, normalise, read_words
 from restor.words.numbers import Words, other_spellings, without_romans
 from restor.words.signs import UNITS, WORD_SIGN, before_letters
+from restor.words.unsafe import UNSAFE, escaped
 
 __all__ = [
     "ARTICLES",
@@ -15,6 +16,7 @@ __all__ = [
     "REFUSALS",
     "SPACED_WORD",
     "UNITS",
+    "UNSAFE",
     "UNSPACED_LETTER",
     "WORD_PATTERN",
     "WORD_SIGN",
@@ -22,6 +24,7 @@ __all__ = [
     "before_letters",
     "coin_names",
     "composed",
+    "escaped",
     "name_pattern",
     "normalise",
     "other_spellings",

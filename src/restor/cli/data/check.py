@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restor.cli.common import count
+from restor.cli.terminal import safe_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,9 +42,7 @@ def check(path: Path, /, *, facts: Path | None = None, json: bool = False) -> No
 
         sys.stdout.write(dumps(to_json(report), indent=2, ensure_ascii=False) + "\n")
     else:
-        from rich.console import Console
-
-        _show(report, Console(highlight=False, soft_wrap=True))
+        _show(report, safe_console(soft_wrap=True))
     if report.problems:
         sys.exit(1)
 

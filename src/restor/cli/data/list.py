@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restor.cli.common import size
+from restor.cli.terminal import safe_console
 
 if TYPE_CHECKING:
     from restor.data.published import PublishedFile
@@ -54,11 +55,10 @@ def show(*, json: bool = False) -> None:
         sys.stdout.write(dumps(content, indent=2, ensure_ascii=False) + "\n")
         return
 
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = safe_console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("file", no_wrap=True)
     table.add_column("name", no_wrap=True)

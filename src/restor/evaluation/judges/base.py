@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from restor.chat import ChatUsage
 from restor.config import Config
+from restor.errors import CodeError
 from restor.registry import Catalogue
 from restor.types import Completion, Query, Verdict
 
@@ -39,6 +40,24 @@ class Judge(ABC):
     @abstractmethod
     def usage(self) -> ChatUsage | None:
         """What asking has taken so far; None for a judge that asks nobody."""
+
+
+def judged(judge: Judge, completions: Sequence[Completion], advance: Callable[[int], None] = ignore) -> list[Verdict]:
+    """What a judge makes of completions.
+
+    Raises:
+        CodeError: if it gives anything but one verdict for each, in a list.
+    """
+    verdicts: object = judge.judge(completions, advance)
+    who = f"{type(judge).__name__}.judge"
+    if not isinstance(verdicts, list) or not all(isinstance(item, Verdict) for item in verdicts):
+        raise CodeError(f"{who} must return a list of verdicts, it returned {str(verdicts)[:80]}.")
+    if len(verdicts) != len(completions):
+        raise CodeError(
+            f"{who} must give one verdict for each of {len(completions):,} answers, it gave {len(verdicts):,}. One "
+            "that it cannot reach is UNSCORED."
+        )
+    return verdicts
 
 
 JUDGES: Catalogue[Judge] = Catalogue("judge", "restor.evaluation.judges", Judge, "restor.judges")

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from restor.evaluation.judges.base import JUDGES, JudgeConfig, with_values
+from restor.evaluation.judges.base import JUDGES, JudgeConfig, judged, with_values
 from restor.pipeline.local_chat import build_judge
 from restor.pipeline.stages.common import Built, Job
 from restor.pipeline.stages.evaluate import ANSWERS_FILE
@@ -30,7 +30,8 @@ def build(job: Job) -> Built:
     keys = (f"{subject}|{relation}" for subject, relation in zip(subjects, relations, strict=True))
     completions = [Completion(asked[key], text) for key, text in zip(keys, texts, strict=True)]
     judge = build_judge(config, device=job.device, content=job.config.get("content"))
-    verdicts = judge.judge(with_values(completions), lambda done: job.progress.advance(done, len(completions), None))
+    total = len(completions)
+    verdicts = judged(judge, with_values(completions), lambda done: job.progress.advance(done, total, None))
     rows = [{"judgement": item.judgement.value, "reason": item.reason} for item in verdicts]
     pq.write_table(pa.Table.from_pylist(rows, schema=VERDICTS), job.directory / VERDICTS_FILE)
     unscored = sum(item.judgement is Judgement.UNSCORED for item in verdicts)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from restor.config import Config
 from restor.data.alternates import AlternateKind
-from restor.errors import ConfigError
+from restor.errors import CodeError
 from restor.models.arithmetic import Weights
 from restor.models.labelled import Labelled, TokenBatch
 from restor.registry import Catalogue
@@ -198,10 +198,10 @@ class Predictions:
         """The corrupted model's predictions, if the plan asks for them on this term.
 
         Raises:
-            ConfigError: if it does not.
+            CodeError: if it does not.
         """
         if self._reference is None:
-            raise ConfigError(
+            raise CodeError(
                 "The loss uses seen.reference, and the plan does not ask for the reference model on this term. Set "
                 "`forget_reference` or `retain_reference` in it."
             )
@@ -217,10 +217,10 @@ class Predictions:
         """Policy and reference on the alternates of the batch's rows, in the same order, if the plan asks for them.
 
         Raises:
-            ConfigError: if it does not.
+            CodeError: if it does not.
         """
         if self._alternate is None:
-            raise ConfigError("The loss uses seen.alternate, and the plan does not ask for alternates. Set them in it.")
+            raise CodeError("The loss uses seen.alternate, and the plan does not ask for alternates. Set them in it.")
         return self._alternate
 
 
