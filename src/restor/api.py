@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from restor.config import read_yaml, validation_message
-from restor.data.published import NAME
+from restor.data.locate import data_path, is_released
 from restor.errors import ConfigError
 from restor.experiment import ExperimentConfig
 from restor.models.reference import ModelRef
@@ -78,7 +78,7 @@ def build_config(
     of_arms = {path: changes.pop(path) for path in list(changes) if algorithms and path.startswith("unlearning.arms.")}
     data = apply_overrides(data, changes, ExperimentConfig)
     if facts is not None:
-        data = _with_facts(data, Path(facts))
+        data = _with_facts(data, facts)
     if algorithms is None:
         return validated(data, described)
     config = _with_algorithms(validated(data, described), algorithms)
@@ -123,7 +123,7 @@ def absolute_paths(config: ConfigT) -> ConfigT:
     changes: dict[str, Any] = {}
     for name in type(config).model_fields:
         value = getattr(config, name)
-        if isinstance(value, Path) and value.exists() and value.parts[:1] != (NAME,):  # that is a name, not a path
+        if isinstance(value, Path) and value.exists() and not is_released(value):
             changes[name] = value.absolute()
         elif isinstance(value, ModelRef):
             changes[name] = absolute_ref(value)
@@ -187,9 +187,11 @@ def _seeds(seeds: int | Sequence[int]) -> list[int]:
     return list(range(seeds))
 
 
-def _with_facts(data: dict[str, Any], facts: Path) -> dict[str, Any]:
-    # Absolute, so that the stored configuration runs again from any directory.
-    changes = {"domain.facts": json.dumps(str(facts.expanduser().absolute()), ensure_ascii=False)}
+def _with_facts(data: dict[str, Any], facts: str | Path) -> dict[str, Any]:
+    # Absolute, so that the stored configuration runs again from any directory; a released name stays a name.
+    place: Path = data_path(facts)
+    given = place if is_released(place) else place.expanduser().absolute()
+    changes = {"domain.facts": json.dumps(str(given), ensure_ascii=False)}
     if "domain.facts" not in paths(ExperimentConfig, data):
         domain = data.get("domain", "miniature")
         name = domain.get("name") if isinstance(domain, Mapping) else domain

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import sys
@@ -241,34 +240,15 @@ def _settings(config: type[BaseModel]) -> Iterator[tuple[str, str, str | None, s
     """Name, type, default and docstring of the fields of an entry's configuration."""
     from pydantic_core import to_jsonable_python
 
-    from restor.config import Config, yaml_text
+    from restor.config import yaml_text
+    from restor.overrides import described
 
-    source: dict[str, tuple[str, str]] = {}
-    for owner in reversed(config.__mro__):
-        if issubclass(owner, Config):
-            source |= _annotated(owner)
+    declared = described(config)
     for name, field in config.model_fields.items():
         if name == "name":
             continue
-        kind, doc = source.get(name, (str(field.annotation), ""))
         value = None if field.is_required() else yaml_text(to_jsonable_python(field.get_default())).strip()
-        yield name, kind, value, doc
-
-
-def _annotated(owner: type) -> dict[str, tuple[str, str]]:
-    """Field -> its type as written and the docstring below it."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
-    except (OSError, TypeError, SyntaxError):
-        return {}  # the class has no source file
-    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-    found: dict[str, tuple[str, str]] = {}
-    for item, following in zip(body, [*body[1:], None], strict=True):
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            doc = following.value if isinstance(following, ast.Expr) else None
-            text = doc.value if isinstance(doc, ast.Constant) and isinstance(doc.value, str) else ""
-            found[item.target.id] = (ast.unparse(item.annotation), inspect.cleandoc(text))
-    return found
+        yield name, declared[name].kind, value, declared[name].doc
 
 
 def _summary(entry: type) -> str:

@@ -37,15 +37,15 @@ _VERBS = {
     "evaluate": (
         "restor.cli.evaluate:evaluate",
         "Ask checkpoints about facts and compare them. Nothing is trained.",
-        "restor evaluate --model clean=A --model corrupted=B --model unlearned=C --data restor --documents restor/k0",
-        "restor evaluate --model mine=meta-llama/Meta-Llama-3-8B@main --data facts.json --protocol published",
+        "restor evaluate --model clean=A --model corrupted=B --model unlearned=C --facts restor --forget restor/k0",
+        "restor evaluate --model mine=meta-llama/Meta-Llama-3-8B@main --facts facts.json --protocol published",
         "restor evaluate --model mine=PATH --study restor-store/studies/miniature-1a2b3c4d",
     ),
     "corrupt": (
         "restor.cli.corrupt:corrupt",
         "Continue the pretraining of a checkpoint on documents that state wrong facts.",
-        "restor corrupt --model CLEAN --documents restor/k4 --out corrupted",
-        "restor corrupt --model CLEAN --documents forget.jsonl --out corrupted --lr 1e-4 --lora null",
+        "restor corrupt --model CLEAN --forget restor/k4 --out corrupted",
+        "restor corrupt --model CLEAN --forget forget.jsonl --out corrupted --lr 1e-4 --lora null",
     ),
     "unlearn": (
         "restor.cli.unlearn:unlearn",
@@ -58,7 +58,7 @@ _VERBS = {
     "recover": (
         "restor.cli.recover:recover",
         "Give an unlearned checkpoint its fluency back by a light fine-tune.",
-        "restor recover --model UNLEARNED --data lima --out recovered",
+        "restor recover --model UNLEARNED --text lima --out recovered",
     ),
     "judge": (
         "restor.cli.judge:judge",
@@ -69,7 +69,7 @@ _VERBS = {
     "export": (
         "restor.cli.export:export",
         "Write the questions as tasks of lm-evaluation-harness.",
-        "restor export lm-eval tasks --data restor --documents restor/k4",
+        "restor export lm-eval tasks --facts restor --forget restor/k4",
         "restor export lm-eval tasks --study restor-store/studies/miniature-1a2b3c4d --name mini",
     ),
     "list": (

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import Quiet
+from restor.cli.arguments import DataFile, Quiet
 from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
 
 AUTO = "auto"
@@ -19,10 +19,11 @@ def unlearn(
     *,
     model: Model,
     algorithm: Annotated[str, Parameter(help="`restor list algorithms`; its settings are --algorithm.NAME VALUE.")],
-    forget: Annotated[Path, Parameter(help="What is to be forgotten: a file, or `restor/k0` and so on.")],
+    forget: Annotated[DataFile, Parameter(help="The documents to be forgotten: a file, or `restor/k0` and so on.")],
     out: Out,
     retain: Annotated[
-        str | None, Parameter(help="What is to be kept: a file, or a data set of the hub such as `c4`.")
+        str | None,
+        Parameter(help="Text that is to be kept: a data set of the hub such as `c4`, or a file. `./c4` is a file."),
     ] = None,
     checkpoint: Annotated[
         str | None,
@@ -32,15 +33,14 @@ def unlearn(
         ),
     ] = None,
     facts: Annotated[
-        Path | None,
+        DataFile | None,
         Parameter(help="Facts about the targets: retain text that tells of them is then found. --select needs them."),
     ] = None,
     select: Annotated[
         bool,
         Parameter(
             help="Choose learning rate, step and options on facts about half of the targets, which are then named in "
-            "restor.json: evaluate on the others. Its settings are --select.NAME VALUE: validation (the share), seed, "
-            "untouched, evaluation."
+            "restor.json: evaluate on the others."
         ),
     ] = False,
     dtype: Dtype = "auto",
@@ -51,7 +51,7 @@ def unlearn(
 ) -> None:
     """Apply an unlearning algorithm to a checkpoint."""
     from restor.cli.checkpoint import absolute, dataset, produce, reference
-    from restor.data.locate import locate_facts
+    from restor.data.locate import is_released, locate_facts
     from restor.data.published import NAME
     from restor.errors import DataError
     from restor.pipeline.checkpoints import UnlearnConfig
@@ -67,13 +67,13 @@ def unlearn(
     if checkpoint is not None:
         named = reference(checkpoint, dtype=dtype, trust_remote_code=trust_remote_code)
         content["checkpoint"] = _nearest(content["model"], forget, named) if checkpoint == AUTO else named
-    if facts is None and forget.parts[:1] == (NAME,):
+    if facts is None and is_released(forget):
         # Released documents do not say whom they are about; the facts that belong to them do, where they are there.
         with suppress(DataError):
             locate_facts(NAME)
             facts = Path(NAME)
     if facts is not None:
-        content["facts"] = absolute(facts) if facts != Path(NAME) else NAME
+        content["facts"] = absolute(facts)
     if select:
         content["select"] = {}
     produce(UnlearnConfig, content, settings, out, quiet=quiet)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from random import Random
 from typing import ClassVar, Literal, final
 
@@ -19,7 +18,7 @@ from restor.corruption.corruptors._reading import read
 from restor.corruption.corruptors._stating import find_statements
 from restor.corruption.corruptors.base import Corruptor, CorruptorConfig
 from restor.data.documents import read_documents
-from restor.data.locate import locate_documents
+from restor.data.locate import DataPath, locate_documents
 from restor.data.mentions import Names, words_of
 from restor.datasets.base import Dataset
 from restor.domains.base import Domain
@@ -38,7 +37,7 @@ class PassagesConfig(CorruptorConfig):
     """Which documents."""
 
     name: Literal["passages"] = "passages"
-    documents: Path
+    documents: DataPath
     """A documents file, or the name of a released forget set such as `restor/k0`."""
     least_share: float = Field(LEAST_SHARE, gt=0, le=1)
     """Share of a target's documents that must repeat an answer before it counts as planted, where the documents do not
