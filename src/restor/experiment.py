@@ -86,7 +86,7 @@ class TargetsConfig(Config):
     validation: int = Field(16, ge=0)
     """Targeted entities that only the choice of hyperparameters looks at."""
     test: int = Field(16, ge=1)
-    """Targeted entities that every figure of a table is about."""
+    """Targeted entities whose facts the tables count."""
 
 
 @final
@@ -211,7 +211,7 @@ class ExperimentConfig(Config):
     name: str = Field("miniature", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Name of the study, part of its folder's name."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
-    """The seeds; each is a world of its own, trained and asked from the start."""
+    """Which seeds; everything is made and asked anew for each."""
     domain: DomainChoice = MiniatureConfig()
     """Where the facts that models are asked about come from."""
     general: DatasetChoice = GeneralConfig()

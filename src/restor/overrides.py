@@ -19,6 +19,9 @@ from restor.config import did_you_mean, parse_yaml
 from restor.errors import ConfigError
 from restor.registry import Catalogue
 
+SECTION = "not null"
+"""Stands for the value of a section, whose fields follow."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -27,17 +30,19 @@ class Field:
 
     path: str
     value: Any
-    """JSON value."""
+    """JSON value; of a section that may be null and is not, `SECTION`."""
     active: bool = True
     """False for the fields of a section that is null: setting one makes the section, with its defaults."""
-    owner: type[BaseModel] | None = None
-    """The section that declares it; None for a key of a mapping."""
+    declared: tuple[type[BaseModel], str] | None = None
+    """The section and the name under which the code declares it, or the mapping that holds it."""
 
     @property
     def meaning(self) -> str:
-        """What it is, on one line, as its section's code says."""
-        name = self.path.rpartition(".")[2]
-        return "" if self.owner is None else " ".join(described(self.owner)[name].doc.split())
+        """What it is, on one line, as the code says."""
+        if self.declared is None:
+            return ""
+        section, name = self.declared
+        return " ".join(described(section)[name].doc.split())
 
 
 @final
@@ -135,7 +140,7 @@ class _Place:
     """What the type of a field says about what may stand below it."""
 
     def __init__(self, annotation: Any, metadata: tuple[Any, ...] = ()) -> None:
-        kind, self.catalogue = annotation, _catalogue(metadata)
+        kind, self.catalogue, self.optional = annotation, _catalogue(metadata), False
         while True:
             if get_origin(kind) is Annotated:
                 kind, *extra = get_args(kind)
@@ -144,7 +149,7 @@ class _Place:
             some = [item for item in get_args(kind) if item is not types.NoneType]
             if get_origin(kind) not in (Union, types.UnionType) or len(some) != 1:
                 break
-            kind = some[0]
+            kind, self.optional = some[0], len(get_args(kind)) > 1
         self.kind = kind
 
     @classmethod
@@ -223,19 +228,21 @@ def _put(place: _Place, value: Any, keys: tuple[str, ...], new: _Value) -> Any:
     return inside
 
 
-def _leaves(place: _Place, value: Any, path: str, active: bool, owner: type[BaseModel] | None) -> Iterator[Field]:
+def _leaves(
+    place: _Place, value: Any, path: str, active: bool, declared: tuple[type[BaseModel], str] | None
+) -> Iterator[Field]:
     section = place.section(value)
     if section is not None:
         if place.catalogue is not None and isinstance(value, str):
             value = {"name": value}
-        if value is None:
-            yield Field(path, None, active, owner)
+        if value is None or place.optional:
+            yield Field(path, None if value is None else SECTION, active, declared)
         active, inside = active and value is not None, value if _is_mapping(value) else {}
         for key, field in section.model_fields.items():
             below = inside[key] if key in inside else _default(field)
-            yield from _leaves(_Place.of(field), below, f"{path}.{key}" if path else key, active, section)
+            yield from _leaves(_Place.of(field), below, f"{path}.{key}" if path else key, active, (section, key))
     elif (place.item is not None or place.kind is Any) and _is_mapping(value) and value:
         for key, below in value.items():
-            yield from _leaves(place.item or place, below, f"{path}.{key}", active, None)
+            yield from _leaves(place.item or place, below, f"{path}.{key}", active, declared)
     else:
-        yield Field(path, value, active, owner)
+        yield Field(path, value, active, declared)

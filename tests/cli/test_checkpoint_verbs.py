@@ -94,7 +94,17 @@ def test_the_three_steps_on_checkpoints_and_what_they_write(place):
         cwd=place.folder,
     )
     done(
-        "recover", "--model", "good", "--text", "retain.txt", "--most_texts", "9", "--out", "best", *steps, cwd=place.folder
+        "recover",
+        "--model",
+        "good",
+        "--text",
+        "retain.txt",
+        "--most_texts",
+        "9",
+        "--out",
+        "best",
+        *steps,
+        cwd=place.folder,
     )
     weights = [loaded(place.folder / name)[0].state_dict() for name in ("bad", "good", "best")]
     clean, tokenizer = loaded(place.clean)
@@ -115,7 +125,17 @@ def test_the_three_steps_on_checkpoints_and_what_they_write(place):
     assert [json.loads(line)["step"] for line in records] == [1, 2, 3, 4, 5, 6]
     assert not list(place.folder.glob(".*restor-work"))
     told = restor(
-        "recover", "--model", "good", "--text", "retain.txt", "--most_texts", "9", "--out", "best", *steps, cwd=place.folder
+        "recover",
+        "--model",
+        "good",
+        "--text",
+        "retain.txt",
+        "--most_texts",
+        "9",
+        "--out",
+        "best",
+        *steps,
+        cwd=place.folder,
     )
     assert told.returncode == 0
     assert "already" in told.stdout
@@ -124,9 +144,7 @@ def test_the_three_steps_on_checkpoints_and_what_they_write(place):
 def test_nothing_is_overwritten(place):
     (place.folder / "mine").mkdir()
     (place.folder / "mine" / "notes.txt").write_text("keep")
-    told = restor(
-        "corrupt", "--model", place.clean, "--forget", place.forget, "--out", "mine", *FAST, cwd=place.folder
-    )
+    told = restor("corrupt", "--model", place.clean, "--forget", place.forget, "--out", "mine", *FAST, cwd=place.folder)
     assert told.returncode == 1
     assert "mine exists" in told.stderr
     assert (place.folder / "mine" / "notes.txt").read_text() == "keep"

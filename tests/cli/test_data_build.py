@@ -62,7 +62,8 @@ def files(folder):
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path, build):
-    line = "fact_swap --facts facts.json --documents-per-entity 6 --k 1 --out {0}.jsonl --simplified {0}-short.jsonl --seed {1}"
+    line = "fact_swap --facts facts.json --documents-per-entity 6 --k 1 --out {0}.jsonl "
+    line += "--simplified {0}-short.jsonl --seed {1}"
     assert build(line.format("a", 3))[0] == build(line.format("b", 3))[0] == build(line.format("c", 4))[0] == 0
     made = files(tmp_path)
     assert made["a.jsonl"] == made["b.jsonl"] != made["c.jsonl"]
@@ -227,8 +228,8 @@ def test_paraphrased_by_a_chat_model(tmp_path, build):
 
     with Endpoint(answer) as endpoint:
         line = (
-            "fact_swap --facts facts.json --targets 'Ada Low,Bob Roy' --documents-per-entity 3 --facts-per-document 1 --quiet "
-            f"--question-share 0 --paraphrase small --base-url {endpoint.url} --concurrency 1 --out {{}}.jsonl"
+            "fact_swap --facts facts.json --targets 'Ada Low,Bob Roy' --documents-per-entity 3 --facts-per-document 1 "
+            f"--quiet --question-share 0 --paraphrase small --base-url {endpoint.url} --concurrency 1 --out {{}}.jsonl"
         )
         # Each refused reply is asked for again after a rest, which a test cannot wait for.
         from restor import chat

@@ -34,6 +34,19 @@ SECTIONS = (
 """First words of all settings, so that a misspelt option is not taken for one."""
 
 
+OPTIONS = ("model", "device", "forget", "retain", "facts", "checkpoint", "text", "algorithm")
+"""First words of the fields that options of the verbs set."""
+
+
+def settings_of(verb: str) -> str:
+    """The settings of a verb, for its help."""
+    from restor.cli.settings import settings_text
+    from restor.pipeline.stages.single import CONFIGS  # brings torch
+
+    algorithm = "\nThe algorithm's own are --algorithm.NAME VALUE: `restor list algorithms ALGORITHM` names them."
+    return settings_text(CONFIGS[verb], OPTIONS) + (algorithm if verb == "unlearn" else "")
+
+
 def reference(text: str, *, dtype: str, trust_remote_code: bool) -> dict[str, Any]:
     """A checkpoint as the configuration holds it.
 
@@ -82,7 +95,7 @@ def produce(
     from restor.overrides import apply_overrides, paths
     from restor.pipeline.checkpoints import make_checkpoint
 
-    advice = f"`restor {config_type.stage} --help` names them."
+    advice = f"`restor {config_type.stage} --help` names all settings."
     changed = apply_overrides(content, parse_changes(settings), config_type, advice=advice)
     try:
         config = config_type.model_validate(changed)

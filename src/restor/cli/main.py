@@ -13,6 +13,7 @@ from contextlib import suppress
 from cyclopts import App, CycloptsError, Parameter
 
 from restor.cli.arguments import UsageError, fields_as_set
+from restor.cli.usage import usage_message
 from restor.errors import RestorError
 
 KEPT = "What is finished is kept; the same command continues from there."
@@ -215,6 +216,10 @@ def _dispatch_in_crew(tokens: list[str]) -> int:
 def _dispatch(tokens: list[str]) -> int:
     app = build_app()
     verb = next((token for token in tokens if not token.startswith("-")), None)
+    if verb in _CHECKPOINT_VERBS and not {"--help", "-h"}.isdisjoint(tokens):
+        from restor.cli.checkpoint import settings_of
+
+        app[verb].help_epilogue = f"{settings_of(verb)}\n\n{app[verb].help_epilogue}"
     sections = _sections(verb)
     if verb is not None and sections:
         options = {name for argument in app[verb].assemble_argument_collection() for name in argument.names}
@@ -245,7 +250,7 @@ def _sections(verb: str | None) -> Collection[str]:
 def _explain(error: Exception) -> str | None:
     """The one message for a user; None for what is a fault of restor."""
     if isinstance(error, CycloptsError):
-        return f"Error: {error}\n`restor --help` and `restor VERB --help` show what can be given."
+        return f"Error: {usage_message(error, _VERBS, _DATA_VERBS)}"
     if isinstance(error, RestorError):
         return f"Error: {error}"
     if isinstance(error, OSError):

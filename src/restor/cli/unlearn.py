@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import DataFile, Quiet
+from restor.cli.arguments import DataFile, Quiet, parse_changes
 from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
 
 AUTO = "auto"
@@ -77,6 +79,34 @@ def unlearn(
     if select:
         content["select"] = {}
     produce(UnlearnConfig, content, settings, out, quiet=quiet)
+
+
+def also_needed(tokens: Sequence[str]) -> list[str]:
+    """The options that the algorithm of a command line needs beside those that every algorithm does.
+
+    For a command line that lacks some of those; what is wrong with the algorithm itself is told when it has them.
+    """
+    from pydantic import ValidationError
+
+    from restor.errors import RestorError
+    from restor.overrides import apply_overrides
+    from restor.types import Budget
+    from restor.unlearning.algorithms.base import ALGORITHMS  # brings torch
+
+    name = next((value for option, value in pairwise([*tokens, ""]) if option == "--algorithm"), "")
+    setting = "--set=algorithm."
+    own = [token.removeprefix(setting) for token in tokens if token.startswith(setting)]
+    try:
+        content = apply_overrides({"name": name}, parse_changes(own), ALGORITHMS.config_type(name))
+        plan = ALGORITHMS.build(ALGORITHMS.parse(content)).plan
+    except (RestorError, ValidationError):
+        return []
+    needs = {
+        "--retain": plan.retain == "text",
+        "--facts": Budget.TRUTH in plan.budget() or "--select" in tokens,
+        "--checkpoint": Budget.CHECKPOINT in plan.budget(),
+    }
+    return [option for option, needed in needs.items() if needed and option not in tokens]
 
 
 def _nearest(model: dict[str, Any], forget: Path, named: dict[str, Any]) -> dict[str, Any]:

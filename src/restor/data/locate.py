@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,6 +93,8 @@ def locate_facts(given: Path | str) -> tuple[Path, Path | None]:
                 f"The folder {path} has no {FACTS.name}. Give a folder with one, the path of a facts file (JSON, JSONL "
                 f"or CSV), or {NAME!r} for the released facts."
             )
+    elif path.exists() and path.suffix.lower() in (".txt", ".md"):
+        raise DataError(f"{path} is plain text, and facts are JSON, JSONL or CSV. Is it a file of documents?")
     elif path.exists():
         facts = path
     else:
@@ -114,7 +116,7 @@ def locate_documents(given: Path | str) -> Path:
     name = path.as_posix().removesuffix(".json")
     if is_released(given):
         if name == NAME:
-            raise DataError(f"{NAME!r} names the released facts. Its documents are {', '.join(names)}.")
+            raise DataError(f"{NAME!r} names the released facts. Its documents are {_short(names)}.")
         return _fetched(names[name])
     if path.is_dir():
         raise DataError(f"{path} is a folder. Give a documents file: JSON, JSONL or plain text.")
@@ -126,8 +128,13 @@ def locate_documents(given: Path | str) -> Path:
     hint = f" Did you mean {short}?" if short in names else ""
     raise DataError(
         f"There is no documents file {path}.{hint} Give the path of one (JSON, JSONL or plain text), or a released "
-        f"forget set: {', '.join(names)}."
+        f"forget set: {_short(names)}."
     )
+
+
+def _short(names: Iterable[str]) -> str:
+    """Released forget sets by their short names: the long ones say the same again."""
+    return ", ".join(name for name in names if name.count("/") == 1)
 
 
 def locate_texts(given: Path | str) -> Path:

@@ -35,7 +35,7 @@ class GeneralConfig(DatasetConfig):
     towns: int = Field(40, ge=4, le=2_000)
     """How many towns there are to tell of."""
     seed: int | None = None
-    """Which towns; None takes the seed of the study."""
+    """Which towns; null takes the seed of the study."""
 
 
 @final

@@ -70,7 +70,7 @@ class HubConfig(DatasetConfig):
     split: str = Field("train", min_length=1)
     """The split of the data set that is read."""
     column: str | None = None
-    """Column with the texts. A list of turns is joined by newlines. None takes text, content, conversations or
+    """Column with the texts. A list of turns is joined by newlines. null takes text, content, conversations or
     messages, else the only column of text."""
     revision: str | None = None
     """Commit, tag or branch on the hub; `sha256-` and a digest for local files. A study pins it to the commit."""
@@ -81,7 +81,7 @@ class HubConfig(DatasetConfig):
     buffer: int = Field(10_000, ge=0)
     """Rows among which the next one is drawn when streaming; 0 keeps the stored order, streaming or not."""
     seed: int | None = None
-    """Which texts; None takes the seed of the study."""
+    """Which texts; null takes the seed of the study."""
     min_chars: int = Field(100, ge=1)
     """Shorter texts are left out, and so are repeated ones."""
     max_chars: int | None = Field(2000, ge=1)

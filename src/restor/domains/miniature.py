@@ -60,7 +60,7 @@ class MiniatureConfig(DomainConfig):
     values: int = Field(20, ge=8, le=20)
     """Distinct values of each relation whose values people share."""
     seed: int | None = None
-    """Which world; None takes the seed of the study."""
+    """Which world; null takes the seed of the study."""
 
 
 @final

@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, final
@@ -44,7 +44,7 @@ from restor.progress import Progress
 from restor.registry import class_in_file, short_name
 from restor.training.config import LoraConfig, OptimizerConfig
 from restor.types import Budget, Group
-from restor.unlearning.algorithms.base import ALGORITHMS, AlgorithmConfig, LossAlgorithm
+from restor.unlearning.algorithms.base import ALGORITHMS, Algorithm, AlgorithmConfig, LossAlgorithm
 from restor.unlearning.unlearn import check_wrapper
 from restor.unlearning.wrappers.base import WRAPPERS, WrapperConfig
 
@@ -162,19 +162,10 @@ class UnlearnConfig(CheckpointConfig):
     """How the hyperparameters are chosen, on facts about some of the targets; null takes them as they are given."""
 
     @model_validator(mode="after")
-    def _can_be_selected(self) -> UnlearnConfig:
-        if self.select is not None and self.facts is None:
-            raise ValueError(
-                "--select chooses by the true answers about some of the targets: give --facts with a file of facts"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _has_what_it_needs(self) -> UnlearnConfig:
         algorithm = ALGORITHMS.build(self.algorithm)
-        if algorithm.plan.retain == "text" and self.retain is None:
-            other = ", or set --algorithm.retain_weight 0" if _does_without_retain(self.algorithm) else ""
-            raise ValueError(f"{self.algorithm.name} reads retain text: give --retain with a file or a data set{other}")
+        if lacking := list(self._lacking(algorithm)):
+            raise ValueError("; ".join(lacking))
         if self.stop is not None and not isinstance(algorithm, LossAlgorithm):
             raise ValueError(f"leave stop out: {self.algorithm.name} takes all its steps")
         if getattr(self.algorithm, "checkpoint", 1.0) != 1.0:
@@ -182,17 +173,26 @@ class UnlearnConfig(CheckpointConfig):
                 f"{self.algorithm.name}'s own checkpoint is a share of a training that restor did itself: leave it out "
                 "and name the earlier model with --checkpoint"
             )
-        if Budget.CHECKPOINT in algorithm.plan.budget() and self.checkpoint is None:
-            needed = f"{self.algorithm.name} needs --checkpoint, a model from before the forget documents."
-            raise ValueError(f"{needed}{suggestion(self.model, self.forget)}".removesuffix("."))
-        if Budget.TRUTH in algorithm.plan.budget() and self.facts is None:
-            raise ValueError(f"{self.algorithm.name} is told the true answers: give --facts with them")
         if self.wrapper is not None:
             try:
                 check_wrapper(WRAPPERS.build(self.wrapper), algorithm)
             except ConfigError as error:
                 raise ValueError(str(error).removesuffix(".")) from error
         return self
+
+    def _lacking(self, algorithm: Algorithm) -> Iterator[str]:
+        """What the algorithm needs and was not given, all of it."""
+        name, told = self.algorithm.name, algorithm.plan.budget()
+        if self.select is not None and self.facts is None:
+            yield "--select chooses by the true answers about some of the targets: give --facts with a file of facts"
+        if algorithm.plan.retain == "text" and self.retain is None:
+            other = ", or set --algorithm.retain_weight 0" if _does_without_retain(self.algorithm) else ""
+            yield f"{name} reads retain text: give --retain with a file or a data set{other}"
+        if Budget.TRUTH in told and self.facts is None:
+            yield f"{name} is told the true answers: give --facts with them"
+        if Budget.CHECKPOINT in told and self.checkpoint is None:
+            needed = f"{name} needs --checkpoint, a model from before the forget documents."
+            yield f"{needed}{suggestion(self.model, self.forget)}".removesuffix(".")
 
     @property
     def files(self) -> Mapping[str, Path]:

@@ -40,7 +40,9 @@ def check(path: DataFile, /, *, facts: DataFile | None = None, json: bool = Fals
     if path == Path(NAME):
         path = published_folder()
         if not path.is_dir():
-            raise DataError(f"{NAME} was not fetched to {path}. `restor data fetch {NAME}` does it; ./{NAME} is a folder.")
+            raise DataError(
+                f"{NAME} was not fetched to {path}. `restor data fetch {NAME}` does it; ./{NAME} is a folder."
+            )
     elif is_released(path):
         path = locate_documents(path)
     report = run(path, facts=None if facts is None else locate_facts(facts)[0])

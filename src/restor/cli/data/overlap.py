@@ -42,7 +42,10 @@ def overlap(
     forget_file = locate_texts(forget)
     documents = read_documents(forget_file)
     known = None if facts is None else read_facts(locate_facts(facts)[0])
-    found = [(file, compare(documents, [item.text for item in read_documents(file)], known)) for file in map(locate_texts, retain)]
+    found = [
+        (file, compare(documents, [item.text for item in read_documents(file)], known))
+        for file in map(locate_texts, retain)
+    ]
     if json:
         from json import dumps
 
