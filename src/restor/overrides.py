@@ -81,7 +81,7 @@ def _declared(owner: type) -> Iterator[tuple[str, Declared]]:
 
 
 def fields(schema: type[BaseModel], data: Mapping[str, Any]) -> Iterator[Field]:
-    """All leaves of a configuration, in order. `data` may leave out what has a default."""
+    """All leaves of a configuration and the sections that may be null, in order. `data` may leave out defaults."""
     return _leaves(_Place(schema), data, "", True, None)
 
 

@@ -132,8 +132,10 @@ def elsewhere(name: str) -> Iterator[str]:
 
 
 def _in_other_kinds(name: str, what: str) -> list[str]:
-    """Where else there is an entry of this name; empty where its own kind has it."""
-    found = list(elsewhere(name))
+    """Where else there is an entry of this name; empty where its own kind has it, or may have it in a file."""
+    from restor.registry import class_in_file
+
+    found = list(elsewhere(name)) if class_in_file(name) is None else []
     return [] if any(command.startswith(f"restor list {what} ") for command in found) else found
 
 
