@@ -37,7 +37,7 @@ class PassagesConfig(CorruptorConfig):
     """Which documents."""
 
     name: Literal["passages"] = "passages"
-    documents: DataPath
+    forget: DataPath
     """A documents file, or the name of a released forget set such as `restor/k0`."""
     least_share: float = Field(LEAST_SHARE, gt=0, le=1)
     """Share of a target's documents that must repeat an answer before it counts as planted, where the documents do not
@@ -55,7 +55,7 @@ class Passages(Corruptor):
 
     @cached_property
     def _documents(self) -> tuple[Document, ...]:
-        return read_documents(locate_documents(self.config.documents))
+        return read_documents(locate_documents(self.config.forget))
 
     def about(self, domain: Domain) -> tuple[str, ...]:
         """The entities that the documents are about.
@@ -66,7 +66,7 @@ class Passages(Corruptor):
         found = targets_of(self._documents, domain)
         if not found:
             raise DataError(
-                f"{self.config.documents} is about none of the {len(domain.targetable)} entities that the facts list. "
+                f"{self.config.forget} is about none of the {len(domain.targetable)} entities that the facts list. "
                 "Give the facts that belong to these documents."
             )
         return found
