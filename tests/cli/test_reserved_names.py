@@ -125,7 +125,7 @@ def test_a_study_takes_a_name_from_the_command_line_and_from_a_file(here):
     (here / "study.yaml").write_text("unlearning: {arms: {}}\ndomain: {name: triples, facts: ./restor}\n")
     assert build_config("study.yaml").domain.facts == here / "restor"
     assert build_config("study.yaml", overrides={"domain.facts": "restor"}).domain.facts == Path("restor")
-    released, own = PassagesConfig(forget="restor/k0"), PassagesConfig(documents="./restor/k0")
+    released, own = PassagesConfig(forget="restor/k0"), PassagesConfig(forget="./restor/k0")
     assert content(released)["forget"]["sha256"] == sha256(b'["Fay Old was born in Bonn."]').hexdigest()
     assert content(own)["forget"]["sha256"] == sha256(b"Loc Al was born in Kyiv.").hexdigest()
 
