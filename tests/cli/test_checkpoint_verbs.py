@@ -314,7 +314,7 @@ def test_a_wrapper_takes_the_steps_of_a_loss_and_refuses_what_it_cannot_wrap(pla
 
 def test_a_diverged_training_is_one_error_and_nothing_is_written(place):
     told = restor(
-        *("corrupt", "--model", place.clean, "--documents", place.forget, "--out", "mad", "--lora", "null"),
+        *("corrupt", "--model", place.clean, "--forget", place.forget, "--out", "mad", "--lora", "null"),
         *("--lr", 5, "--steps", 20, "--tokens", 256, "--threads", 1),
         cwd=place.folder,
     )

@@ -23,7 +23,17 @@ NAMES = {
     "--text": "text of the recovery",
 }
 ALLOWED = {
-    "--facts": {"run", "select", "evaluate", "export", "unlearn", "data check", "data build", "data overlap"},
+    "--facts": {
+        "run",
+        "select",
+        "evaluate",
+        "export",
+        "corrupt",
+        "unlearn",
+        "data check",
+        "data build",
+        "data overlap",
+    },
     "--forget": {"evaluate", "export", "corrupt", "unlearn", "data overlap"},
     "--retain": {"unlearn", "data overlap"},
     "--targets": {"evaluate", "export", "data build"},

@@ -76,9 +76,9 @@ def place(tmp_path_factory):
 
 def config(place, stage=CorruptConfig, **more):
     shared = {"model": ModelRef(path=str(place / "model")), "lora": None, "threads": 1, "device": "cpu", "lr": 1e-2}
-    given = {CorruptConfig: {"documents": place / "book.jsonl"}, UnlearnConfig: {"forget": place / "book.jsonl"}}
+    given = {CorruptConfig: {"forget": place / "book.jsonl"}, UnlearnConfig: {"forget": place / "book.jsonl"}}
     if stage is RecoverConfig:
-        more = {"data": DocumentsConfig(path=place / "plain.txt"), **more}
+        more = {"text": DocumentsConfig(path=place / "plain.txt"), **more}
     return stage.model_validate({**shared, "steps": 4, "tokens": 64, **given.get(stage, {}), **more})
 
 
@@ -189,7 +189,7 @@ def test_with_facts_it_is_told_how_strong_the_corruption_is_and_the_model_is_the
     asked = {
         **long,
         "model": ModelRef(path=str(tmp_path / "clean")),
-        "documents": tmp_path / "wrong.jsonl",
+        "forget": tmp_path / "wrong.jsonl",
         "evaluation": {"shots": 0, "max_new_tokens": 4},
     }
     make_checkpoint(config(place, **asked, facts=place / "facts.jsonl"), tmp_path / "told", progress=told)

@@ -72,7 +72,7 @@ def test_a_target_may_be_named_composed_or_decomposed(facts, tmp_path):
     facts.write_text(facts.read_text("utf-8").replace("Ada Stone", "Zoe\\u0308 Stone"), encoding="utf-8")
     (tmp_path / "entities.json").write_text(json.dumps(["Zoë Stone", *PEOPLE[1:4]]), encoding="utf-8")
     for name in ("Zoë Stone", "Zoe\u0308 Stone"):
-        found = compared(facts, documents=written(tmp_path, stating(name, "Paris")), targets=(name,))
+        found = compared(facts, forget=written(tmp_path, stating(name, "Paris")), targets=(name,))
         assert [(query.fact.subject, query.planted) for query in found.queries if query.group is Group.TEST] == [
             ("Zoë Stone", "Paris")
         ]
