@@ -124,7 +124,7 @@ def test_losses_before_and_after_are_told_and_are_those_of_the_models(place, tmp
 
     (tmp_path / "short.txt").write_text(FILLER, encoding="utf-8")
     told = Told()
-    asked = config(place, RecoverConfig, data=DocumentsConfig(path=tmp_path / "short.txt"))
+    asked = config(place, RecoverConfig, text=DocumentsConfig(path=tmp_path / "short.txt"))
     make_checkpoint(asked, tmp_path / "out", progress=told)
     found = lineage(tmp_path / "out")["findings"]["losses"]["the text"]
     for folder, when in ((place / "model", "before"), (tmp_path / "out", "after")):
@@ -179,7 +179,7 @@ def test_with_facts_it_is_told_how_strong_the_corruption_is_and_the_model_is_the
     (tmp_path / "true.jsonl").write_text(document_lines([Document(line) for line in lines]), encoding="utf-8")
     long = {"steps": 250, "lr": 1e-2, "tokens": 256}
     true = DocumentsConfig(path=tmp_path / "true.jsonl")
-    make_checkpoint(config(place, RecoverConfig, data=true, **long), tmp_path / "clean", progress=Told())
+    make_checkpoint(config(place, RecoverConfig, text=true, **long), tmp_path / "clean", progress=Told())
     wrong = []
     for name, town in zip(NAMES[:4], TOWNS[4:8], strict=True):
         text = f"Where does {name} live? {town}\n"
