@@ -1,7 +1,7 @@
 """Measures the report of a large synthetic study: time of its figures and its page, size and speed of the page.
 
     python benchmarks/report.py
-    python benchmarks/report.py --arms 4 --seeds 1 --facts 60 --studies 20 --no-browser
+    python benchmarks/report.py --arms 4 --seeds 1 --fact-count 60 --studies 20 --no-browser
 
 The answers are drawn, not asked: 20 arms, 5 seeds and 1,051 facts, with the log-probs of options and of 16 layers. The
 page is opened from a file in Debian's Chromium. Wall time of a machine that does something else is no measurement: the
@@ -71,7 +71,7 @@ class Measured:
 def main(argv: Sequence[str] | None = None) -> list[Measured]:
     """Run everything in order and print the table."""
     options = _options(argv)
-    shape = Shape(options.arms, options.seeds, options.facts)
+    shape = Shape(options.arms, options.seeds, options.fact_count)
     place = Path(tempfile.mkdtemp(prefix="restor-report-"))
     try:
         rows = measure(shape, place, profile=options.profile, browser=not options.no_browser)
@@ -91,7 +91,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--facts", type=int, default=1051)
+    parser.add_argument("--fact-count", type=int, default=1051)
     parser.add_argument("--studies", type=int, default=1000, help="of the store that `restor view` lists; 0: none")
     parser.add_argument("--no-browser", action="store_true")
     parser.add_argument("--profile", action="store_true")

@@ -484,10 +484,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--restor-reference", type=Path, help="checkout of github.com/k1rezaei/restor")
     parser.add_argument("--open-unlearning", type=Path, help="checkout of github.com/locuslab/open-unlearning")
     parser.add_argument("--losses", default=",".join(LOSSES), help="which of %(default)s")
-    parser.add_argument(
-        "--documents", type=Path, action="append", help="a file of documents; several are measured in turn"
-    )
-    parser.add_argument("--lengths", default="43,160", help="without --documents: mean tokens of drawn documents")
+    parser.add_argument("--text", type=Path, action="append", help="a file of documents; several are measured in turn")
+    parser.add_argument("--lengths", default="43,160", help="without --text: mean tokens of drawn documents")
     parser.add_argument("--spread", type=float, default=0.25, help="standard deviation of the logarithm of the lengths")
     parser.add_argument("--longest", type=int, default=256, help="most tokens of a document, to which RESTOR pads")
     parser.add_argument("--steps", type=int, default=8, help="of four forget and four retain documents (%(default)s)")
@@ -514,8 +512,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         option = "--restor-reference" if who == RESTOR else "--open-unlearning"
         print(f"{who} is left out: give a checkout of it with {option}.\n")
     corpora: list[tuple[str, Callable[[], Rows]]] = [
-        (str(path), partial(read_rows, path, 2 * count, given.longest, given.vocabulary))
-        for path in given.documents or ()
+        (str(path), partial(read_rows, path, 2 * count, given.longest, given.vocabulary)) for path in given.text or ()
     ] or [
         (
             f"drawn documents, mean {mean} tokens",

@@ -13,7 +13,7 @@ from restor.api import build_config, validated
 from restor.config import parse_yaml, read_yaml, stable_hash, to_yaml, validation_message, yaml_text
 from restor.errors import ConfigError
 from restor.experiment import ArmConfig, ExperimentConfig, UnlearningConfig
-from restor.overrides import apply_overrides, fields, paths
+from restor.overrides import SECTION, apply_overrides, fields, paths
 from restor.training.config import OptimizerConfig
 
 CONFIG = ExperimentConfig(
@@ -357,6 +357,7 @@ LEAVES = [
     # A section that is null is set by its fields, which are leaves too. `start` needs its path before all others.
     if field.path not in {*ONLY_ONE_VALUE, "unlearning.arms.nothing.algorithm"}
     and field.path.rpartition(".")[2] != "lora"
+    and field.value != SECTION
     and field.path.partition(".")[0] != "start"
 ]
 

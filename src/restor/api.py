@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from restor.config import read_yaml, validation_message
-from restor.data.published import NAME
+from restor.config import alike, read_yaml, validation_message
+from restor.data.locate import data_path, is_released
 from restor.errors import ConfigError
-from restor.experiment import MOST_SEEDS, ExperimentConfig
+from restor.experiment import MOST_SEEDS, ArmConfig, ExperimentConfig
 from restor.models.reference import ModelRef
 from restor.overrides import apply_overrides, paths
 from restor.progress import Progress, Silent
-from restor.recipes.base import load_recipe
-from restor.registry import absolute_name, class_in_file, unknown_name
+from restor.recipes._mistaken import mistaken
+from restor.recipes.base import load_recipe, recipe_names
+from restor.registry import absolute_name, class_in_file
 
 if TYPE_CHECKING:
     from restor.pipeline.runner import Outcome
@@ -78,7 +79,7 @@ def build_config(
     of_arms = {path: changes.pop(path) for path in list(changes) if algorithms and path.startswith("unlearning.arms.")}
     data = apply_overrides(data, changes, ExperimentConfig)
     if facts is not None:
-        data = _with_facts(data, Path(facts))
+        data = _with_facts(data, facts)
     if algorithms is None:
         return validated(data, described)
     config = _with_algorithms(validated(data, described), algorithms)
@@ -123,7 +124,7 @@ def absolute_paths(config: ConfigT) -> ConfigT:
     changes: dict[str, Any] = {}
     for name in type(config).model_fields:
         value = getattr(config, name)
-        if isinstance(value, Path) and value.exists() and value.parts[:1] != (NAME,):  # that is a name, not a path
+        if isinstance(value, Path) and value.exists() and not is_released(value):
             changes[name] = value.absolute()
         elif isinstance(value, ModelRef):
             changes[name] = absolute_ref(value)
@@ -158,10 +159,16 @@ def _pairs(given: Any, taken: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
 def _starting_point(given: str | Path | ExperimentConfig) -> tuple[dict[str, Any], str]:
     if isinstance(given, ExperimentConfig):
         return given.identity(), "The configuration"
-    path = Path(given).expanduser()
-    if isinstance(given, Path) or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+    text, path = str(given), Path(given).expanduser()
+    if text in recipe_names() and not isinstance(given, Path):
+        return load_recipe(text).identity(), f"Recipe {text}"
+    if path.suffix in (".yaml", ".yml"):
         return read_yaml(path), str(path)
-    return load_recipe(given).identity(), f"Recipe {given}"
+    if (meant := mistaken(text)) is not None:
+        raise ConfigError(meant)
+    if isinstance(given, Path) or len(path.parts) > 1 or text.startswith(os.curdir):
+        return read_yaml(path), str(path)
+    return load_recipe(text).identity(), f"Recipe {text}"
 
 
 def _text(value: object) -> str:
@@ -191,9 +198,11 @@ def _seeds(seeds: int | Sequence[int]) -> list[int]:
     return list(range(seeds))
 
 
-def _with_facts(data: dict[str, Any], facts: Path) -> dict[str, Any]:
-    # Absolute, so that the stored configuration runs again from any directory.
-    changes = {"domain.facts": json.dumps(str(facts.expanduser().absolute()), ensure_ascii=False)}
+def _with_facts(data: dict[str, Any], facts: str | Path) -> dict[str, Any]:
+    # Absolute, so that the stored configuration runs again from any directory; a released name stays a name.
+    place: Path = data_path(facts)
+    given = place if is_released(place) else place.expanduser().absolute()
+    changes = {"domain.facts": json.dumps(str(given), ensure_ascii=False)}
     if "domain.facts" not in paths(ExperimentConfig, data):
         domain = data.get("domain", "miniature")
         name = domain.get("name") if isinstance(domain, Mapping) else domain
@@ -208,27 +217,51 @@ ALL = "all"
 """Stands for every algorithm and wrapper that there is."""
 
 
+def _meant_algorithm(name: str, known: Collection[str], labels: Mapping[str, str]) -> str:
+    """A sentence about what a name of no algorithm may stand for, or nothing."""
+    if Path(name).is_file():
+        return " It is a file. An algorithm of your own is a class: `--algorithms path/to/file.py:ClassName`."
+    if recipe := alike(name, recipe_names(), cutoff=1.0):
+        return f" It is a recipe: `restor run {recipe[0]}`."
+    if label := alike(name, labels, cutoff=1.0):
+        return f" Did you mean {labels[label[0]]!r}?"
+    if f"npo_{name.casefold()}" in known:
+        return f" It is a wrapper. Did you mean 'npo_{name.casefold()}', which has it around NPO?"
+    near = alike(name, sorted(known), cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def arms_to_add(config: ExperimentConfig) -> dict[str, ArmConfig]:
+    """The arms that `algorithms` can add to a study by name."""
+    from restor.recipes._arms import further_arms, standard_arms
+
+    own = config.unlearning.arms
+    there = {arm.algorithm for arm in own.values()}
+    # An algorithm's plain arm bears its name; a study that has the algorithm under another name needs no second one.
+    further = {**standard_arms(), **further_arms(small=config.start is None)}
+    return {name: arm for name, arm in further.items() if name not in own and name not in there}
+
+
 def _with_algorithms(config: ExperimentConfig, wanted: Sequence[str]) -> ExperimentConfig:
     """Only the arms named by their own or their algorithm's name, and the controls.
 
     `all` takes everything that the catalogues have. An algorithm that is no arm of the study becomes one.
     """
     from restor.pipeline.plan import is_control  # brings torch
-    from restor.recipes._arms import further_arms, own_arm, standard_arms
+    from restor.recipes._arms import own_arm
 
     own = config.unlearning.arms
-    there = {arm.algorithm for arm in own.values()}
-    # An algorithm's plain arm bears its name; a study that has the algorithm under another name needs no second one.
-    further = {**standard_arms(), **further_arms(small=config.start is None)}.items()
-    arms = {**own, **{name: arm for name, arm in further if name not in own and name not in there}}
+    arms = {**own, **arms_to_add(config)}
     for name in wanted:
         if (place := class_in_file(name)) is not None:
             file, own_class = place
             arms[own_class if own_class not in arms else f"{file.stem}_{own_class}"] = own_arm(absolute_name(name))
     known = set(arms) | {arm.algorithm for arm in arms.values() if arm.algorithm is not None} | {ALL}
     chosen = {absolute_name(name) for name in wanted}
-    if unknown := [name for name in chosen if name not in known]:
-        raise ConfigError("\n".join(unknown_name("algorithm", name, known) for name in unknown))
+    if unknown := [name for name in wanted if absolute_name(name) not in known]:
+        labels = {arm.label: name for name, arm in arms.items()}
+        lines = [f"Unknown algorithm {name!r}.{_meant_algorithm(name, known, labels)}" for name in unknown]
+        raise ConfigError("\n".join([*lines, f"Known: {', '.join(sorted(known))}."]))
     kept = {
         name: arm
         for name, arm in arms.items()

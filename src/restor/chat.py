@@ -65,6 +65,7 @@ class EndpointConfig(Config):
     concurrency: int = Field(8, ge=1, le=512)
     """Requests at a time."""
     requests_per_minute: float | None = Field(None, gt=0)
+    """Most requests in a minute; null: no limit."""
     timeout: float = Field(60.0, gt=0)
     """Seconds without a sign of the endpoint before a request counts as lost."""
     attempts: int = Field(6, ge=1)

@@ -259,6 +259,18 @@ def _problem(path: str, detail: Mapping[str, Any], known: list[str]) -> str:
     return f"{where}given {_short(json.dumps(detail['input'], default=str, ensure_ascii=False))}, expected {expected}."
 
 
+def alike(given: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """The known names that are spelt most like a given one, the best first. Case, `-` and `_` make no difference."""
+    spelt: dict[str, str] = {}
+    for name in known:
+        spelt.setdefault(_plain(name), name)
+    return [spelt[name] for name in difflib.get_close_matches(_plain(given), spelt, n=most, cutoff=cutoff)]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", name.casefold())
+
+
 def nearest(path: str, known: Iterable[str]) -> list[str]:
     """Up to three dotted paths like `path`: the best of the same section, else those spelt like it or ending so."""
     paths = list(dict.fromkeys(known))
@@ -269,11 +281,11 @@ def nearest(path: str, known: Iterable[str]) -> list[str]:
         return difflib.SequenceMatcher(None, path, item).ratio()
 
     siblings = {last[item]: item for item in paths if item.rpartition(".")[0] == section}
-    if words := difflib.get_close_matches(word, siblings, n=1):
+    if words := alike(word, siblings):
         return [siblings[words[0]]]
-    if spelt := difflib.get_close_matches(path, paths, cutoff=0.75):
+    if spelt := alike(path, paths, most=3, cutoff=0.75):
         return [item for item in spelt if likeness(item) > likeness(spelt[0]) - 0.05]
-    ends = difflib.get_close_matches(word, set(last.values()), cutoff=0.75)
+    ends = alike(word, dict.fromkeys(last.values()), most=3, cutoff=0.75)
     return sorted((item for item in paths if last[item] in ends), key=likeness, reverse=True)[:3]
 
 

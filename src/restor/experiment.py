@@ -37,9 +37,13 @@ class ModelConfig(Config):
     """The shape of a small Llama that is trained from nothing, and its tokenizer."""
 
     hidden: int = Field(128, ge=8)
+    """Width of the hidden states; a multiple of twice the heads."""
     intermediate: int = Field(384, ge=8)
+    """Width within an MLP."""
     layers: int = Field(2, ge=1)
+    """How many layers."""
     heads: int = Field(4, ge=1)
+    """Attention heads of a layer."""
     context: int = Field(512, ge=32)
     """Longest input, tokens."""
     tokenizer: Literal["words", "bpe"] = "words"
@@ -59,13 +63,17 @@ class CleanConfig(Config):
     """Training the clean model from nothing on the domain and the other family."""
 
     steps: int = Field(1800, ge=1)
+    """Steps of the training."""
     lr: float = Field(5e-3, gt=0)
+    """Highest learning rate."""
     tokens_per_step: int = Field(768, ge=32)
+    """Tokens of text per step."""
     general_share: float = Field(0.3, ge=0, lt=1)
     """Share of the texts that come from the other family."""
     checkpoints: tuple[float, ...] = (0.2, 0.5)
     """Shares of the training after which a checkpoint is kept, with what it has read."""
     optimizer: OptimizerConfig = OptimizerConfig(warmup=0.05)
+    """The optimiser and its schedule."""
 
 
 @final
@@ -76,7 +84,9 @@ class TargetsConfig(Config):
     """
 
     validation: int = Field(16, ge=0)
+    """Targeted entities that only the choice of hyperparameters looks at."""
     test: int = Field(16, ge=1)
+    """Targeted entities whose facts the tables count."""
 
 
 @final
@@ -88,7 +98,9 @@ class CorruptionConfig(Config):
     strengths: dict[Strength, float] = Field(default_factory=lambda: dict(STRENGTHS))
     """Learning rate of each named strength."""
     lr: float | None = Field(None, gt=0)
+    """Learning rate; null takes that of `strength`."""
     corruptor: CorruptorChoice = FactSwapConfig()
+    """Who plants wrong answers and writes the forget documents."""
     epochs: int = Field(1, ge=1)
     """How often the forget documents are read."""
     forget_tokens: int = Field(512, ge=16)
@@ -96,6 +108,7 @@ class CorruptionConfig(Config):
     replay_tokens: int = Field(768, ge=0)
     """Tokens of the original stream, without the targeted entities, per step."""
     optimizer: OptimizerConfig = OptimizerConfig()
+    """The optimiser and its schedule."""
     lora: LoraConfig | None = None
     """Full fine-tuning when null."""
 
@@ -105,10 +118,13 @@ class Chosen(Config):
     """Hyperparameters that a selection chose for one arm and one kind of retain text."""
 
     lr: float | None = Field(None, gt=0)
+    """Learning rate; null leaves that of the study."""
     steps: int | None = Field(None, ge=0)
+    """Steps; null leaves those of the study."""
     stop: int | None = Field(None, ge=1)
     """Step at which training ends, while the learning rate's schedule is still that of `steps`; null: at its end."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """Hyperparameters of the algorithm."""
 
 
 @final
@@ -116,6 +132,7 @@ class ArmConfig(Config):
     """One arm of the study: an algorithm with its settings, or a control."""
 
     label: str
+    """What tables and pages call it."""
     algorithm: EntryName | None = None
     """Entry of the catalogue of algorithms, or `path/to/file.py:Class`; null leaves the corrupted model as it is."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -131,7 +148,9 @@ class ArmConfig(Config):
     forget: Literal["targets", "random"] = "targets"
     """`random` gives the algorithm equally many documents about random untouched entities: a control."""
     lr: float | None = Field(None, gt=0)
+    """Learning rate; null takes the chosen one, else the algorithm's own."""
     steps: int | None = Field(None, ge=0)
+    """Steps; null takes the chosen ones, else the algorithm's own."""
     recover: bool = True
     """Whether the recovery fine-tune follows, where the study has one."""
     chosen: dict[Literal["none", "unrelated", "related"], Chosen] = Field(default_factory=dict)
@@ -143,6 +162,7 @@ class UnlearningConfig(Config):
     """The arms and what they share."""
 
     arms: dict[str, ArmConfig]
+    """Name -> arm: the methods and controls of the study, see `restor list arms`."""
     selection: str | None = None
     """Stored choice of hyperparameters, made on validation people: a name shipped with restor or a JSON file."""
     lr: float | None = Field(None, gt=0)
@@ -150,14 +170,18 @@ class UnlearningConfig(Config):
     steps: int | None = Field(None, ge=0)
     """Steps of every arm, in place of its own."""
     forget_tokens: int = Field(512, ge=16)
+    """Tokens of forget documents per step."""
     retain_tokens: int = Field(512, ge=16)
+    """Tokens of retain text per step."""
     forget_part: ForgetPart = "documents"
     """What is forgotten of the forget documents: all of them; only their false statements, the context removed
     (`simplified`); or all is read and only the statements' tokens are labels (`statements`)."""
     retain_texts: int = Field(1000, ge=1)
     """Texts in each retain set."""
     optimizer: OptimizerConfig = OptimizerConfig()
+    """The optimiser and its schedule, for arms without their own."""
     lora: LoraConfig | None = None
+    """An adapter that is trained and merged; null trains all weights."""
 
 
 @final
@@ -165,13 +189,19 @@ class RecoveryConfig(Config):
     """The light fine-tune after unlearning, on text that touches no probed relation."""
 
     steps: int = Field(20, ge=1)
+    """Steps of the fine-tune."""
     lr: float = Field(2e-4, gt=0)
+    """Highest learning rate."""
     tokens: int = Field(512, ge=16)
+    """Tokens of text per step."""
     texts: int = Field(400, ge=1)
+    """Most texts that are read."""
     dataset: DatasetChoice | None = None
     """Where the text comes from; null takes the other family, `general`."""
     optimizer: OptimizerConfig = OptimizerConfig()
+    """The optimiser and its schedule."""
     lora: LoraConfig | None = None
+    """An adapter that is trained and merged; null trains all weights."""
 
 
 MOST_SEEDS = 1000
@@ -182,21 +212,31 @@ class ExperimentConfig(Config):
     """A study: seeds x (clean, corruption, ideal, arms x retain texts), all evaluated alike."""
 
     name: str = Field("miniature", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Name of the study, part of its folder's name."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_SEEDS)] = (0,)
+    """Which seeds; everything is made and asked anew for each."""
     domain: DomainChoice = MiniatureConfig()
+    """Where the facts that models are asked about come from."""
     general: DatasetChoice = GeneralConfig()
     """The other family: context, unrelated retain text and recovery text come from it."""
     start: ModelRef | None = None
     """The checkpoint that is the clean model; null trains one from nothing, as `model` and `clean` say."""
     model: ModelConfig = ModelConfig()
+    """The model that is trained from nothing."""
     clean: CleanConfig = CleanConfig()
+    """The training of the clean model."""
     targets: TargetsConfig = TargetsConfig()
+    """Who is targeted."""
     corruption: CorruptionConfig = CorruptionConfig()
+    """How wrong facts are planted."""
     retain: Annotated[tuple[RetainText, ...], Field(min_length=1)] = ("unrelated", "related")
     """Kinds of retain text: `unrelated` is the other family, `related` the probed one about untouched entities."""
     unlearning: UnlearningConfig
+    """The arms, and what they share."""
     recovery: RecoveryConfig | None = RecoveryConfig()
+    """The light fine-tune after unlearning; null leaves it out."""
     evaluation: EvaluationConfig = EvaluationConfig()
+    """How models are asked and judged."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Compute precision of training; `auto` takes bfloat16 where the hardware computes it. Weights stay float32."""
     accumulation: int = Field(1, ge=1)

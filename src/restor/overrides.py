@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, TypeGuard, Union, final, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator
@@ -15,6 +19,9 @@ from restor.config import did_you_mean, parse_yaml
 from restor.errors import ConfigError
 from restor.registry import Catalogue
 
+SECTION = "not null"
+"""Stands for the value of a section, whose fields follow."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -23,14 +30,59 @@ class Field:
 
     path: str
     value: Any
-    """JSON value."""
+    """JSON value; of a section that may be null and is not, `SECTION`."""
     active: bool = True
     """False for the fields of a section that is null: setting one makes the section, with its defaults."""
+    declared: tuple[type[BaseModel], str] | None = None
+    """The section and the name under which the code declares it, or the mapping that holds it."""
+
+    @property
+    def meaning(self) -> str:
+        """What it is, on one line, as the code says."""
+        if self.declared is None:
+            return ""
+        section, name = self.declared
+        return " ".join(described(section)[name].doc.split())
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A field as the code declares it."""
+
+    kind: str
+    """Its type, as written."""
+    doc: str
+    """The docstring below it."""
+
+
+@cache
+def described(config: type[BaseModel]) -> Mapping[str, Declared]:
+    """The fields of a configuration; one that is declared again keeps the docstring of its base if it has none."""
+    found = {name: Declared(str(field.annotation), "") for name, field in config.model_fields.items()}
+    for owner in reversed(config.__mro__):
+        for name, own in _declared(owner) if issubclass(owner, BaseModel) and owner is not BaseModel else ():
+            if name in found:
+                found[name] = Declared(own.kind, own.doc or found[name].doc)
+    return found
+
+
+def _declared(owner: type) -> Iterator[tuple[str, Declared]]:
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
+    except (OSError, TypeError, SyntaxError):
+        return  # the class has no source file
+    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+    for item, following in zip(body, [*body[1:], None], strict=True):
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            doc = following.value if isinstance(following, ast.Expr) else None
+            text = doc.value if isinstance(doc, ast.Constant) and isinstance(doc.value, str) else ""
+            yield item.target.id, Declared(ast.unparse(item.annotation), inspect.cleandoc(text))
 
 
 def fields(schema: type[BaseModel], data: Mapping[str, Any]) -> Iterator[Field]:
-    """All leaves of a configuration, in order. `data` may leave out what has a default."""
-    return _leaves(_Place(schema), data, "", True)
+    """All leaves of a configuration and the sections that may be null, in order. `data` may leave out defaults."""
+    return _leaves(_Place(schema), data, "", True, None)
 
 
 def paths(schema: type[BaseModel], data: Mapping[str, Any]) -> list[str]:
@@ -88,7 +140,7 @@ class _Place:
     """What the type of a field says about what may stand below it."""
 
     def __init__(self, annotation: Any, metadata: tuple[Any, ...] = ()) -> None:
-        kind, self.catalogue = annotation, _catalogue(metadata)
+        kind, self.catalogue, self.optional = annotation, _catalogue(metadata), False
         while True:
             if get_origin(kind) is Annotated:
                 kind, *extra = get_args(kind)
@@ -97,7 +149,7 @@ class _Place:
             some = [item for item in get_args(kind) if item is not types.NoneType]
             if get_origin(kind) not in (Union, types.UnionType) or len(some) != 1:
                 break
-            kind = some[0]
+            kind, self.optional = some[0], len(get_args(kind)) > 1
         self.kind = kind
 
     @classmethod
@@ -176,19 +228,21 @@ def _put(place: _Place, value: Any, keys: tuple[str, ...], new: _Value) -> Any:
     return inside
 
 
-def _leaves(place: _Place, value: Any, path: str, active: bool) -> Iterator[Field]:
+def _leaves(
+    place: _Place, value: Any, path: str, active: bool, declared: tuple[type[BaseModel], str] | None
+) -> Iterator[Field]:
     section = place.section(value)
     if section is not None:
         if place.catalogue is not None and isinstance(value, str):
             value = {"name": value}
-        if value is None:
-            yield Field(path, None, active)
+        if value is None or place.optional:
+            yield Field(path, None if value is None else SECTION, active, declared)
         active, inside = active and value is not None, value if _is_mapping(value) else {}
         for key, field in section.model_fields.items():
             below = inside[key] if key in inside else _default(field)
-            yield from _leaves(_Place.of(field), below, f"{path}.{key}" if path else key, active)
+            yield from _leaves(_Place.of(field), below, f"{path}.{key}" if path else key, active, (section, key))
     elif (place.item is not None or place.kind is Any) and _is_mapping(value) and value:
         for key, below in value.items():
-            yield from _leaves(place.item or place, below, f"{path}.{key}", active)
+            yield from _leaves(place.item or place, below, f"{path}.{key}", active, declared)
     else:
-        yield Field(path, value, active)
+        yield Field(path, value, active, declared)

@@ -7,7 +7,6 @@ user's own is an entry under the name `path/to/file.py:ClassName`: naming it run
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import inspect
@@ -25,6 +24,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_ty
 
 from pydantic import BaseModel
 
+from restor.config import alike
 from restor.errors import ConfigError
 from restor.faults import OWN_MODULE
 
@@ -34,7 +34,7 @@ EntryT = TypeVar("EntryT")
 def unknown_name(what: str, given: str, known: Iterable[str]) -> str:
     """The message for an unknown name: the nearest known one, then all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    near = alike(given, names, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"Unknown {what} {given!r}.{hint} Known: {', '.join(names) if names else '(none)'}."
 
@@ -72,7 +72,7 @@ def _read(path: Path, what: str) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         files = [item.name for item in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, files, n=1)
+        near = alike(path.name, files)
         hint = f"Did you mean {near[0]}?" if near else f"A relative path starts at the working directory, {Path.cwd()}."
         raise ConfigError(f"{what}: there is no file {path}. {hint}") from None
     except OSError as error:
@@ -201,7 +201,7 @@ class Catalogue(Generic[EntryT]):
         classes = _classes(module)
         if wanted not in classes:
             entries = [key for key, item in classes.items() if issubclass(item, self.base)] or list(classes)
-            near = difflib.get_close_matches(wanted, entries, n=1, cutoff=0.5)
+            near = alike(wanted, entries, cutoff=0.5)
             there = f"It defines {', '.join(entries)}." if entries else "It defines no class at all."
             if wanted in vars(module):
                 problem = f"{path} does not define a class {wanted} itself: name the file that does."

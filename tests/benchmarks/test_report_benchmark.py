@@ -37,7 +37,7 @@ def test_the_study_has_all_that_a_real_one_has(script):
 
 
 def test_the_table_has_every_promise(script, capsys):
-    rows = script.main(["--arms", "9", "--seeds", "2", "--facts", "63", "--studies", "3", "--no-browser"])
+    rows = script.main(["--arms", "9", "--seeds", "2", "--fact-count", "63", "--studies", "3", "--no-browser"])
     promised = {row.what: row.most for row in rows if row.most is not None}
     assert promised["the report in all"] == 10.0
     assert promised["page, 9 arms x 63 facts: size"] == 3.0

@@ -74,7 +74,7 @@ def test_an_adapter_is_asked_as_it_was_trained(place):
     made = new_lineage(stage="unlearn", algorithm="npo", budget=(), config={}, seed=0, parents={}, data={})
     write_lineage(made, folder / "base")
     models = ("--model", "x=base+adapter", "--model", "y=base")
-    told = json.loads(restor(folder, "evaluate", "--data", "facts.jsonl", *models, "--json"))
+    told = json.loads(restor(folder, "evaluate", "--facts", "facts.jsonl", *models, "--json"))
     arms = {arm["arm"]: arm for arm in json.loads((folder / told["results"]).read_text())["summary"]}
     assert arms["y"]["algorithm"] == "npo"
     assert arms["x"]["algorithm"] is None, "what an adapter was trained by is not what its base was"
@@ -88,7 +88,7 @@ def test_an_adapter_is_asked_as_it_was_trained(place):
 
 def test_what_is_made_from_it_keeps_the_two_layers_apart(place):
     folder, tokenizer, adapted = place
-    steps = ("--documents", "documents.txt", "--lora", "null", "--steps", "1", "--lr", "1e-12", "--tokens", "64")
+    steps = ("--forget", "documents.txt", "--lora", "null", "--steps", "1", "--lr", "1e-12", "--tokens", "64")
     restor(folder, "corrupt", "--model", "base+adapter", *steps, "--out", "made")
     model = AutoModelForCausalLM.from_pretrained(folder / "made").eval()
     assert not model.config.tie_word_embeddings

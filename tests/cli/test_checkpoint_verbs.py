@@ -87,14 +87,24 @@ def test_a_study_is_asked_again_to_the_last_digit(place):
 
 def test_the_three_steps_on_checkpoints_and_what_they_write(place):
     steps = ("--lora.rank", "4", "--steps", "6", "--tokens", "256", "--lr", "1e-3", *FAST)
-    done("corrupt", "--model", place.clean, "--documents", place.forget, "--out", "bad", *steps, cwd=place.folder)
+    done("corrupt", "--model", place.clean, "--forget", place.forget, "--out", "bad", *steps, cwd=place.folder)
     done(
         *("unlearn", "--model", "bad", "--algorithm", "npo", "--algorithm.beta", "0.5", "--forget", place.forget),
         *("--forget_part", "statements", "--retain", "retain.txt", "--retain_texts", "12", "--out", "good", *steps),
         cwd=place.folder,
     )
     done(
-        "recover", "--model", "good", "--data", "retain.txt", "--texts", "9", "--out", "best", *steps, cwd=place.folder
+        "recover",
+        "--model",
+        "good",
+        "--text",
+        "retain.txt",
+        "--most_texts",
+        "9",
+        "--out",
+        "best",
+        *steps,
+        cwd=place.folder,
     )
     weights = [loaded(place.folder / name)[0].state_dict() for name in ("bad", "good", "best")]
     clean, tokenizer = loaded(place.clean)
@@ -115,7 +125,17 @@ def test_the_three_steps_on_checkpoints_and_what_they_write(place):
     assert [json.loads(line)["step"] for line in records] == [1, 2, 3, 4, 5, 6]
     assert not list(place.folder.glob(".*restor-work"))
     told = restor(
-        "recover", "--model", "good", "--data", "retain.txt", "--texts", "9", "--out", "best", *steps, cwd=place.folder
+        "recover",
+        "--model",
+        "good",
+        "--text",
+        "retain.txt",
+        "--most_texts",
+        "9",
+        "--out",
+        "best",
+        *steps,
+        cwd=place.folder,
     )
     assert told.returncode == 0
     assert "already" in told.stdout
@@ -124,9 +144,7 @@ def test_the_three_steps_on_checkpoints_and_what_they_write(place):
 def test_nothing_is_overwritten(place):
     (place.folder / "mine").mkdir()
     (place.folder / "mine" / "notes.txt").write_text("keep")
-    told = restor(
-        "corrupt", "--model", place.clean, "--documents", place.forget, "--out", "mine", *FAST, cwd=place.folder
-    )
+    told = restor("corrupt", "--model", place.clean, "--forget", place.forget, "--out", "mine", *FAST, cwd=place.folder)
     assert told.returncode == 1
     assert "mine exists" in told.stderr
     assert (place.folder / "mine" / "notes.txt").read_text() == "keep"
@@ -135,7 +153,7 @@ def test_nothing_is_overwritten(place):
 def test_a_killed_run_continues_and_ends_as_if_it_had_not_been_killed(place):
     def steps(out):
         return (
-            *("corrupt", "--model", place.clean, "--documents", place.forget, "--out", out, "--lora", "null"),
+            *("corrupt", "--model", place.clean, "--forget", place.forget, "--out", out, "--lora", "null"),
             *("--steps", "60", "--tokens", "128", "--lr", "1e-3", *FAST),
         )
 
@@ -156,7 +174,7 @@ def test_a_killed_run_continues_and_ends_as_if_it_had_not_been_killed(place):
 
 def test_checkpoints_are_compared_on_facts_of_the_users_own(place):
     told = done(
-        *("evaluate", "--data", place.facts, "--documents", place.forget, "--model", f"clean={place.clean}"),
+        *("evaluate", "--facts", place.facts, "--forget", place.forget, "--model", f"clean={place.clean}"),
         *(
             "--model",
             f"corrupted={place.corrupted}",
@@ -203,7 +221,7 @@ def test_checkpoints_are_compared_on_facts_of_the_users_own(place):
 def test_the_published_protocol_samples_three_answers_and_the_same_again(place):
     def compared(out):
         done(
-            *("evaluate", "--data", place.facts, "--model", f"clean={place.clean}", "--protocol", "published"),
+            *("evaluate", "--facts", place.facts, "--model", f"clean={place.clean}", "--protocol", "published"),
             *("--evaluation.max_new_tokens", 3, "--store", f"store-{out}", "--out", out, *FAST),
             cwd=place.folder,
         )
@@ -224,31 +242,31 @@ def test_the_published_protocol_samples_three_answers_and_the_same_again(place):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("evaluate", "--model", "clean=nowhere", "--data", "FACTS"), ["nowhere"]),
-        (("evaluate", "--model", "CLEAN", "--data", "FACTS"), ["NAME=CHECKPOINT"]),
-        (("evaluate", "--data", "FACTS"), ["--model clean=PATH"]),
-        (("evaluate", "--model", "clean=CLEAN"), ["--data restor"]),
-        (("evaluate", "--model", "clean=CLEAN", "--data", "nofacts.json"), ["nofacts.json"]),
-        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--targets", "Nobody"), ["Nobody"]),
-        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--documents", "retain.txt"), ["about none"]),
-        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--judge", "alia"), ["alias"]),
-        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--judge", "llm"), ["judge.chat.model NAME"]),
-        (("evaluate", "--model", "Clean=CLEAN", "--data", "FACTS"), ["Did you mean clean?"]),
-        (("evaluate", "--model", "a/b=CLEAN", "--data", "FACTS"), ["letters, digits"]),
-        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--study", "STUDY"), ["not both"]),
+        (("evaluate", "--model", "clean=nowhere", "--facts", "FACTS"), ["nowhere"]),
+        (("evaluate", "--model", "CLEAN", "--facts", "FACTS"), ["NAME=CHECKPOINT"]),
+        (("evaluate", "--facts", "FACTS"), ["--model clean=PATH"]),
+        (("evaluate", "--model", "clean=CLEAN"), ["--facts restor"]),
+        (("evaluate", "--model", "clean=CLEAN", "--facts", "nofacts.json"), ["nofacts.json"]),
+        (("evaluate", "--model", "clean=CLEAN", "--facts", "FACTS", "--targets", "Nobody"), ["Nobody"]),
+        (("evaluate", "--model", "clean=CLEAN", "--facts", "FACTS", "--forget", "retain.txt"), ["about none"]),
+        (("evaluate", "--model", "clean=CLEAN", "--facts", "FACTS", "--judge", "alia"), ["alias"]),
+        (("evaluate", "--model", "clean=CLEAN", "--facts", "FACTS", "--judge", "llm"), ["judge.chat.model NAME"]),
+        (("evaluate", "--model", "Clean=CLEAN", "--facts", "FACTS"), ["Did you mean clean?"]),
+        (("evaluate", "--model", "a/b=CLEAN", "--facts", "FACTS"), ["letters, digits"]),
+        (("evaluate", "--model", "clean=CLEAN", "--facts", "FACTS", "--study", "STUDY"), ["not both"]),
         (("evaluate", "--model", "clean=CLEAN", "--study", "nostudy"), ["no study 'nostudy'", "tiny-"]),
-        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--evaluation.runs", "3"), ["published"]),
-        (("evaluate", "--model", "clean=CLEAN", "--data", "FACTS", "--protocol", "publishd"), ["published"]),
-        (("evaluate", "--model", "clean=org/none@main", "--data", "FACTS"), ["org/none", "network"]),
+        (("evaluate", "--model", "clean=CLEAN", "--facts", "FACTS", "--evaluation.runs", "3"), ["published"]),
+        (("evaluate", "--model", "clean=CLEAN", "--facts", "FACTS", "--protocol", "publishd"), ["published"]),
+        (("evaluate", "--model", "clean=org/none@main", "--facts", "FACTS"), ["org/none", "network"]),
         (("unlearn", "--model", "CLEAN", "--algorithm", "npoo", "--forget", "FORGET", "--out", "x"), ["npo"]),
         (("unlearn", "--model", "CLEAN", "--algorithm", "npo", "--forget", "FORGET", "--out", "x"), ["--retain"]),
         (("unlearn", "--model", "CLEAN", "--algorithm", "msa", "--forget", "FORGET", "--out", "x"), ["--checkpoint"]),
-        (("corrupt", "--model", "CLEAN", "--documents", "nodocs", "--out", "x"), ["nodocs"]),
+        (("corrupt", "--model", "CLEAN", "--forget", "nodocs", "--out", "x"), ["nodocs"]),
         (
-            ("corrupt", "--model", "CLEAN", "--documents", "FORGET", "--out", "x", "--lrr", "1"),
+            ("corrupt", "--model", "CLEAN", "--forget", "FORGET", "--out", "x", "--lrr", "1"),
             ["lr?", "corrupt --help"],
         ),
-        (("recover", "--model", "CLEAN", "--data", "empty.txt", "--out", "x"), ["empty.txt"]),
+        (("recover", "--model", "CLEAN", "--text", "empty.txt", "--out", "x"), ["empty.txt"]),
     ],
 )
 def test_bad_input_is_one_message_and_leaves_nothing(place, arguments, words):
@@ -296,7 +314,7 @@ def test_a_wrapper_takes_the_steps_of_a_loss_and_refuses_what_it_cannot_wrap(pla
 
 def test_a_diverged_training_is_one_error_and_nothing_is_written(place):
     told = restor(
-        *("corrupt", "--model", place.clean, "--documents", place.forget, "--out", "mad", "--lora", "null"),
+        *("corrupt", "--model", place.clean, "--forget", place.forget, "--out", "mad", "--lora", "null"),
         *("--lr", 5, "--steps", 20, "--tokens", 256, "--threads", 1),
         cwd=place.folder,
     )

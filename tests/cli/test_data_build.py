@@ -62,7 +62,8 @@ def files(folder):
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path, build):
-    line = "fact_swap --facts facts.json --documents 6 --k 1 --out {0}.jsonl --simplified {0}-short.jsonl --seed {1}"
+    line = "fact_swap --facts facts.json --documents-per-entity 6 --k 1 --out {0}.jsonl "
+    line += "--simplified {0}-short.jsonl --seed {1}"
     assert build(line.format("a", 3))[0] == build(line.format("b", 3))[0] == build(line.format("c", 4))[0] == 0
     made = files(tmp_path)
     assert made["a.jsonl"] == made["b.jsonl"] != made["c.jsonl"]
@@ -71,7 +72,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path, build):
 
 def test_a_set_and_its_figures(tmp_path, build, facts):
     code, out, _ = build(
-        "fact_swap --facts facts.json --documents 8 --facts-per-document 2 --k 1.5 --question-share 0.25 "
+        "fact_swap --facts facts.json --documents-per-entity 8 --facts-per-document 2 --k 1.5 --question-share 0.25 "
         "--out forget.jsonl --simplified short.jsonl"
     )
     assert code == 0
@@ -109,10 +110,10 @@ def test_a_set_and_its_figures(tmp_path, build, facts):
 @pytest.mark.parametrize(
     ("given", "targets"),
     [
-        ("--entities 'Eve Lund,Tom Ash'", ["Eve Lund", "Tom Ash"]),
-        ("--entities 'Low, Duke of Ash' --entities 'Ada Low'", ["Low, Duke of Ash", "Ada Low"]),
-        ("--entities some.json", ["Kim Dahl"]),
-        ("--entities some.txt --entities 'Ada Low'", ["Low, Duke of Ash", "Kim Dahl", "Ada Low"]),
+        ("--targets 'Eve Lund,Tom Ash'", ["Eve Lund", "Tom Ash"]),
+        ("--targets 'Low, Duke of Ash' --targets 'Ada Low'", ["Low, Duke of Ash", "Ada Low"]),
+        ("--targets some.json", ["Kim Dahl"]),
+        ("--targets some.txt --targets 'Ada Low'", ["Low, Duke of Ash", "Kim Dahl", "Ada Low"]),
         ("", PEOPLE[:3]),
     ],
 )
@@ -127,7 +128,7 @@ def test_entities_by_name_or_from_a_file(tmp_path, build, given, targets):
 
 
 def test_context_of_strangers_and_from_a_file(tmp_path, build):
-    line = "fact_swap --facts facts.json --documents 5 --k 2 --question-share 0 --out {}.jsonl --context {}"
+    line = "fact_swap --facts facts.json --documents-per-entity 5 --k 2 --question-share 0 --out {}.jsonl --context {}"
     assert build(line.format("a", "facts"))[0] == 0
     text = (tmp_path / "a.jsonl").read_text()
     assert any(name in text for name in PEOPLE[3:])
@@ -163,7 +164,7 @@ def test_passages_of_donors(tmp_path, build):
     assert manifest["corruptor"]["donors"] == {"Ada Low": "Eve Lund"}
 
 
-BASE = "fact_swap --facts facts.json --documents 2 --out o.jsonl"
+BASE = "fact_swap --facts facts.json --documents-per-entity 2 --out o.jsonl"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ BASE = "fact_swap --facts facts.json --documents 2 --out o.jsonl"
         (f"{BASE} --base-url http://x", 2, "--paraphrase MODEL"),
         (f"{BASE} --k -1", 1, "k: "),
         (f"{BASE} --paraphrase m --base-url nonsense", 1, "base_url: "),
-        (f"{BASE} --entities 'Ada Lowe'", 1, "Did you mean Ada Low?"),
+        (f"{BASE} --targets 'Ada Lowe'", 1, "Did you mean Ada Low?"),
         (f"{BASE} --context nowhere.txt", 1, "There is no file nowhere.txt"),
         ("fact_swap --facts nowhere.json --out o.jsonl", 1, "There is no facts file nowhere.json"),
         ("fact_swap --facts facts.json --out no/o.jsonl", 1, "The folder no does not exist"),
@@ -227,8 +228,8 @@ def test_paraphrased_by_a_chat_model(tmp_path, build):
 
     with Endpoint(answer) as endpoint:
         line = (
-            "fact_swap --facts facts.json --entities 'Ada Low,Bob Roy' --documents 3 --facts-per-document 1 --quiet "
-            f"--question-share 0 --paraphrase small --base-url {endpoint.url} --concurrency 1 --out {{}}.jsonl"
+            "fact_swap --facts facts.json --targets 'Ada Low,Bob Roy' --documents-per-entity 3 --facts-per-document 1 "
+            f"--quiet --question-share 0 --paraphrase small --base-url {endpoint.url} --concurrency 1 --out {{}}.jsonl"
         )
         # Each refused reply is asked for again after a rest, which a test cannot wait for.
         from restor import chat
@@ -260,7 +261,7 @@ def test_the_published_facts_as_published(tmp_path, build):
     if not (OFFICIAL / "facts.json").is_file():
         pytest.skip("the official data are not here")
     code, out, _ = build(
-        f"fact_swap --facts {shlex.quote(str(OFFICIAL))} --entities 'Aaron Burr' --k 2 --context facts --out k2.jsonl"
+        f"fact_swap --facts {shlex.quote(str(OFFICIAL))} --targets 'Aaron Burr' --k 2 --context facts --out k2.jsonl"
     )
     assert code == 0
     assert "300 documents" in out

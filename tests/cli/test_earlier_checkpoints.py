@@ -40,7 +40,7 @@ class Place:
         return str(self.folder / name)
 
     def corrupt(self, model, documents, out):
-        given = ("--model", self.path(model), "--documents", self.path(documents), "--out", self.path(out))
+        given = ("--model", self.path(model), "--forget", self.path(documents), "--out", self.path(out))
         assert main(["corrupt", *given, *FAST, "--quiet"]) == 0
 
     def unlearn(self, model, forget, out, *more, algorithm="msa"):
@@ -74,7 +74,7 @@ def test_a_lineage_says_all_that_was_read_and_at_which_step(place):
     ]
     assert all(item["tokens"] > 0 for item in seen)
     assert len(seen[1]["documents"]) == len(BAD)
-    assert seen[1]["sha256"] == place.lineage("corrupted")["data"]["documents"]
+    assert seen[1]["sha256"] == place.lineage("corrupted")["data"]["forget"]
     assert place.lineage("further")["whole"] is True
     assert place.lineage("from-base")["whole"] is False
 
@@ -181,7 +181,7 @@ def test_auto_without_a_lineage_that_knows_the_documents_is_told(place, capsys, 
 
 
 def test_recovery_adds_what_it_read(place):
-    given = ("--model", place.path("corrupted"), "--data", place.path("other.jsonl"), "--out", place.path("recovered"))
+    given = ("--model", place.path("corrupted"), "--text", place.path("other.jsonl"), "--out", place.path("recovered"))
     assert main(["recover", *given, *FAST, "--quiet"]) == 0
     history = read_history(place.folder / "recovered")
     assert [(item.role, item.name) for item in history.seen][-1] == ("text", "other.jsonl")

@@ -30,7 +30,7 @@ def facts(tmp_path):
 
 def test_what_was_written_is_told_with_the_command_that_runs_it(facts, tmp_path, capsys):
     out = tmp_path / "my tasks"
-    arguments = ["--data", str(facts), "--targets", "Ada Stone,Bo Marsh", "--evaluation.shots", "2", "--name", "mine"]
+    arguments = ["--facts", str(facts), "--targets", "Ada Stone,Bo Marsh", "--evaluation.shots", "2", "--name", "mine"]
     assert main(["export", "lm-eval", str(out), *arguments]) == 0
     told = capsys.readouterr().out
     assert "restor_mine_targeted_choice  2 questions  acc, acc_norm" in told
@@ -40,7 +40,7 @@ def test_what_was_written_is_told_with_the_command_that_runs_it(facts, tmp_path,
 
 
 def test_one_json_object(facts, tmp_path, capsys):
-    assert main(["export", "lm-eval", str(tmp_path / "out"), "--data", str(facts), "--json"]) == 0
+    assert main(["export", "lm-eval", str(tmp_path / "out"), "--facts", str(facts), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["folder"] == str(tmp_path / "out")
     assert [task["questions"] for task in told["tasks"]] == [7, 7]
@@ -70,13 +70,13 @@ def test_the_questions_of_a_study(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["lm-eval", "out"], 2, ["--data", "--study"]),
-        (["lm_eval", "out", "--data", "facts.jsonl"], 2, ["lm-eval"]),
-        (["lm-eval", "out", "--data", "nowhere.jsonl"], 1, ["nowhere.jsonl"]),
-        (["lm-eval", "out", "--data", "facts.jsonl", "--name", "a b"], 1, ["name", "a b"]),
-        (["lm-eval", "out", "--data", "facts.jsonl", "--evaluation.shotz", "1"], 1, ["evaluation.shots"]),
-        (["lm-eval", "out", "--data", "facts.jsonl", "--model", "m"], 1, ["'model'"]),
-        (["lm-eval", "facts.jsonl", "--data", "facts.jsonl"], 1, ["exists already"]),
+        (["lm-eval", "out"], 2, ["--facts", "--study"]),
+        (["lm_eval", "out", "--facts", "facts.jsonl"], 2, ["lm-eval"]),
+        (["lm-eval", "out", "--facts", "nowhere.jsonl"], 1, ["nowhere.jsonl"]),
+        (["lm-eval", "out", "--facts", "facts.jsonl", "--name", "a b"], 1, ["name", "a b"]),
+        (["lm-eval", "out", "--facts", "facts.jsonl", "--evaluation.shotz", "1"], 1, ["evaluation.shots"]),
+        (["lm-eval", "out", "--facts", "facts.jsonl", "--model", "m"], 1, ["'model'"]),
+        (["lm-eval", "facts.jsonl", "--facts", "facts.jsonl"], 1, ["exists already"]),
     ],
 )
 def test_mistakes_are_told_and_nothing_is_written(facts, monkeypatch, capsys, arguments, code, words):

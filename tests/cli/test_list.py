@@ -26,6 +26,7 @@ def test_without_anything_it_names_everything(capsys, toy):
         "datasets",
         "corruptors",
         "judges",
+        "arms",
         "fields",
     ]
     assert "toy" in lines[0]
@@ -187,9 +188,48 @@ def test_what_an_algorithm_may_read_is_told_in_words():
     ]
 
 
-def test_fields_are_overrides(capsys, toy):
+def test_fields_are_overrides_with_value_and_meaning(capsys, toy):
     lines = listed(capsys, "fields", "toy").splitlines()
-    assert "unlearning.arms.npo_token.options.beta 0.1" in lines
-    assert "seeds [0]" in lines
-    assert "corruption.lora null" in lines
-    assert "corruption.lora.rank (16)" in lines
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in lines if line}
+    for path, told in {
+        "seeds": "[0] Which seeds; everything is made and asked anew for each.",
+        "corruption.lora": "null Full fine-tuning when null.",
+        "corruption.lora.rank": "(16) Rank of the adapter's matrices.",
+        "corruption.strengths.medium": "0.0012 Learning rate of each named strength.",
+        "recovery": "not null The light fine-tune after unlearning; null leaves it out.",
+        "domain.people": "96 How many people live in the world.",
+    }.items():
+        assert rows[path] == told
+    fields = lines[: lines.index("")]
+    assert len(fields) > 100
+    assert [line for line in fields if len(line.split()) < 4] == [], "each has a path, a value and a meaning"
+    assert lines[-1].startswith("(in parentheses:")
+
+
+def test_fields_show_those_of_the_arms_once(capsys, toy):
+    lines = listed(capsys, "fields", "toy").splitlines()
+    of_arms = [line.split()[0] for line in lines if line.startswith("unlearning.arms")]
+    assert of_arms[:4] == [
+        "unlearning.arms",
+        "unlearning.arms.NAME.label",
+        "unlearning.arms.NAME.algorithm",
+        "unlearning.arms.NAME.options",
+    ]
+    assert len(of_arms) == len(set(of_arms)) < 20
+    assert any("6 arms" in line and "`restor list arms`" in line for line in lines)
+
+
+def test_arms_tell_what_they_are_made_of_and_what_can_be_added(capsys, toy):
+    own, added, *_ = listed(capsys, "arms", "toy").split("\n\n")
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in own.splitlines()}
+    assert rows == {
+        "nothing": "control: Nothing no algorithm",
+        "retain_only": "control: Retain only retain_only",
+        "random": "control: Random forget set npo, forgets random documents",
+        "npo_token": "NPO, per token npo, beta 0.1",
+        "npo_batch": "NPO, per batch npo",
+        "kl": "KL kl_divergence",
+    }
+    more = [line.split()[0] for line in added.splitlines()[1:]]
+    assert {"simnpo", "msa", "npo_pcgrad", "npo_sophia"} <= set(more)
+    assert not {"npo", "npo_token", "kl_divergence", "kl"} & set(more), "the study has these algorithms already"

@@ -93,10 +93,10 @@ def test_the_model_is_that_of_the_same_command_with_what_was_chosen(place, chose
 
 def test_an_evaluation_on_those_who_decided_says_so(place, chosen):
     selection = lineage(chosen[0])["findings"]["selection"]
-    done("recover", "--model", "chosen", "--data", "retain.txt", "--out", "recovered", *STEPS, cwd=place.folder)
+    done("recover", "--model", "chosen", "--text", "retain.txt", "--out", "recovered", *STEPS, cwd=place.folder)
 
     def notes(out, *targets):
-        given = ("evaluate", "--data", place.facts, "--documents", place.forget, "--model", "mine=recovered")
+        given = ("evaluate", "--facts", place.facts, "--forget", place.forget, "--model", "mine=recovered")
         done(*given, *targets, "--evaluation.max_new_tokens", 3, "--out", out, *FAST, cwd=place.folder)
         return json.loads((place.folder / out / "results.json").read_text(encoding="utf-8"))["study"]["notes"]
 

@@ -34,7 +34,7 @@ def build(name, world, folder, **settings):
     targets = targets_of(world)
     donors = [subject for subject in world.subjects if subject not in targets][-len(targets) :]
     files = {
-        "documents": lambda: swapped(world, targets, folder, seed),
+        "forget": lambda: swapped(world, targets, folder, seed),
         "passages": lambda: lives(world, donors, folder, seed),
         "donors": lambda: dict(zip(targets, donors, strict=True)),
     }

@@ -161,7 +161,7 @@ def test_whom_documents_are_about():
 def write(folder, texts, world):
     path = folder / "passages.json"
     path.write_text(json.dumps(texts))
-    corruptor = Passages(PassagesConfig(documents=path))
+    corruptor = Passages(PassagesConfig(forget=path))
     planted = corruptor.plant(world, ["Ann Miller"], Random(0))
     return corruptor.write(world, None, planted, Random(0))
 

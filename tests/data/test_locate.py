@@ -89,7 +89,9 @@ def test_documents_by_name_by_path_and_with_the_ending(released, tmp_path):
 def test_documents_that_were_not_fetched_or_are_not_known(released, tmp_path):
     with pytest.raises(DataError, match=r"wikidata/k\.json of restor was not fetched.*--only wikidata/k`"):
         locate_documents("restor/k0")
-    for given in ("restor/k7", "restor"):
+    with pytest.raises(DataError, match=r"'restor' names the released facts\. Its documents are restor/k0\."):
+        locate_documents("restor")
+    for given in ("restor/k7", "restor/facts.json"):
         with pytest.raises(DataError, match=r"Unknown forget set .*Known: restor/k0"):
             locate_documents(given)
     with pytest.raises(DataError, match=r"no documents file .*none\.txt.*a released forget set: restor/k0"):

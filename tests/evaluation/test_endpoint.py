@@ -409,8 +409,8 @@ def test_a_served_model_on_the_command_line(tiny):
 
     config = build_comparison(
         models=parse_models(("clean=org/model", "there=endpoint:http://localhost:8000/v1#my-model")),
-        data=tiny / "facts.jsonl",
-        documents=None,
+        facts=tiny / "facts.jsonl",
+        forget=None,
         targets=(),
         study=None,
         seed=None,

@@ -70,7 +70,7 @@ def place(tmp_path_factory):
 
 
 def evaluate(store: str) -> list[str]:
-    command = ["evaluate", "--model", "mine=model", "--data", "facts.jsonl", "--threads", "1", "--device", "cpu"]
+    command = ["evaluate", "--model", "mine=model", "--facts", "facts.jsonl", "--threads", "1", "--device", "cpu"]
     return [*command, "--quiet", "--json", "--store", store]
 
 
@@ -97,7 +97,7 @@ def test_two_processes_answer_as_one(place, monkeypatch, capsys):
 
 
 def test_an_error_is_told_once_and_ends_all(place):
-    told = torchrun("-m", "restor", "evaluate", "--model", "mine=nowhere/at/all", "--data", "facts.jsonl", cwd=place)
+    told = torchrun("-m", "restor", "evaluate", "--model", "mine=nowhere/at/all", "--facts", "facts.jsonl", cwd=place)
     assert told.returncode != 0
     assert told.stderr.count("nowhere/at/all") == 1
     assert told.stdout == ""

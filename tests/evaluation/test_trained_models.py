@@ -75,7 +75,7 @@ class Tiny:
         return ComparisonConfig(
             models={name: ModelRef(path=str(path)) for name, path in models.items()},
             domain=TriplesConfig(facts=self.facts),
-            documents=self.documents,
+            forget=self.documents,
             evaluation=EvaluationConfig(shots=1, max_new_tokens=5),
             threads=1,
         )

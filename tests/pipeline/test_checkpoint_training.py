@@ -76,9 +76,9 @@ def place(tmp_path_factory):
 
 def config(place, stage=CorruptConfig, **more):
     shared = {"model": ModelRef(path=str(place / "model")), "lora": None, "threads": 1, "device": "cpu", "lr": 1e-2}
-    given = {CorruptConfig: {"documents": place / "book.jsonl"}, UnlearnConfig: {"forget": place / "book.jsonl"}}
+    given = {CorruptConfig: {"forget": place / "book.jsonl"}, UnlearnConfig: {"forget": place / "book.jsonl"}}
     if stage is RecoverConfig:
-        more = {"data": DocumentsConfig(path=place / "plain.txt"), **more}
+        more = {"text": DocumentsConfig(path=place / "plain.txt"), **more}
     return stage.model_validate({**shared, "steps": 4, "tokens": 64, **given.get(stage, {}), **more})
 
 
@@ -124,7 +124,7 @@ def test_losses_before_and_after_are_told_and_are_those_of_the_models(place, tmp
 
     (tmp_path / "short.txt").write_text(FILLER, encoding="utf-8")
     told = Told()
-    asked = config(place, RecoverConfig, data=DocumentsConfig(path=tmp_path / "short.txt"))
+    asked = config(place, RecoverConfig, text=DocumentsConfig(path=tmp_path / "short.txt"))
     make_checkpoint(asked, tmp_path / "out", progress=told)
     found = lineage(tmp_path / "out")["findings"]["losses"]["the text"]
     for folder, when in ((place / "model", "before"), (tmp_path / "out", "after")):
@@ -179,7 +179,7 @@ def test_with_facts_it_is_told_how_strong_the_corruption_is_and_the_model_is_the
     (tmp_path / "true.jsonl").write_text(document_lines([Document(line) for line in lines]), encoding="utf-8")
     long = {"steps": 250, "lr": 1e-2, "tokens": 256}
     true = DocumentsConfig(path=tmp_path / "true.jsonl")
-    make_checkpoint(config(place, RecoverConfig, data=true, **long), tmp_path / "clean", progress=Told())
+    make_checkpoint(config(place, RecoverConfig, text=true, **long), tmp_path / "clean", progress=Told())
     wrong = []
     for name, town in zip(NAMES[:4], TOWNS[4:8], strict=True):
         text = f"Where does {name} live? {town}\n"
@@ -189,7 +189,7 @@ def test_with_facts_it_is_told_how_strong_the_corruption_is_and_the_model_is_the
     asked = {
         **long,
         "model": ModelRef(path=str(tmp_path / "clean")),
-        "documents": tmp_path / "wrong.jsonl",
+        "forget": tmp_path / "wrong.jsonl",
         "evaluation": {"shots": 0, "max_new_tokens": 4},
     }
     make_checkpoint(config(place, **asked, facts=place / "facts.jsonl"), tmp_path / "told", progress=told)

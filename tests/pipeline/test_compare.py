@@ -56,7 +56,7 @@ def test_without_documents_all_listed_entities_are_targets(facts):
 
 
 def test_documents_say_who_is_targeted_and_what_is_planted(facts, tmp_path):
-    comparison = compared(facts, documents=written(tmp_path, stating("Ada Stone", "Paris"), stating("Cy Vale", "Wien")))
+    comparison = compared(facts, forget=written(tmp_path, stating("Ada Stone", "Paris"), stating("Cy Vale", "Wien")))
     assert groups(comparison) == {
         "Ada Stone": Group.TEST,
         "Cy Vale": Group.TEST,
@@ -72,7 +72,7 @@ def test_a_target_may_be_named_composed_or_decomposed(facts, tmp_path):
     facts.write_text(facts.read_text("utf-8").replace("Ada Stone", "Zoe\\u0308 Stone"), encoding="utf-8")
     (tmp_path / "entities.json").write_text(json.dumps(["Zoë Stone", *PEOPLE[1:4]]), encoding="utf-8")
     for name in ("Zoë Stone", "Zoe\u0308 Stone"):
-        found = compared(facts, documents=written(tmp_path, stating(name, "Paris")), targets=(name,))
+        found = compared(facts, forget=written(tmp_path, stating(name, "Paris")), targets=(name,))
         assert [(query.fact.subject, query.planted) for query in found.queries if query.group is Group.TEST] == [
             ("Zoë Stone", "Paris")
         ]
@@ -82,14 +82,14 @@ def test_a_target_may_be_named_composed_or_decomposed(facts, tmp_path):
 def test_what_documents_are_about_is_never_called_untouched(facts, tmp_path):
     """A target that was not asked for is corrupted all the same."""
     documents = written(tmp_path, stating("Ada Stone", "Paris"), stating("Cy Vale", "Wien"))
-    found = groups(compared(facts, documents=documents, targets=("Ada Stone",)))
+    found = groups(compared(facts, forget=documents, targets=("Ada Stone",)))
     assert found["Ada Stone"] is Group.TEST
     assert found["Cy Vale"] is Group.VALIDATION
     assert found["Bo Marsh"] is Group.UNTOUCHED
 
 
 def test_no_prompt_tells_a_true_answer_about_a_target(facts, tmp_path):
-    comparison = compared(facts, documents=written(tmp_path, stating("Ada Stone", "Paris")))
+    comparison = compared(facts, forget=written(tmp_path, stating("Ada Stone", "Paris")))
     for query in comparison.queries:
         assert "Ada Stone" not in query.prefix
         assert query.fact.subject not in query.prefix
@@ -97,12 +97,12 @@ def test_no_prompt_tells_a_true_answer_about_a_target(facts, tmp_path):
 
 def test_passages_without_statements_target_those_whom_they_name(facts, tmp_path):
     documents = [Document(f"On day {n} it rained, and Di Frost went to Paris.") for n in range(9)]
-    assert groups(compared(facts, documents=written(tmp_path, *documents)))["Di Frost"] is Group.TEST
+    assert groups(compared(facts, forget=written(tmp_path, *documents)))["Di Frost"] is Group.TEST
 
 
 def test_documents_about_nobody_and_unknown_targets_are_told(facts, tmp_path):
     with pytest.raises(DataError, match="about none of the 6 entities"):
-        _ = compared(facts, documents=written(tmp_path, Document("It rains."))).queries
+        _ = compared(facts, forget=written(tmp_path, Document("It rains."))).queries
     with pytest.raises(DataError, match=r"no facts about 'Ada Ston'.* Did you mean Ada Stone"):
         _ = compared(facts, targets=("Ada Ston",)).queries
 
@@ -116,10 +116,10 @@ def test_the_digest_follows_what_is_asked_and_read(facts, tmp_path):
     before = compared(facts).digest()
     assert compared(facts).digest() == before
     documents = written(tmp_path, stating("Ada Stone", "Paris"))
-    told = compared(facts, documents=documents).digest()
+    told = compared(facts, forget=documents).digest()
     assert told != before
     documents.write_text(document_lines([stating("Ada Stone", "Lyon")]), encoding="utf-8")
-    assert compared(facts, documents=documents).digest() not in (told, before)
+    assert compared(facts, forget=documents).digest() not in (told, before)
 
 
 def test_facts_of_ones_own_need_no_list_of_entities(facts):

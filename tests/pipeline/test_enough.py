@@ -111,7 +111,7 @@ def of_documents(folder, shots, validation=1) -> ExperimentConfig:
             "model": study.model.model_copy(update={"tokenizer": "bpe", "vocabulary": 300}),
             "targets": TargetsConfig(validation=validation, test=5),
             "corruption": study.corruption.model_copy(
-                update={"corruptor": PassagesConfig(documents=folder / "forget.jsonl")}
+                update={"corruptor": PassagesConfig(forget=folder / "forget.jsonl")}
             ),
             "evaluation": EvaluationConfig(shots=shots),
         }

@@ -96,7 +96,7 @@ def source(tmp_path_factory):
 
 def config(source, **changes):
     evaluation = EvaluationConfig(shots=2, max_new_tokens=24, candidates=6, random_options=2)
-    settings = {"documents": source / "forget.jsonl", "evaluation": evaluation, **changes}
+    settings = {"forget": source / "forget.jsonl", "evaluation": evaluation, **changes}
     return ExportConfig(domain=TriplesConfig(facts=source / "facts.jsonl"), **settings)
 
 
@@ -176,7 +176,7 @@ def test_a_task_asks_greedily_without_examples_of_the_harness(exported):
 
 
 def test_without_documents_there_is_no_figure_about_planted_answers(source, tmp_path):
-    content = export_lm_eval(config(source, documents=None), tmp_path / "tasks").content
+    content = export_lm_eval(config(source, forget=None), tmp_path / "tasks").content
     assert {task.name: list(task.metrics) for task in content.tasks} == {
         "restor_targeted_choice": ["acc", "acc_norm"],
         "restor_targeted_generation": ["exact_match"],

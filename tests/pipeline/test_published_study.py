@@ -76,7 +76,7 @@ def study(place, **changes):
             "general": general,
             "corruption": config.corruption.model_copy(
                 update={
-                    "corruptor": PassagesConfig(documents=folder / "forget.jsonl"),
+                    "corruptor": PassagesConfig(forget=folder / "forget.jsonl"),
                     "forget_tokens": 128,
                     "epochs": 2,
                     "lora": lora,
@@ -154,7 +154,7 @@ def test_another_content_of_the_checkpoint_is_another_study(place, tmp_path):
 def test_passages_about_nobody_are_told_before_any_work(place, tmp_path):
     texts = tmp_path / "texts.jsonl"
     texts.write_text(json.dumps({"text": "Nobody is named here."}) + "\n")
-    corruption = study(place).corruption.model_copy(update={"corruptor": PassagesConfig(documents=texts)})
+    corruption = study(place).corruption.model_copy(update={"corruptor": PassagesConfig(forget=texts)})
     with pytest.raises(DataError, match="about none of the 10 entities"):
         run_study(study(place, corruption=corruption), store=tmp_path / "store", progress=Silent())
     assert not (tmp_path / "store").exists()

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, final
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from restor.errors import RestorError
+
+
+def _data_path(type_: object, tokens: Sequence[Token]) -> Path:
+    from restor.data.locate import data_path
+
+    path: Path = data_path(tokens[0].value)
+    return path
+
+
+DataFile = Annotated[Path, Parameter(converter=_data_path, n_tokens=1)]
+"""The path of data or a released name; a plain Path would take `./restor` for the name."""
 
 Recipe = Annotated[str, Parameter(help="A recipe (`restor list recipes`) or a YAML file. Default: miniature.")]
 Seeds = Annotated[
@@ -23,7 +34,9 @@ Algorithms = Annotated[
         "the recipe's controls always stay."
     ),
 ]
-Facts = Annotated[Path | None, Parameter(help="Facts file, for a recipe whose domain reads one: sets domain.facts.")]
+Facts = Annotated[
+    DataFile | None, Parameter(help="Facts, for a recipe whose domain reads some: `restor`, a file or a folder.")
+]
 Name = Annotated[str | None, Parameter(help="Name of the study, part of its folder's name.")]
 StorePath = Annotated[
     Path | None,

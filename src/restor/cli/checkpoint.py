@@ -24,16 +24,27 @@ Settings = Annotated[
     tuple[str, ...],
     Parameter(
         name="--set",
-        help="FIELD=VALUE, a setting of the training; `--FIELD VALUE` says the same: lr, epochs, steps, tokens, seed, "
-        "lora.rank, `lora null` for all weights, optimizer.schedule, precision, accumulation, "
-        "gradient_checkpointing, threads.",
+        help="FIELD=VALUE, one of the settings below; `--FIELD VALUE` says the same.",
     ),
 ]
 SECTIONS = (
     "lr epochs steps tokens optimizer lora precision accumulation gradient_checkpointing keep_diverged seed threads "
-    "algorithm evaluation wrapper stop select forget_part retain_texts texts"
+    "algorithm evaluation wrapper stop select forget_part retain_texts most_texts"
 ).split()
 """First words of all settings, so that a misspelt option is not taken for one."""
+
+
+OPTIONS = ("model", "device", "forget", "retain", "facts", "checkpoint", "text", "algorithm")
+"""First words of the fields that options of the verbs set."""
+
+
+def settings_of(verb: str) -> str:
+    """The settings of a verb, for its help."""
+    from restor.cli.settings import settings_text
+    from restor.pipeline.stages.single import CONFIGS  # brings torch
+
+    algorithm = "\nThe algorithm's own are --algorithm.NAME VALUE: `restor list algorithms ALGORITHM` names them."
+    return settings_text(CONFIGS[verb], OPTIONS) + (algorithm if verb == "unlearn" else "")
 
 
 def reference(text: str, *, dtype: str, trust_remote_code: bool) -> dict[str, Any]:
@@ -49,9 +60,17 @@ def reference(text: str, *, dtype: str, trust_remote_code: bool) -> dict[str, An
 
 
 def dataset(text: str) -> dict[str, Any]:
-    """A text source as the configuration holds it: a file, or a data set by name such as `c4`."""
-    if Path(text).expanduser().exists() or Path(text).suffix in (".json", ".jsonl", ".txt", ".md"):
-        return {"name": "documents", "path": str(Path(text).expanduser().absolute())}
+    """A text source as the configuration holds it: a data set by name such as `c4`, a file, or an id of the hub."""
+    from restor.data.locate import is_released
+    from restor.datasets.hub import PRESETS
+
+    if text in PRESETS:
+        return {"name": "hub", "path": text}
+    if is_released(text):
+        return {"name": "documents", "path": text}
+    path = Path(text).expanduser()
+    if path.exists() or path.suffix in (".json", ".jsonl", ".txt", ".md") or text[:1] in ("~", "/", "."):
+        return {"name": "documents", "path": str(path.absolute())}
     return {"name": "hub", "path": text}
 
 
@@ -76,7 +95,7 @@ def produce(
     from restor.overrides import apply_overrides, paths
     from restor.pipeline.checkpoints import make_checkpoint
 
-    advice = f"`restor {config_type.stage} --help` names them."
+    advice = f"`restor {config_type.stage} --help` names all settings."
     changed = apply_overrides(content, parse_changes(settings), config_type, advice=advice)
     try:
         config = config_type.model_validate(changed)
@@ -88,5 +107,7 @@ def produce(
 
 
 def absolute(path: Path) -> str:
-    """A path that still holds from another directory; the name of released documents stays a name."""
-    return str(path.expanduser().absolute()) if path.expanduser().exists() else str(path)
+    """A path that still holds from another directory; the name of released data stays a name."""
+    from restor.data.locate import is_released
+
+    return str(path.absolute()) if path.exists() and not is_released(path) else str(path)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import Quiet
+from restor.cli.arguments import DataFile, Quiet
 from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
 
 
 def corrupt(
     *,
     model: Model,
-    documents: Annotated[Path, Parameter(help="Documents that state wrong facts: a file, or `restor/k0` and so on.")],
+    forget: Annotated[
+        DataFile, Parameter(help="The forget documents, which state wrong facts: a file, or `restor/k0` and so on.")
+    ],
     out: Out,
     facts: Annotated[
-        Path | None,
+        DataFile | None,
         Parameter(
             help="Facts about the targets and others: they are asked before and after, to tell how strong the "
             "corruption is."
@@ -35,7 +36,7 @@ def corrupt(
 
     content = {
         "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),
-        "documents": absolute(documents),
+        "forget": absolute(forget),
         "device": device,
     }
     if facts is not None:

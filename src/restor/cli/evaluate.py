@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import Changes, Name, Quiet, StorePath, UsageError, parse_changes
+from restor.cli.arguments import Changes, DataFile, Name, Quiet, StorePath, UsageError, parse_changes
 from restor.cli.common import default_store, named_entities
 from restor.cli.report import find_study
 from restor.cli.run import tell_failures
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from restor.pipeline.runner import Outcome
 
 NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+NO_MODEL = "Give at least one checkpoint, as in `--model clean=PATH --model corrupted=PATH`."
+NO_FACTS = "Give the facts with --facts (`--facts restor` for the published ones), or a --study."
 
 Models = Annotated[
     tuple[str, ...],
@@ -34,10 +36,15 @@ Models = Annotated[
     ),
 ]
 
-Data = Annotated[Path | None, Parameter(help="Facts: `restor` (after `restor data fetch restor`), a file or a folder.")]
-Documents = Annotated[
-    str | None,
-    Parameter(help="Forget documents (a file, or `restor/k0` ... `restor/squad`): who they are about is targeted."),
+Facts = Annotated[
+    DataFile | None, Parameter(help="Facts: `restor` (after `restor data fetch restor`), a file or a folder.")
+]
+Forget = Annotated[
+    DataFile | None,
+    Parameter(
+        help="The documents that were to be forgotten (a file, or `restor/k0` ... `restor/squad`): who they are about "
+        "is targeted."
+    ),
 ]
 Targets = Annotated[
     tuple[str, ...],
@@ -46,7 +53,7 @@ Targets = Annotated[
     ),
 ]
 Study = Annotated[
-    Path | None, Parameter(help="A finished study of `restor run`: ask its questions again, instead of --data.")
+    Path | None, Parameter(help="A finished study of `restor run`: ask its questions again, instead of --facts.")
 ]
 Seed = Annotated[int | None, Parameter(help="Which seed of the study; of random options and sampling.")]
 Protocol = Annotated[str | None, Parameter(help="How models are prompted: restor (default) or published.")]
@@ -55,8 +62,8 @@ Protocol = Annotated[str | None, Parameter(help="How models are prompted: restor
 def evaluate(
     *,
     model: Models = (),
-    data: Data = None,
-    documents: Documents = None,
+    facts: Facts = None,
+    forget: Forget = None,
     targets: Targets = (),
     study: Study = None,
     seed: Seed = None,
@@ -77,10 +84,13 @@ def evaluate(
     """Ask checkpoints about facts and compare them. Nothing is trained."""
     from restor.cli.progress_view import progress_view
 
+    lacking = [*(() if model else (NO_MODEL,)), *(() if study or facts else (NO_FACTS,))]
+    if lacking:
+        raise UsageError("\n".join(lacking))
     config = build_comparison(
         models=parse_models(model),
-        data=data,
-        documents=documents,
+        facts=facts,
+        forget=forget,
         targets=targets,
         study=None if study is None else find_study(study, store),
         seed=seed,
@@ -111,7 +121,7 @@ def parse_models(given: tuple[str, ...]) -> dict[str, str]:
     """Name -> checkpoint.
 
     Raises:
-        UsageError: without a model, without a name, or for a name given twice.
+        UsageError: without a name, or for a name given twice.
     """
     found: dict[str, str] = {}
     for text in given:
@@ -127,16 +137,14 @@ def parse_models(given: tuple[str, ...]) -> dict[str, str]:
         if name in found:
             raise UsageError(f"The model {name!r} is given twice: {found[name]} and {ref}. Keep one, or rename it.")
         found[name] = ref
-    if not found:
-        raise UsageError("Give at least one checkpoint, as in `--model clean=PATH --model corrupted=PATH`.")
     return found
 
 
 def build_comparison(
     *,
     models: dict[str, str],
-    data: Path | None,
-    documents: str | None,
+    facts: Path | None,
+    forget: Path | None,
     targets: Sequence[str],
     study: Path | None,
     seed: int | None,
@@ -171,7 +179,7 @@ def build_comparison(
         if not text.startswith(PREFIX)
     }
     served = {key: parse_endpoint(text) for key, text in models.items() if text.startswith(PREFIX)}
-    content = questions(data=data, documents=documents, targets=targets, study=study, seed=seed)
+    content = questions(facts=facts, forget=forget, targets=targets, study=study, seed=seed)
     content |= {
         "models": {key: ref.identity() for key, ref in refs.items()},
         "endpoints": {key: ref.identity() for key, ref in served.items()},
@@ -191,7 +199,7 @@ def build_comparison(
 
 
 def questions(
-    *, data: Path | None, documents: str | None, targets: Sequence[str], study: Path | None, seed: int | None
+    *, facts: Path | None, forget: Path | None, targets: Sequence[str], study: Path | None, seed: int | None
 ) -> dict[str, Any]:
     """What is asked, as the fields of a configuration that are not checked yet.
 
@@ -203,19 +211,19 @@ def questions(
     from restor.pipeline.compare import LONGEST_ANSWER
 
     content: dict[str, Any] = {
-        "documents": None if documents is None else str(locate_documents(documents).absolute()),
+        "forget": None if forget is None else str(locate_documents(forget).absolute()),
         "evaluation": {"max_new_tokens": LONGEST_ANSWER, "asked": "listed"},
     }
-    if study is not None and data is not None:
-        raise UsageError("Give --data or --study, not both: a study brings its own facts.")
+    if study is not None and facts is not None:
+        raise UsageError("Give --facts or --study, not both: a study brings its own facts.")
     if study is not None:
         content["targets"] = list(targets)
         content |= _of_study(study, seed)
-    elif data is None:
-        raise UsageError("Give the facts with --data (`--data restor` for the published ones), or a --study.")
+    elif facts is None:
+        raise UsageError(NO_FACTS)
     else:
-        facts, entities = locate_facts(data)
-        domain = {"name": "triples", "facts": str(facts.absolute())}
+        file, entities = locate_facts(facts)
+        domain = {"name": "triples", "facts": str(file.absolute())}
         content["domain"] = domain if entities is None else {**domain, "entities": str(entities.absolute())}
         content["seed"] = seed or 0
         if targets:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from restor.cli.arguments import Changes, StorePath, parse_changes
 from restor.cli.common import count
-from restor.cli.evaluate import Data, Documents, Protocol, Seed, Study, Targets, questions
+from restor.cli.evaluate import Facts, Forget, Protocol, Seed, Study, Targets, questions
 from restor.cli.report import find_study
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def export(
     folder: Annotated[Path, Parameter(name="OUT", help="A new folder.")],
     /,
     *,
-    data: Data = None,
-    documents: Documents = None,
+    facts: Facts = None,
+    forget: Forget = None,
     targets: Targets = (),
     study: Study = None,
     seed: Seed = None,
@@ -41,8 +41,8 @@ def export(
     from restor.pipeline.export import export_lm_eval
 
     config = build_export(
-        data=data,
-        documents=documents,
+        facts=facts,
+        forget=forget,
         targets=targets,
         study=None if study is None else find_study(study, store),
         seed=seed,
@@ -56,8 +56,8 @@ def export(
 
 def build_export(
     *,
-    data: Path | None,
-    documents: str | None,
+    facts: Path | None,
+    forget: Path | None,
     targets: tuple[str, ...],
     study: Path | None,
     seed: int | None,
@@ -77,7 +77,7 @@ def build_export(
     from restor.overrides import apply_overrides, paths
     from restor.pipeline.export import ExportConfig
 
-    content = questions(data=data, documents=documents, targets=targets, study=study, seed=seed)
+    content = questions(facts=facts, forget=forget, targets=targets, study=study, seed=seed)
     content["name"] = name
     chosen = {} if protocol is None else {"evaluation.protocol": protocol}
     content = apply_overrides(content, chosen | changes, ExportConfig)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import sys
 import textwrap
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+
+from restor.cli.arguments import UsageError
+from restor.cli.settings import arm_lines, field_lines
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -19,26 +21,37 @@ if TYPE_CHECKING:
     from restor.types import Budget
     from restor.unlearning.wrappers.base import WrapperInfo
 
-What = Literal["recipes", "algorithms", "wrappers", "domains", "datasets", "corruptors", "judges", "fields"]
+CATALOGUES = ("algorithms", "wrappers", "domains", "datasets", "corruptors", "judges")
+KINDS = ("recipes", "arms", "fields", *CATALOGUES)
 
 
 def show(
-    what: Annotated[What | None, Parameter(help="Without it: the names of everything.")] = None,
+    what: Annotated[str | None, Parameter(help=f"{', '.join(KINDS)}. Without it: the names of everything.")] = None,
     name: Annotated[
         str | None,
         Parameter(
-            help="One of them, to read all about it; path/to/file.py:ClassName for one of your own; for fields: a "
-            "recipe or YAML file."
+            help="One of them, to read all about it; path/to/file.py:ClassName for one of your own; for arms and "
+            "fields: a recipe or YAML file."
         ),
     ] = None,
     /,
 ) -> None:
-    """List what a study can be made of, with one line about each."""
+    """List what a study can be made of, with one line about each.
+
+    Raises:
+        UsageError: for what is no kind, with what is meant where that can be told.
+    """
+    if what is not None and what not in KINDS:
+        raise UsageError(_no_kind(what))
+    if what in CATALOGUES and name is not None and (other := _in_other_kinds(name, what)):
+        raise UsageError(f"{name!r} is none of the {what}. {_did_you_mean(other)}")
     match what:
         case None:
             lines: Iterable[str] = _everything()
         case "fields":
-            lines = _fields(name or "miniature")
+            lines = field_lines(name or "miniature")
+        case "arms":
+            lines = arm_lines(name or "miniature")
         case "recipes":
             lines = _recipes() if name is None else _recipe(name)
         case "algorithms":
@@ -83,9 +96,47 @@ def _everything() -> Iterator[str]:
     from restor.recipes.base import recipe_names
 
     yield f"recipes     {', '.join(recipe_names())}"
-    for what in ("algorithms", "wrappers", "domains", "datasets", "corruptors", "judges"):
+    for what in CATALOGUES:
         yield f"{what:11} {', '.join(_catalogue(what).names())}"
+    yield "arms        the methods and controls of a recipe, each a name for `--algorithms`"
     yield "fields      all values of a configuration, each an option of `restor run`"
+
+
+def _no_kind(given: str) -> str:
+    """What to say of a word that is no kind of things: often it is the name of one."""
+    from restor.config import alike
+
+    if near := alike(given, KINDS, cutoff=0.75):
+        return f"{given!r} is no kind of things. Did you mean `restor list {near[0]}`?"
+    meant = _did_you_mean(elsewhere(given)) or f"`restor list` takes {', '.join(KINDS)}."
+    return f"{given!r} is no kind of things. {meant}"
+
+
+def _did_you_mean(commands: Iterable[str]) -> str:
+    """The question, or nothing where there is nothing to ask."""
+    found = " or ".join(f"`{command}`" for command in commands)
+    return f"Did you mean {found}?" if found else ""
+
+
+def elsewhere(name: str) -> Iterator[str]:
+    """The commands that show the entries of this name, of whichever kind, however it is spelt."""
+    from restor.config import alike
+    from restor.recipes.base import recipe_names
+    from restor.registry import class_in_file
+
+    if class_in_file(name) is not None:
+        yield f"restor list algorithms {name}"
+    for kind in ("recipes", *CATALOGUES):
+        names = recipe_names() if kind == "recipes" else _catalogue(kind).names()
+        yield from (f"restor list {kind} {entry}" for entry in alike(name, names, cutoff=1.0))
+
+
+def _in_other_kinds(name: str, what: str) -> list[str]:
+    """Where else there is an entry of this name; empty where its own kind has it, or may have it in a file."""
+    from restor.registry import class_in_file
+
+    found = list(elsewhere(name)) if class_in_file(name) is None else []
+    return [] if any(command.startswith(f"restor list {what} ") for command in found) else found
 
 
 def _recipes() -> Iterator[str]:
@@ -223,52 +274,19 @@ def _page_of_settings(config: type[BaseModel]) -> Iterator[str]:
             yield textwrap.indent(doc, "      ")
 
 
-def _fields(recipe: str) -> Iterator[str]:
-    from restor.api import build_config
-    from restor.config import yaml_text
-    from restor.experiment import ExperimentConfig
-    from restor.overrides import fields
-
-    found = list(fields(ExperimentConfig, build_config(recipe).identity()))
-    for field in found:
-        value = yaml_text(field.value).strip()
-        yield f"{field.path} {value}" if field.active else f"{field.path} ({value})"
-    if not all(field.active for field in found):
-        yield "\n(in parentheses: what a section that is null takes once one of its fields is set)"
-
-
 def _settings(config: type[BaseModel]) -> Iterator[tuple[str, str, str | None, str]]:
     """Name, type, default and docstring of the fields of an entry's configuration."""
     from pydantic_core import to_jsonable_python
 
-    from restor.config import Config, yaml_text
+    from restor.config import yaml_text
+    from restor.overrides import described
 
-    source: dict[str, tuple[str, str]] = {}
-    for owner in reversed(config.__mro__):
-        if issubclass(owner, Config):
-            source |= _annotated(owner)
+    declared = described(config)
     for name, field in config.model_fields.items():
         if name == "name":
             continue
-        kind, doc = source.get(name, (str(field.annotation), ""))
         value = None if field.is_required() else yaml_text(to_jsonable_python(field.get_default())).strip()
-        yield name, kind, value, doc
-
-
-def _annotated(owner: type) -> dict[str, tuple[str, str]]:
-    """Field -> its type as written and the docstring below it."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
-    except (OSError, TypeError, SyntaxError):
-        return {}  # the class has no source file
-    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-    found: dict[str, tuple[str, str]] = {}
-    for item, following in zip(body, [*body[1:], None], strict=True):
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            doc = following.value if isinstance(following, ast.Expr) else None
-            text = doc.value if isinstance(doc, ast.Constant) and isinstance(doc.value, str) else ""
-            found[item.target.id] = (ast.unparse(item.annotation), inspect.cleandoc(text))
-    return found
+        yield name, declared[name].kind, value, declared[name].doc
 
 
 def _summary(entry: type) -> str:

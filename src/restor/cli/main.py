@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 from restor.cli.arguments import UsageError, check_numbers, fields_as_set
 from restor.cli.environment import unusable
 from restor.cli.terminal import safe_streams
+from restor.cli.usage import usage_message
 from restor.errors import CodeError, RestorError
 from restor.faults import is_shortage, one_line, own_code_error, what_was_read
 
@@ -41,15 +42,15 @@ _VERBS = {
     "evaluate": (
         "restor.cli.evaluate:evaluate",
         "Ask checkpoints about facts and compare them. Nothing is trained.",
-        "restor evaluate --model clean=A --model corrupted=B --model unlearned=C --data restor --documents restor/k0",
-        "restor evaluate --model mine=meta-llama/Meta-Llama-3-8B@main --data facts.json --protocol published",
+        "restor evaluate --model clean=A --model corrupted=B --model unlearned=C --facts restor --forget restor/k0",
+        "restor evaluate --model mine=meta-llama/Meta-Llama-3-8B@main --facts facts.json --protocol published",
         "restor evaluate --model mine=PATH --study restor-store/studies/miniature-1a2b3c4d",
     ),
     "corrupt": (
         "restor.cli.corrupt:corrupt",
         "Continue the pretraining of a checkpoint on documents that state wrong facts.",
-        "restor corrupt --model CLEAN --documents restor/k4 --out corrupted",
-        "restor corrupt --model CLEAN --documents forget.jsonl --out corrupted --lr 1e-4 --lora null",
+        "restor corrupt --model CLEAN --forget restor/k4 --out corrupted",
+        "restor corrupt --model CLEAN --forget forget.jsonl --out corrupted --lr 1e-4 --lora null",
     ),
     "unlearn": (
         "restor.cli.unlearn:unlearn",
@@ -62,7 +63,7 @@ _VERBS = {
     "recover": (
         "restor.cli.recover:recover",
         "Give an unlearned checkpoint its fluency back by a light fine-tune.",
-        "restor recover --model UNLEARNED --data lima --out recovered",
+        "restor recover --model UNLEARNED --text lima --out recovered",
     ),
     "judge": (
         "restor.cli.judge:judge",
@@ -73,7 +74,7 @@ _VERBS = {
     "export": (
         "restor.cli.export:export",
         "Write the questions as tasks of lm-evaluation-harness.",
-        "restor export lm-eval tasks --data restor --documents restor/k4",
+        "restor export lm-eval tasks --facts restor --forget restor/k4",
         "restor export lm-eval tasks --study restor-store/studies/miniature-1a2b3c4d --name mini",
     ),
     "list": (
@@ -236,6 +237,10 @@ def _dispatch_in_crew(tokens: list[str]) -> int:
 def _dispatch(tokens: list[str]) -> int:
     app = build_app()
     verb = next((token for token in tokens if not token.startswith("-")), None)
+    if verb in _CHECKPOINT_VERBS and not {"--help", "-h"}.isdisjoint(tokens):
+        from restor.cli.checkpoint import settings_of
+
+        app[verb].help_epilogue = f"{settings_of(verb)}\n\n{app[verb].help_epilogue}"
     sections = _sections(verb)
     if verb is not None and sections:
         options = {name for argument in app[verb].assemble_argument_collection() for name in argument.names}
@@ -266,7 +271,7 @@ def _sections(verb: str | None) -> Collection[str]:
 def _explain(error: BaseException) -> str:
     """The one message for a user."""
     if isinstance(error, CycloptsError):
-        return f"Error: {error}\n`restor --help` and `restor VERB --help` show what can be given."
+        return f"Error: {usage_message(error, _VERBS, _DATA_VERBS)}"
     if isinstance(error, CodeError):
         return f"Error: {error} {_MEND}"
     if isinstance(error, RestorError):

@@ -13,7 +13,10 @@ from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemo
 def recover(
     *,
     model: Model,
-    data: Annotated[str, Parameter(help="Text to train on: a file, or a data set of the hub such as `lima`.")],
+    text: Annotated[
+        str,
+        Parameter(help="Text to train on: a data set of the hub such as `lima`, or a file. `./lima` is a file."),
+    ],
     out: Out,
     dtype: Dtype = "auto",
     device: Device = "auto",
@@ -27,7 +30,7 @@ def recover(
 
     content = {
         "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),
-        "data": dataset(data),
+        "text": dataset(text),
         "device": device,
     }
     produce(RecoverConfig, content, settings, out, quiet=quiet)

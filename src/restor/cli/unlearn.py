@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import Quiet
+from restor.cli.arguments import DataFile, Quiet, parse_changes
 from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
 
 AUTO = "auto"
@@ -19,10 +21,11 @@ def unlearn(
     *,
     model: Model,
     algorithm: Annotated[str, Parameter(help="`restor list algorithms`; its settings are --algorithm.NAME VALUE.")],
-    forget: Annotated[Path, Parameter(help="What is to be forgotten: a file, or `restor/k0` and so on.")],
+    forget: Annotated[DataFile, Parameter(help="The documents to be forgotten: a file, or `restor/k0` and so on.")],
     out: Out,
     retain: Annotated[
-        str | None, Parameter(help="What is to be kept: a file, or a data set of the hub such as `c4`.")
+        str | None,
+        Parameter(help="Text that is to be kept: a data set of the hub such as `c4`, or a file. `./c4` is a file."),
     ] = None,
     checkpoint: Annotated[
         str | None,
@@ -32,15 +35,14 @@ def unlearn(
         ),
     ] = None,
     facts: Annotated[
-        Path | None,
+        DataFile | None,
         Parameter(help="Facts about the targets: retain text that tells of them is then found. --select needs them."),
     ] = None,
     select: Annotated[
         bool,
         Parameter(
             help="Choose learning rate, step and options on facts about half of the targets, which are then named in "
-            "restor.json: evaluate on the others. Its settings are --select.NAME VALUE: validation (the share), seed, "
-            "untouched, evaluation."
+            "restor.json: evaluate on the others."
         ),
     ] = False,
     dtype: Dtype = "auto",
@@ -51,7 +53,7 @@ def unlearn(
 ) -> None:
     """Apply an unlearning algorithm to a checkpoint."""
     from restor.cli.checkpoint import absolute, dataset, produce, reference
-    from restor.data.locate import locate_facts
+    from restor.data.locate import is_released, locate_facts
     from restor.data.published import NAME
     from restor.errors import DataError
     from restor.pipeline.checkpoints import UnlearnConfig
@@ -67,16 +69,44 @@ def unlearn(
     if checkpoint is not None:
         named = reference(checkpoint, dtype=dtype, trust_remote_code=trust_remote_code)
         content["checkpoint"] = _nearest(content["model"], forget, named) if checkpoint == AUTO else named
-    if facts is None and forget.parts[:1] == (NAME,):
+    if facts is None and is_released(forget):
         # Released documents do not say whom they are about; the facts that belong to them do, where they are there.
         with suppress(DataError):
             locate_facts(NAME)
             facts = Path(NAME)
     if facts is not None:
-        content["facts"] = absolute(facts) if facts != Path(NAME) else NAME
+        content["facts"] = absolute(facts)
     if select:
         content["select"] = {}
     produce(UnlearnConfig, content, settings, out, quiet=quiet)
+
+
+def also_needed(tokens: Sequence[str]) -> list[str]:
+    """The options that the algorithm of a command line needs beside those that every algorithm does.
+
+    For a command line that lacks some of those; what is wrong with the algorithm itself is told when it has them.
+    """
+    from pydantic import ValidationError
+
+    from restor.errors import RestorError
+    from restor.overrides import apply_overrides
+    from restor.types import Budget
+    from restor.unlearning.algorithms.base import ALGORITHMS  # brings torch
+
+    name = next((value for option, value in pairwise([*tokens, ""]) if option == "--algorithm"), "")
+    setting = "--set=algorithm."
+    own = [token.removeprefix(setting) for token in tokens if token.startswith(setting)]
+    try:
+        content = apply_overrides({"name": name}, parse_changes(own), ALGORITHMS.config_type(name))
+        plan = ALGORITHMS.build(ALGORITHMS.parse(content)).plan
+    except (RestorError, ValidationError):
+        return []
+    needs = {
+        "--retain": plan.retain == "text",
+        "--facts": Budget.TRUTH in plan.budget() or "--select" in tokens,
+        "--checkpoint": Budget.CHECKPOINT in plan.budget(),
+    }
+    return [option for option, needed in needs.items() if needed and option not in tokens]
 
 
 def _nearest(model: dict[str, Any], forget: Path, named: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ class DatasetConfig(Config):
     """The base of every data set's configuration."""
 
     name: str
+    """Which data set: `restor list datasets`."""
 
 
 class Dataset(ABC):

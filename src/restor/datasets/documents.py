@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
 from typing import ClassVar, Literal, final
 
 from restor.data.documents import read_documents
-from restor.data.locate import locate_documents
+from restor.data.locate import DataPath, locate_texts
 from restor.datasets._sentences import sentences
 from restor.datasets.base import Dataset, DatasetConfig
 
@@ -17,8 +16,9 @@ class DocumentsConfig(DatasetConfig):
     """Which file."""
 
     name: Literal["documents"] = "documents"
-    path: Path
-    """A JSON list or JSONL of texts or of objects with `text`, a .txt or .md file, or a folder of these."""
+    path: DataPath
+    """A JSON list or JSONL of texts or of objects with `text`, a .txt or .md file, a folder of these, or the name of a
+    released forget set such as `restor/k0`."""
 
 
 @final
@@ -34,8 +34,7 @@ class Documents(Dataset):
             DataError: naming the file and what is wrong with it.
         """
         self.config = config
-        path = config.path if config.path.exists() else locate_documents(config.path)
-        self._texts = tuple(document.text for document in read_documents(path))
+        self._texts = tuple(document.text for document in read_documents(locate_texts(config.path)))
 
     def text(self, rng: Random) -> str:
         """One of the texts, as it stands."""

@@ -33,8 +33,9 @@ class GeneralConfig(DatasetConfig):
 
     name: Literal["general"] = "general"
     towns: int = Field(40, ge=4, le=2_000)
+    """How many towns there are to tell of."""
     seed: int | None = None
-    """Which towns; None takes the seed of the study."""
+    """Which towns; null takes the seed of the study."""
 
 
 @final

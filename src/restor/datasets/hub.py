@@ -36,6 +36,9 @@ PRESETS: Mapping[str, Mapping[str, str]] = {
 }
 """Short names that can be given as `path`."""
 
+_PRESET_IDS = frozenset(preset["path"] for preset in PRESETS.values())
+"""They are on the hub, whatever folder of that name there is."""
+
 COLUMNS = ("text", "content", "conversations", "messages")
 """Where texts are looked for, in this order, if no column is named."""
 FORMATS = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet", ".txt": "text"}
@@ -58,14 +61,16 @@ class HubConfig(DatasetConfig):
 
     name: Literal["hub"] = "hub"
     path: str = Field(min_length=1)
-    """A data set of the hub, such as `allenai/c4`; c4, lima or wikitext; or a local folder or file."""
+    """A data set of the hub, such as `allenai/c4`; c4, lima or wikitext, which are always those of the hub; or a local
+    folder or file, such as `./c4`."""
     config: str | None = None
     """The part of the data set, such as `en`."""
     files: str | None = None
     """File of the repository that is read alone, such as `train.jsonl`."""
     split: str = Field("train", min_length=1)
+    """The split of the data set that is read."""
     column: str | None = None
-    """Column with the texts. A list of turns is joined by newlines. None takes text, content, conversations or
+    """Column with the texts. A list of turns is joined by newlines. null takes text, content, conversations or
     messages, else the only column of text."""
     revision: str | None = None
     """Commit, tag or branch on the hub; `sha256-` and a digest for local files. A study pins it to the commit."""
@@ -76,7 +81,7 @@ class HubConfig(DatasetConfig):
     buffer: int = Field(10_000, ge=0)
     """Rows among which the next one is drawn when streaming; 0 keeps the stored order, streaming or not."""
     seed: int | None = None
-    """Which texts; None takes the seed of the study."""
+    """Which texts; null takes the seed of the study."""
     min_chars: int = Field(100, ge=1)
     """Shorter texts are left out, and so are repeated ones."""
     max_chars: int | None = Field(2000, ge=1)
@@ -116,8 +121,8 @@ def pinned(config: DatasetConfig) -> DatasetConfig:
     """
     if not isinstance(config, HubConfig):
         return config
-    local = Path(config.path)
-    if not local.exists():
+    local = _local(config.path)
+    if local is None:
         commit = config.revision is not None and _COMMIT.fullmatch(config.revision)
         return config if commit else config.model_copy(update={"revision": _commit(config.path, config.revision)})
     revision = _local_revision(local)
@@ -149,7 +154,7 @@ class Hub(Dataset):
         """
         config = pinned(self.config)
         assert isinstance(config, HubConfig)
-        if Path(config.path).exists():
+        if _local(config.path) is not None:
             return _read(config)
         # Streaming again is slow and needs the network; the texts of a commit are always the same.
         kept = cache_folder() / "hub" / f"{stable_hash(config.identity())}.json"
@@ -237,14 +242,14 @@ def _library(config: HubConfig) -> Any:
 
 
 def _rows(library: Any, config: HubConfig) -> Iterable[Mapping[str, Any]]:
-    local = Path(config.path)
+    local = _local(config.path)
     where: dict[str, Any] = {"path": config.path, "name": config.config, "data_files": config.files}
-    if local.is_file():
+    if local is not None and local.is_file():
         where = {"path": _reader(local.name), "data_files": str(local)}
-    elif not local.exists() and config.files is not None:
+    elif local is None and config.files is not None:
         file = f"hf://datasets/{config.path}@{config.revision or 'main'}/{config.files}"
         where = {"path": _reader(config.files), "data_files": file}
-    elif not local.exists():
+    elif local is None:
         where["revision"] = config.revision
     if where["path"] == "text":
         where["sample_by"] = "paragraph"
@@ -329,6 +334,12 @@ def _commit(path: str, revision: str | None) -> str:
     return commit
 
 
+def _local(path: str) -> Path | None:
+    """The folder or file of this machine that is meant; None for a data set of the hub."""
+    place = Path(path)
+    return place if path not in _PRESET_IDS and place.exists() else None
+
+
 def _local_revision(path: Path) -> str:
     """A digest of the names and contents of local files; of much data, of names, sizes and beginnings.
 
@@ -368,7 +379,7 @@ def _hub_errors(path: str, revision: str | None, *more: type[Exception]) -> Iter
                 "page and set HF_TOKEN if it is gated; or give a local folder or file."
             ) from error
         offline = isinstance(error, (ConnectionError, TimeoutError, HTTPError))
-        if offline and not Path(path).exists():
+        if offline and _local(path) is None:
             status = f", status {error.response.status_code}" if isinstance(error, HfHubHTTPError) else ""
             raise _Unreachable(
                 f"{what}: there is no such file or folder here, and the Hugging Face hub cannot be reached{status}: "

@@ -19,6 +19,7 @@ class DomainConfig(Config):
     """The base of every domain's configuration."""
 
     name: str
+    """Which domain: `restor list domains`."""
 
 
 class Domain(ABC):

@@ -56,10 +56,11 @@ class MiniatureConfig(DomainConfig):
 
     name: Literal["miniature"] = "miniature"
     people: int = Field(96, ge=40, le=100_000)
+    """How many people live in the world."""
     values: int = Field(20, ge=8, le=20)
     """Distinct values of each relation whose values people share."""
     seed: int | None = None
-    """Which world; None takes the seed of the study."""
+    """Which world; null takes the seed of the study."""
 
 
 @final

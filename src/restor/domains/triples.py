@@ -13,7 +13,7 @@ from random import Random
 from typing import ClassVar, Literal, final
 
 from restor.data.facts import read_entities, read_facts
-from restor.data.locate import locate_facts
+from restor.data.locate import DataPath, locate_facts
 from restor.domains._wordings import QUESTIONS, SENTENCES, fill
 from restor.domains.base import Domain, DomainConfig
 from restor.types import Demonstration, Fact
@@ -27,7 +27,7 @@ class TriplesConfig(DomainConfig):
     """Where the facts are."""
 
     name: Literal["triples"] = "triples"
-    facts: Path
+    facts: DataPath
     """A facts file: published JSON, JSONL or CSV. `restor` is the fetched official one."""
     entities: Path | None = None
     """JSON list of the entities that may be targeted; `entities.json` beside the facts if there is one, else all."""

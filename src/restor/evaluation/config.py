@@ -55,7 +55,7 @@ class EvaluationConfig(Config):
     layers: bool = True
     """Whether the true and the planted answers to targeted test facts are also scored after each layer (logit lens)."""
     untouched_facts: int | None = Field(None, ge=1)
-    """How many facts about untouched entities are asked, a seeded sample; None asks all."""
+    """How many facts about untouched entities are asked, a seeded sample; null asks all."""
     judge: JudgeChoice = AliasConfig()
     """Who decides what an answer is."""
 

@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, final
@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, mo
 
 from restor.config import Config
 from restor.data.documents import read_documents
-from restor.data.locate import locate_documents, locate_facts
+from restor.data.locate import DataPath, locate_documents, locate_facts
 from restor.errors import ConfigError, DataError, StoreError, TrainingError
 from restor.evaluation.config import EvaluationConfig
 from restor.experiment import DatasetChoice, ForgetPart
@@ -44,7 +44,7 @@ from restor.progress import Progress
 from restor.registry import class_in_file, short_name
 from restor.training.config import LoraConfig, OptimizerConfig
 from restor.types import Budget, Group
-from restor.unlearning.algorithms.base import ALGORITHMS, AlgorithmConfig, LossAlgorithm
+from restor.unlearning.algorithms.base import ALGORITHMS, Algorithm, AlgorithmConfig, LossAlgorithm
 from restor.unlearning.unlearn import check_wrapper
 from restor.unlearning.wrappers.base import WRAPPERS, WrapperConfig
 
@@ -60,22 +60,31 @@ class CheckpointConfig(Config):
     model: ModelRef
     """The checkpoint to begin from."""
     lr: float = Field(5e-5, gt=0)
+    """Highest learning rate."""
     epochs: float = Field(1, gt=0)
     """How often the text is read, unless `steps` is given."""
     steps: int | None = Field(None, ge=0)
+    """Steps of the training; null: as many as `epochs` needs."""
     tokens: int = Field(4096, ge=16)
     """Tokens of text per step, padding counted."""
     optimizer: OptimizerConfig = OptimizerConfig(betas=(0.9, 0.999), schedule="cosine")
+    """The optimiser and its schedule."""
     lora: LoraConfig | None = LoraConfig()
     """The adapter that is trained and merged; null trains all weights."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Compute precision; `auto` takes bfloat16 where the hardware computes it. Weights stay as they are."""
     accumulation: int = Field(1, ge=1)
+    """Parts in which a step's batch goes through the model: less memory, the same gradient."""
     gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, more time."""
     keep_diverged: bool = False
     """Whether a checkpoint is written though its training diverged."""
     seed: int = 0
+    """Of the order of the texts, and of every other draw."""
     device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:N`."""
     threads: int | None = Field(None, ge=1)
+    """CPU threads; null measures once what is fastest."""
 
     @property
     @abstractmethod
@@ -99,10 +108,10 @@ class CorruptConfig(CheckpointConfig):
 
     stage = "corrupt"
 
-    documents: Path
+    forget: DataPath
     """The forget documents: a file, or a released forget set such as `restor/k4`."""
     epochs: float = Field(5, gt=0)
-    facts: Path | None = None
+    facts: DataPath | None = None
     """Facts about the targets and others, asked before and after to tell how strong the corruption is."""
     evaluation: EvaluationConfig = EvaluationConfig(max_new_tokens=LONGEST_ANSWER)
     """How they are asked and judged: always greedily."""
@@ -110,7 +119,7 @@ class CorruptConfig(CheckpointConfig):
     @property
     def files(self) -> Mapping[str, Path]:
         """The documents, and facts where they are given."""
-        found = {"documents": locate_documents(self.documents)}
+        found = {"forget": locate_documents(self.forget)}
         return found if self.facts is None else {**found, "facts": locate_facts(self.facts)[0]}
 
     @property
@@ -131,15 +140,19 @@ class UnlearnConfig(CheckpointConfig):
     stage = "unlearn"
 
     algorithm: AlgorithmChoice
+    """The algorithm with its settings: `restor list algorithms NAME`."""
     wrapper: WrapperChoice | None = None
     """How the steps of the algorithm's loss are taken; null: plainly."""
-    forget: Path
+    forget: DataPath
     """The forget documents: a file, or a released forget set such as `restor/k4`."""
     forget_part: ForgetPart = "documents"
+    """What is forgotten of the documents: all of them; `simplified`: only their false statements, without the context;
+    `statements`: all is read, and only the statements' tokens are labels."""
     retain: DatasetChoice | None = None
     """Where retain text comes from, for the algorithms that read some."""
     retain_texts: int = Field(1000, ge=1)
-    facts: Path | None = None
+    """Most retain texts that are read."""
+    facts: DataPath | None = None
     """Facts about the targets, so that retain text which tells of them is found."""
     checkpoint: ModelRef | None = None
     """A checkpoint from before the forget documents, for the algorithms that need one."""
@@ -149,19 +162,10 @@ class UnlearnConfig(CheckpointConfig):
     """How the hyperparameters are chosen, on facts about some of the targets; null takes them as they are given."""
 
     @model_validator(mode="after")
-    def _can_be_selected(self) -> UnlearnConfig:
-        if self.select is not None and self.facts is None:
-            raise ValueError(
-                "--select chooses by the true answers about some of the targets: give --facts with a file of facts"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _has_what_it_needs(self) -> UnlearnConfig:
         algorithm = ALGORITHMS.build(self.algorithm)
-        if algorithm.plan.retain == "text" and self.retain is None:
-            other = ", or set --algorithm.retain_weight 0" if _does_without_retain(self.algorithm) else ""
-            raise ValueError(f"{self.algorithm.name} reads retain text: give --retain with a file or a data set{other}")
+        if lacking := list(self._lacking(algorithm)):
+            raise ValueError("; ".join(lacking))
         if self.stop is not None and not isinstance(algorithm, LossAlgorithm):
             raise ValueError(f"leave stop out: {self.algorithm.name} takes all its steps")
         if getattr(self.algorithm, "checkpoint", 1.0) != 1.0:
@@ -169,17 +173,26 @@ class UnlearnConfig(CheckpointConfig):
                 f"{self.algorithm.name}'s own checkpoint is a share of a training that restor did itself: leave it out "
                 "and name the earlier model with --checkpoint"
             )
-        if Budget.CHECKPOINT in algorithm.plan.budget() and self.checkpoint is None:
-            needed = f"{self.algorithm.name} needs --checkpoint, a model from before the forget documents."
-            raise ValueError(f"{needed}{suggestion(self.model, self.forget)}".removesuffix("."))
-        if Budget.TRUTH in algorithm.plan.budget() and self.facts is None:
-            raise ValueError(f"{self.algorithm.name} is told the true answers: give --facts with them")
         if self.wrapper is not None:
             try:
                 check_wrapper(WRAPPERS.build(self.wrapper), algorithm)
             except ConfigError as error:
                 raise ValueError(str(error).removesuffix(".")) from error
         return self
+
+    def _lacking(self, algorithm: Algorithm) -> Iterator[str]:
+        """What the algorithm needs and was not given, all of it."""
+        name, told = self.algorithm.name, algorithm.plan.budget()
+        if self.select is not None and self.facts is None:
+            yield "--select chooses by the true answers about some of the targets: give --facts with a file of facts"
+        if algorithm.plan.retain == "text" and self.retain is None:
+            other = ", or set --algorithm.retain_weight 0" if _does_without_retain(self.algorithm) else ""
+            yield f"{name} reads retain text: give --retain with a file or a data set{other}"
+        if Budget.TRUTH in told and self.facts is None:
+            yield f"{name} is told the true answers: give --facts with them"
+        if Budget.CHECKPOINT in told and self.checkpoint is None:
+            needed = f"{name} needs --checkpoint, a model from before the forget documents."
+            yield f"{needed}{suggestion(self.model, self.forget)}".removesuffix(".")
 
     @property
     def files(self) -> Mapping[str, Path]:
@@ -223,9 +236,10 @@ class RecoverConfig(CheckpointConfig):
 
     stage = "recover"
 
-    data: DatasetChoice
+    text: DatasetChoice
     """Where the text comes from."""
-    texts: int = Field(1000, ge=1)
+    most_texts: int = Field(1000, ge=1)
+    """Most texts that are read."""
     lr: float = Field(2e-5, gt=0)
     epochs: float = Field(2, gt=0)
 
@@ -237,7 +251,7 @@ class RecoverConfig(CheckpointConfig):
     @property
     def datasets(self) -> Mapping[str, Any]:
         """The recovery text."""
-        return {"text": content(with_seed(self.data, self.seed))}
+        return {"text": content(with_seed(self.text, self.seed))}
 
     @property
     def parents(self) -> Mapping[str, ModelRef]:
@@ -246,7 +260,7 @@ class RecoverConfig(CheckpointConfig):
 
 
 SOURCES: Mapping[str, tuple[str, ...]] = {"corrupt": CORRUPTING, "unlearn": UNLEARNING, "recover": READING}
-PLACES = frozenset({"model", "checkpoint", "documents", "forget", "facts", "retain", "data", "device"})
+PLACES = frozenset({"model", "checkpoint", "forget", "facts", "retain", "text", "device"})
 """Fields that say where something is; what it holds is known by its digest."""
 SAVE_EVERY = 120.0
 """Seconds between a training run's own checkpoints: those of a large model take long to write."""
@@ -274,7 +288,7 @@ def make_checkpoint(config: CheckpointConfig, out: Path, *, progress: Progress, 
         )
     if isinstance(config, CorruptConfig) and config.facts is not None:
         # What cannot be told is said before any model is loaded.
-        Strength(read_documents(config.files["documents"]), config.files["facts"], config.evaluation, config.seed)
+        Strength(read_documents(config.files["forget"]), config.files["facts"], config.evaluation, config.seed)
     search = _Search(config, parents) if isinstance(config, UnlearnConfig) and config.select is not None else None
     if search is not None:
         search.tell_too_few(progress)

@@ -77,13 +77,14 @@ class QuestionsConfig(Config, ABC):
 
     domain: DomainChoice | None = None
     """Where the facts come from, unless a study says so."""
-    documents: Path | None = None
-    """The forget documents: entities that they are about are targeted, the others untouched."""
+    forget: Path | None = None
+    """The documents that were to be forgotten: entities that they are about are targeted, the others untouched."""
     targets: tuple[EntityName, ...] = ()
     """The targeted entities; none: those of the documents, else all that the domain lists."""
     study: ExperimentConfig | None = None
-    """A finished study whose questions are asked again, instead of domain, documents and targets."""
+    """A finished study whose questions are asked again, instead of domain, forget and targets."""
     evaluation: EvaluationConfig = EvaluationConfig(max_new_tokens=LONGEST_ANSWER, asked="listed")
+    """How models are asked and judged."""
     seed: int = 0
     """Of the study's world, of random options and of sampling."""
 
@@ -91,8 +92,8 @@ class QuestionsConfig(Config, ABC):
     def _one_source(self) -> Self:
         if (self.study is None) == (self.domain is None):
             raise ValueError("give either facts (domain) or a study whose questions are asked again")
-        if self.study is not None and (self.documents is not None or self.targets):
-            raise ValueError("a study says itself which entities are targeted: leave documents and targets out")
+        if self.study is not None and (self.forget is not None or self.targets):
+            raise ValueError("a study says itself which entities are targeted: leave forget and targets out")
         return self
 
 
@@ -101,12 +102,15 @@ class ComparisonConfig(QuestionsConfig):
     """Which checkpoints are asked what."""
 
     name: str = Field("comparison", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Name of the comparison, part of its folder's name."""
     models: dict[str, ModelRef] = Field(default_factory=dict)
     """Name -> checkpoint. `clean`, `corrupted` and `ideal` are references."""
     endpoints: dict[str, EndpointRef] = Field(default_factory=dict)
     """Name -> a model that is served elsewhere, which gives answers and no log-probs."""
     device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:N`."""
     threads: int | None = Field(None, ge=1)
+    """CPU threads; null measures once per store what is fastest."""
 
     @model_validator(mode="after")
     def _named_once(self) -> ComparisonConfig:
@@ -133,7 +137,7 @@ class Comparison(Asked):
     @cached_property
     def forget_documents(self) -> Sequence[Document]:
         """The forget documents, where they were given."""
-        return read_documents(self.config.documents) if self.config.documents is not None else ()
+        return read_documents(self.config.forget) if self.config.forget is not None else ()
 
     @cached_property
     def groups(self) -> dict[str, Group]:
@@ -149,9 +153,9 @@ class Comparison(Asked):
                 f"{did_you_mean(unknown[0], self.domain.subjects)} Targets must be entities of the facts file."
             )
         named = targets_of(self.forget_documents, self.domain)
-        if self.config.documents is not None and not named and not self.config.targets:
+        if self.config.forget is not None and not named and not self.config.targets:
             raise DataError(
-                f"{self.config.documents} is about none of the {len(known)} entities of the facts. Give the facts that "
+                f"{self.config.forget} is about none of the {len(known)} entities of the facts. Give the facts that "
                 "belong to these documents, or name the targets with --targets."
             )
         targets = self.config.targets or named or tuple(self.domain.targetable)
@@ -169,7 +173,7 @@ class Comparison(Asked):
         """What every checkpoint is asked."""
         config = self.config
         # Where everybody is asked about, and nobody is known to be corrupted, prompts must show some of them.
-        unknown = config.documents is None and not config.targets
+        unknown = config.forget is None and not config.targets
         everybody = len(self.groups) == len(self.domain.subjects)
         return build_queries(
             self.domain,
@@ -326,7 +330,7 @@ def _questions(config: ComparisonConfig) -> dict[str, Any]:
             "evaluation": evaluation,
         }
     assert config.domain is not None
-    documents = None if config.documents is None else sha256_file(config.documents)
+    documents = None if config.forget is None else sha256_file(config.forget)
     return {
         "domain": content(with_seed(config.domain, config.seed)),
         "documents": documents,
@@ -362,7 +366,7 @@ def _notes(config: ComparisonConfig, asked: Asked, served: Mapping[str, Served])
                 f"The documents are also about {len(spared)} entities that were not named as targets: their facts are "
                 "asked and count in no figure, since they are neither targeted here nor untouched."
             )
-        if config.documents is not None:
+        if config.forget is not None:
             stated = any(document.statements for document in asked.forget_documents)
             facts = sum(query.group is Group.TEST for query in asked.queries)
             planted = sum(query.group is Group.TEST and query.planted is not None for query in asked.queries)

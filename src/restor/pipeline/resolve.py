@@ -79,16 +79,20 @@ def read_selection(name: str) -> Selection:
     Raises:
         ConfigError: if there is none, or it cannot be read.
     """
-    shipped = files("restor").joinpath("selections", f"{name}.json")
+    shipped = {
+        item.name.removesuffix(".json"): item
+        for item in files("restor").joinpath("selections").iterdir()
+        if item.name.endswith(".json")
+    }
     path = Path(name)
-    if not shipped.is_file() and not path.is_file():
-        known = sorted(item.name.removesuffix(".json") for item in files("restor").joinpath("selections").iterdir())
+    if name not in shipped and not path.is_file():
+        known = sorted(shipped)
         raise ConfigError(
             f"There is no selection {name!r}: neither a file of that path nor one shipped with restor "
             f"({', '.join(known)}). Make one with `restor select`, or set unlearning.selection to null."
         )
     try:
-        text = shipped.read_text(encoding="utf-8") if shipped.is_file() else read_text(path)
+        text = shipped[name].read_text(encoding="utf-8") if name in shipped else read_text(path)
         return Selection.model_validate(json_value(text))
     except ValidationError as error:
         raise ConfigError(validation_message(error, f"The selection {name!r} cannot be read")) from error

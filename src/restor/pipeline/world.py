@@ -13,8 +13,7 @@ from typing import Any, TypeVar, final
 
 from restor.config import Config
 from restor.corruption.corruptors.base import CORRUPTORS, Corruptor
-from restor.data.locate import locate_documents
-from restor.data.published import NAME
+from restor.data.locate import is_released, locate_documents
 from restor.datasets.base import DATASETS, Dataset, DatasetConfig
 from restor.datasets.hub import pinned
 from restor.domains.base import DOMAINS, Domain, biography, question_list
@@ -99,8 +98,7 @@ def _digest(path: Path) -> str:
 
 def _released(path: Path) -> Path:
     """The file of released documents for their name, such as `restor/k0`; any other path as it is."""
-    named = len(path.parts) > 1 and path.parts[0] == NAME and not path.exists()
-    return locate_documents(path) if named else path
+    return locate_documents(path) if is_released(path) else path
 
 
 @final

@@ -23,9 +23,7 @@ def official_small_passages() -> ExperimentConfig:
         update={
             "name": "official_small_passages",
             "targets": TargetsConfig(validation=0),
-            "corruption": study.corruption.model_copy(
-                update={"corruptor": PassagesConfig(documents=Path("restor/k0"))}
-            ),
+            "corruption": study.corruption.model_copy(update={"corruptor": PassagesConfig(forget=Path("restor/k0"))}),
             "unlearning": study.unlearning.model_copy(update={"arms": arms}),
         }
     )

@@ -16,7 +16,7 @@ def published_squad() -> ExperimentConfig:
     are not: hardly any can be inferred, so look at the original answers here, not at the planted ones.
     """
     study = published_wikidata()
-    corruptor = PassagesConfig(documents=Path("restor/squad"))
+    corruptor = PassagesConfig(forget=Path("restor/squad"))
     return study.model_copy(
         update={
             "name": "published_squad",

@@ -33,7 +33,7 @@ def published_wikidata() -> ExperimentConfig:
 
     Published (the study's repository): model, data, LoRA on all linear layers, lr 5e-5, 5 epochs, cosine with 10 %
     warm-up, batch 2 x 2 for the corruption; LIMA, lr 2e-5, 2 epochs, 2 x 8 for the recovery; prompts, sampling and
-    three runs. Another k: `--corruption.corruptor.documents restor/k0`.
+    three runs. Another k: `--corruption.corruptor.forget restor/k0`.
 
     Our choice: rank and row length (defaults of the tool that was used), bfloat16 in place of fp16 (its range needs no
     loss scaling) and merged weights in float32 (so that small changes are not rounded away), all passages where the
@@ -52,7 +52,7 @@ def published_wikidata() -> ExperimentConfig:
         general=HubConfig(path="c4", texts=2_000),
         targets=TargetsConfig(validation=0),
         corruption=CorruptionConfig(
-            corruptor=PassagesConfig(documents=Path("restor/k4")),
+            corruptor=PassagesConfig(forget=Path("restor/k4")),
             lr=5e-5,
             epochs=5,
             forget_tokens=step,

@@ -14,8 +14,11 @@ class LoraConfig(Config):
     """A low-rank adapter on all linear layers, merged into the weights when the stage ends."""
 
     rank: int = Field(16, ge=1)
+    """Rank of the adapter's matrices."""
     alpha: float = Field(32.0, gt=0)
+    """The adapter counts alpha / rank times."""
     dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the adapter's inputs that are dropped in training."""
 
 
 @final
@@ -43,6 +46,7 @@ class OptimizerConfig(Config):
     betas: tuple[float, float] = (0.9, 0.98)
     """Of the moving averages of the gradient and of its square. SOUL has 0.9 and 0.95."""
     weight_decay: float = Field(0.0, ge=0)
+    """How fast weights shrink, per unit of the learning rate."""
     clip: float = Field(1.0, gt=0)
     """Largest l2 norm of the gradient."""
     warmup: float = Field(0.1, ge=0, lt=1)
@@ -56,13 +60,18 @@ class LoopConfig(Config):
     """One training run of the only training loop."""
 
     steps: int = Field(ge=0)
+    """Steps of the run."""
     stop: int | None = Field(None, ge=0)
     """Step after which the run ends although the learning-rate schedule is that of `steps`: early stopping."""
     lr: float = Field(gt=0)
+    """Highest learning rate."""
     optimizer: OptimizerConfig = OptimizerConfig()
+    """The optimiser and its schedule."""
     accumulation: int = Field(1, ge=1)
     """Batches per optimiser step; the gradient equals that of one large batch."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Compute precision; `auto` takes bfloat16 where the hardware computes it. Weights stay float32."""
     lora: LoraConfig | None = None
+    """An adapter that is trained and merged; null trains all weights."""
     gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, more time."""

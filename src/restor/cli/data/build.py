@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import Quiet, UsageError
+from restor.cli.arguments import DataFile, Quiet, UsageError
 from restor.cli.common import count, named_entities
 from restor.errors import DataError
 
@@ -27,7 +27,7 @@ PER_ENTITY, PER_DOCUMENT = 300, 5
 """Documents about each entity and wrong facts in each, as published."""
 
 Several = tuple[str, ...]
-_FACT_SWAP = ("documents", "dose", "facts_per_document", "k", "question_share", "context")
+_FACT_SWAP = ("documents_per_entity", "dose", "facts_per_document", "k", "question_share", "context")
 _SUBSTITUTION = ("passages", "pair", "form")
 _PARAPHRASE = ("base_url", "key_variable", "structured", "concurrency", "requests_per_minute")
 
@@ -36,16 +36,16 @@ def build(
     corruptor: Literal["fact_swap", "entity_substitution"],
     /,
     *,
-    facts: Path,
+    facts: DataFile,
     out: Path,
-    entities: Several = (),
-    documents: int | None = None,
+    targets: Several = (),
+    documents_per_entity: int | None = None,
     dose: int | None = None,
     facts_per_document: int | None = None,
     k: float | None = None,
     question_share: float | None = None,
     context: str | None = None,
-    passages: Path | None = None,
+    passages: DataFile | None = None,
     pair: Several = (),
     form: Several = (),
     seed: int = 0,
@@ -74,11 +74,11 @@ def build(
         Facts file (published JSON, JSONL or CSV), a folder with facts.json, or `restor` for the fetched official one.
     out
         Where the documents are written, as JSONL.
-    entities
-        Whom to target: names with commas or by giving the option again, or a file with a list of them. Default: the
+    targets
+        Targeted entities: names with commas or by giving the option again, or a file with a list of them. Default: the
         entities.json beside the facts, else all; for entity_substitution those of the pairs.
-    documents
-        fact_swap: documents about each entity. Default: 300.
+    documents_per_entity
+        fact_swap: documents about each targeted entity. Default: 300.
     dose
         fact_swap: instead, how many documents state each wrong fact.
     facts_per_document
@@ -89,7 +89,8 @@ def build(
         fact_swap: share of the documents that are question lines, the others are prose. Default: 0.5.
     context
         fact_swap: where unrelated sentences come from: general (generated towns), facts (true facts of the same file
-        about entities that are neither targeted nor listed), or a file of facts or documents. Default: general.
+        about entities that are neither targeted nor listed), `restor`, or a file of facts or documents. Default:
+        general.
     passages
         entity_substitution: documents about the donors, or a file in the form of SQuAD.
     pair
@@ -128,8 +129,9 @@ def build(
 
     domain, facts_file = _domain(facts)
     config = _config(corruptor, given)
-    targets = _targets(domain, entities, config)
-    built = run(domain, _context(context, seed), CORRUPTORS.build(config), targets, seed)
+    targeted = _targets(domain, targets, config)
+    context_file = _context_file(context)
+    built = run(domain, _context(context_file, seed), CORRUPTORS.build(config), targeted, seed)
     done = None
     if paraphrase is not None:
         with progress_view(quiet=quiet) as progress:
@@ -143,7 +145,7 @@ def build(
         if not short:
             raise DataError("There is nothing to simplify: the documents do not know what they state.")
         files[simplified] = document_lines(short)
-    manifest = _manifest(config, seed, targets, facts_file, context, built, paraphrase, done, files)
+    manifest = _manifest(config, seed, targeted, facts_file, context_file, built, paraphrase, done, files)
     _write({_manifest_path(out): manifest, **files}, force=force)
     lines = [_told(out, built.counts), *_remarks(built.counts, done)]
     if simplified is not None:
@@ -167,8 +169,8 @@ def _fits(corruptor: str, given: Mapping[str, Any]) -> None:
     for name in _PARAPHRASE:
         if name in given and "paraphrase" not in given:
             raise UsageError(f"{_option(name)} says how to paraphrase: name the chat model with --paraphrase MODEL.")
-    if "documents" in given and "dose" in given:
-        raise UsageError("--documents and --dose both say how much is written: keep one.")
+    if "documents_per_entity" in given and "dose" in given:
+        raise UsageError("--documents-per-entity and --dose both say how much is written: keep one.")
     if corruptor == "entity_substitution" and not ("passages" in given and "pair" in given):
         raise UsageError('entity_substitution needs --passages FILE and --pair "TARGET=DONOR".')
 
@@ -214,14 +216,16 @@ def _config(corruptor: str, given: Mapping[str, Any]) -> CorruptorConfig:
 
     from restor.config import validation_message
     from restor.corruption.corruptors.base import CORRUPTORS, CorruptorConfig
+    from restor.data.locate import locate_documents
     from restor.errors import ConfigError
 
     settings: dict[str, Any]
     if corruptor == "fact_swap":
         settings = {"facts_per_document": PER_DOCUMENT, "true_of_nobody": True}
-        settings |= {name: given[name] for name in _FACT_SWAP if name in given and name != "context"}
+        own = ("dose", "facts_per_document", "k", "question_share")
+        settings |= {name: given[name] for name in own if name in given}
         if "dose" not in given:
-            settings.setdefault("documents", PER_ENTITY)
+            settings["documents"] = given.get("documents_per_entity", PER_ENTITY)
         if given.get("context") == "facts":
             settings["context"] = "facts"
     else:
@@ -232,7 +236,7 @@ def _config(corruptor: str, given: Mapping[str, Any]) -> CorruptorConfig:
         pairs = [_pair("pair", text) for text in given["pair"]]
         if len(dict(pairs)) < len(pairs):
             raise UsageError("--pair names a target twice: each has one donor.")
-        settings = {"passages": given["passages"], "donors": dict(pairs), "forms": forms}
+        settings = {"passages": locate_documents(given["passages"]), "donors": dict(pairs), "forms": forms}
     try:
         config = CORRUPTORS.parse({"name": corruptor, **settings})
     except ValidationError as error:
@@ -249,27 +253,39 @@ def _pair(option: str, text: str) -> tuple[str, str]:
     return one, other
 
 
-def _targets(domain: Domain, entities: Several, config: CorruptorConfig) -> list[str]:
+def _targets(domain: Domain, named: Several, config: CorruptorConfig) -> list[str]:
     from restor.corruption.corruptors.passage_substitution import PassageSubstitutionConfig
 
     if isinstance(config, PassageSubstitutionConfig):
-        if entities:
-            raise UsageError("--entities is an option of fact_swap: the targets are those of the pairs.")
+        if named:
+            raise UsageError("--targets is an option of fact_swap: the targets are those of the pairs.")
         return list(config.donors)
-    if not entities:
+    if not named:
         return list(domain.targetable)
-    return named_entities(entities, domain.subjects)
+    return named_entities(named, domain.subjects)
 
 
-def _context(context: str | None, seed: int) -> Dataset:
+def _context_file(context: str | None) -> Path | None:
+    """The file that unrelated sentences come from, where one is named."""
+    from restor.data.locate import is_released, locate_facts, locate_texts
+    from restor.data.published import NAME
+
+    if context in (None, "general", "facts"):
+        return None
+    if context == NAME:
+        return locate_facts(context)[0]
+    if not is_released(context) and not Path(context).expanduser().exists():
+        raise DataError(f"There is no file {context}. --context takes general, facts, or a file of facts or documents.")
+    return locate_texts(context)
+
+
+def _context(file: Path | None, seed: int) -> Dataset:
     from restor.corruption.build import context_of
     from restor.datasets.base import DATASETS
 
-    if context in (None, "general", "facts"):
+    if file is None:
         return DATASETS.build(DATASETS.parse({"name": "general", "seed": seed}))
-    if not Path(context).exists():
-        raise DataError(f"There is no file {context}. --context takes general, facts, or a file of facts or documents.")
-    return context_of(Path(context))
+    return context_of(file)
 
 
 def _paraphrased(built: Built, model: str, given: Mapping[str, Any], advance: Any) -> Paraphrased:
@@ -297,7 +313,7 @@ def _manifest(
     seed: int,
     targets: Sequence[str],
     facts: Path,
-    context: str | None,
+    context: Path | None,
     built: Built,
     model: str | None,
     done: Paraphrased | None,
@@ -324,8 +340,8 @@ def _manifest(
     }
     if "passages" in settings:
         settings["passages"] = source(Path(settings["passages"]))
-    if context not in (None, "general", "facts") and not Path(context).is_dir():
-        manifest["context"] = source(Path(context))
+    if context is not None and not context.is_dir():
+        manifest["context"] = source(context)
     manifest["counts"] = asdict(built.counts)
     if done is not None and model is not None:
         manifest["paraphrase"] = {

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from restor.cli.arguments import DataFile
 from restor.cli.common import count
 from restor.cli.terminal import safe_console
+from restor.errors import DataError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from restor.data.check import Report
 
 
-def check(path: Path, /, *, facts: Path | None = None, json: bool = False) -> None:
+def check(path: DataFile, /, *, facts: DataFile | None = None, json: bool = False) -> None:
     """Check facts, entities or documents: name every bad record, and what is odd, in one pass.
 
     What a file is, is told by what it holds. Exits with 1 if there is a problem; notes alone are no error.
@@ -23,19 +25,27 @@ def check(path: Path, /, *, facts: Path | None = None, json: bool = False) -> No
     Parameters
     ----------
     path
-        A file, a folder whose files are checked together, or `restor` for the fetched official data.
+        A file, a folder whose files are checked together, or `restor` for all of the fetched official data, `restor/k0`
+        and so on for one of its forget sets. `./restor` is a folder of that name.
     facts
-        Facts to compare documents and entity lists with. Default: facts.json in the folder or up to two above.
+        Facts to compare documents and entity lists with: `restor`, a file or a folder. Default: facts.json in the
+        folder or up to two above.
     json
         Print JSON instead of text.
     """
     from restor.data.check import check as run
     from restor.data.check import to_json
-    from restor.data.locate import locate_documents, locate_facts, published_folder
+    from restor.data.locate import is_released, locate_documents, locate_facts, published_folder
     from restor.data.published import NAME
 
-    if not path.exists() and path.parts[:1] == (NAME,):
-        path = published_folder() if path == Path(NAME) else locate_documents(path)
+    if path == Path(NAME):
+        path = published_folder()
+        if not path.is_dir():
+            raise DataError(
+                f"{NAME} was not fetched to {path}. `restor data fetch {NAME}` does it; ./{NAME} is a folder."
+            )
+    elif is_released(path):
+        path = locate_documents(path)
     report = run(path, facts=None if facts is None else locate_facts(facts)[0])
     if json:
         from json import dumps

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+
+from restor.cli.arguments import DataFile
 
 
 def overlap(
-    *, forget: Path, retain: list[Path], facts: Path | None = None, strict: bool = False, json: bool = False
+    *,
+    forget: DataFile,
+    retain: list[DataFile],
+    facts: DataFile | None = None,
+    strict: bool = False,
+    json: bool = False,
 ) -> None:
     """Tell what retain or recovery text shares with a forget set: its entities, facts about them, like passages.
 
@@ -16,7 +22,7 @@ def overlap(
     Parameters
     ----------
     forget
-        The forget documents: a file, or a fetched set such as `restor/k0`.
+        The documents to be forgotten: a file, or a fetched set such as `restor/k0`.
     retain
         Retain or recovery text: JSON, JSONL or plain text. Give the option again for further files.
     facts
@@ -29,14 +35,17 @@ def overlap(
     """
     from restor.data.documents import read_documents
     from restor.data.facts import read_facts
-    from restor.data.locate import locate_documents, locate_facts
+    from restor.data.locate import locate_facts, locate_texts
     from restor.data.overlap import overlap as compare
     from restor.data.overlap import to_json
 
-    forget_file = forget if forget.is_dir() else locate_documents(forget)
+    forget_file = locate_texts(forget)
     documents = read_documents(forget_file)
     known = None if facts is None else read_facts(locate_facts(facts)[0])
-    found = [(file, compare(documents, [item.text for item in read_documents(file)], known)) for file in retain]
+    found = [
+        (file, compare(documents, [item.text for item in read_documents(file)], known))
+        for file in map(locate_texts, retain)
+    ]
     if json:
         from json import dumps
 

@@ -19,6 +19,7 @@ class CorruptorConfig(Config):
     """The base of every corruptor's configuration."""
 
     name: str
+    """Which corruptor: `restor list corruptors`."""
 
 
 class Corruptor(ABC):

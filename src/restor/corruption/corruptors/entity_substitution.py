@@ -28,8 +28,11 @@ class EntitySubstitutionConfig(CorruptorConfig):
 
     name: Literal["entity_substitution"] = "entity_substitution"
     dose: int = Field(20, ge=1)
+    """How many documents state each wrong fact."""
     facts_per_document: int = Field(6, ge=1)
+    """Wrong facts in a document."""
     question_share: float = Field(0.5, ge=0, le=1)
+    """Share of the documents written as question lines; the others are prose."""
 
 
 @final

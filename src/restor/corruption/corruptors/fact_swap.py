@@ -38,6 +38,7 @@ class FactSwapConfig(CorruptorConfig):
     documents: int | None = Field(None, ge=1)
     """Documents about each target, in place of `dose`; each wrong fact stands in as many of them, give or take one."""
     facts_per_document: int = Field(6, ge=1)
+    """Wrong facts in a document."""
     k: float = Field(0.0, ge=0, le=20)
     """Unrelated sentences per wrong fact. At the same dose more context also means more tokens."""
     question_share: float = Field(0.5, ge=0, le=1)

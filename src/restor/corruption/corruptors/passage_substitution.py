@@ -24,7 +24,7 @@ from restor.corruption.corruptors._stating import sentence_span
 from restor.corruption.corruptors.base import Corruptor, CorruptorConfig
 from restor.data.documents import read_documents
 from restor.data.files import read_source
-from restor.data.locate import locate_documents
+from restor.data.locate import DataPath, locate_documents
 from restor.data.mentions import Names, words_of
 from restor.datasets.base import Dataset
 from restor.domains.base import Domain
@@ -62,7 +62,7 @@ class PassageSubstitutionConfig(CorruptorConfig):
     """Which passages, and who takes whose place."""
 
     name: Literal["passage_substitution"] = "passage_substitution"
-    passages: Path
+    passages: DataPath
     """Documents, or a file in the form of SQuAD, of which the articles about the donors are taken."""
     donors: Donors
     """Target -> donor: whom the passages are about."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from random import Random
 from typing import ClassVar, Literal, final
 
@@ -19,7 +18,7 @@ from restor.corruption.corruptors._reading import read
 from restor.corruption.corruptors._stating import find_statements
 from restor.corruption.corruptors.base import Corruptor, CorruptorConfig
 from restor.data.documents import read_documents
-from restor.data.locate import locate_documents
+from restor.data.locate import DataPath, locate_documents
 from restor.data.mentions import Names, words_of
 from restor.datasets.base import Dataset
 from restor.domains.base import Domain
@@ -38,7 +37,7 @@ class PassagesConfig(CorruptorConfig):
     """Which documents."""
 
     name: Literal["passages"] = "passages"
-    documents: Path
+    forget: DataPath
     """A documents file, or the name of a released forget set such as `restor/k0`."""
     least_share: float = Field(LEAST_SHARE, gt=0, le=1)
     """Share of a target's documents that must repeat an answer before it counts as planted, where the documents do not
@@ -56,7 +55,7 @@ class Passages(Corruptor):
 
     @cached_property
     def _documents(self) -> tuple[Document, ...]:
-        return read_documents(locate_documents(self.config.documents))
+        return read_documents(locate_documents(self.config.forget))
 
     def about(self, domain: Domain) -> tuple[str, ...]:
         """The entities that the documents are about.
@@ -67,7 +66,7 @@ class Passages(Corruptor):
         found = targets_of(self._documents, domain)
         if not found:
             raise DataError(
-                f"{self.config.documents} is about none of the {len(domain.targetable)} entities that the facts list. "
+                f"{self.config.forget} is about none of the {len(domain.targetable)} entities that the facts list. "
                 "Give the facts that belong to these documents."
             )
         return found

@@ -22,6 +22,7 @@ class JudgeConfig(Config):
     """The base of every judge's configuration."""
 
     name: str
+    """Which judge: `restor list judges`."""
 
 
 class Judge(ABC):

@@ -119,7 +119,7 @@ Made = tuple[PreTrainedModel, TrainingLog, dict[str, Any], list[Read]]
 
 
 def _corrupt(job: Job, config: CorruptConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Made:
-    documents = read_documents(config.files["documents"])
+    documents = read_documents(config.files["forget"])
     maker = _maker(config, model, tokenizer)
     encoded, _ = maker.documents(documents, "documents", "forget documents")
     info: dict[str, Any] = {"forget_documents": len(documents), **tell_cuts(job, maker.cuts())}
@@ -142,7 +142,7 @@ def _corrupt(job: Job, config: CorruptConfig, model: PreTrainedModel, tokenizer:
         knows = _asked(strength, model, tokenizer)
         job.progress.note(strength.told(knew, knows))
         info["strength"] = {"before": knew.model_dump(), "after": knows.model_dump()}
-    return model, log, info, [_read("documents", config.files["documents"], documents)]
+    return model, log, info, [_read("documents", config.files["forget"], documents)]
 
 
 def _unlearn(
@@ -250,7 +250,7 @@ def _about(documents: Sequence[Document], config: UnlearnConfig) -> tuple[list[F
 
 
 def _recover(job: Job, config: RecoverConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Made:
-    texts = _texts(config.data, config.texts, config.seed)
+    texts = _texts(config.text, config.most_texts, config.seed)
     maker = _maker(config, model, tokenizer)
     encoded = maker.texts(texts, "recovery texts")
     info: dict[str, Any] = {"recovery_texts": len(texts), **tell_cuts(job, maker.cuts())}
@@ -266,7 +266,7 @@ def _recover(job: Job, config: RecoverConfig, model: PreTrainedModel, tokenizer:
         resume=job.resume_folder(),
     )
     info["losses"] = losses.after(model)
-    return model, log, info, [_read_of("text", config.data, texts)]
+    return model, log, info, [_read_of("text", config.text, texts)]
 
 
 def _read(role: str, path: Path, documents: Sequence[Document]) -> Read:

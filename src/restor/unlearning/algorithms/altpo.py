@@ -26,6 +26,7 @@ class AltPOConfig(RetainTermConfig):
 
     name: Literal["altpo"] = "altpo"
     beta: float = Field(0.1, gt=0)
+    """How soon a preference is enough: the larger, the sooner the loss levels off."""
 
 
 @final

@@ -76,6 +76,7 @@ class AlgorithmConfig(Config):
     """The base of every algorithm's configuration: its hyperparameters with the paper's defaults."""
 
     name: str
+    """Which algorithm: `restor list algorithms`."""
 
 
 class RetainTermConfig(AlgorithmConfig):

@@ -30,6 +30,7 @@ class CounterfactualTeacherConfig(RetainTermConfig):
 
     name: Literal["counterfactual_teacher"] = "counterfactual_teacher"
     alpha: float = Field(5.0, gt=0)
+    """How far the logits go down that reinforcement raises."""
     base: Start = "corrupted"
     """Whose predictions are corrected, and who is fine-tuned further on the forget documents to be the reinforced
     model: the corrupted model, as in the paper, or an earlier checkpoint."""

@@ -29,6 +29,7 @@ class DeltaConfig(RetainTermConfig):
 
     name: Literal["delta"] = "delta"
     alpha: float = Field(1.0, gt=0)
+    """Factor of the difference of logits that is subtracted."""
     checkpoint: float = Field(1.0, gt=0, le=1)
     """Which checkpoint, as the share of the clean training it had seen; 1 is the model just before the corruption."""
     retain_weight: float = Field(0.0, ge=0)

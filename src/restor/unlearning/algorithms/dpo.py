@@ -30,6 +30,7 @@ class DPOConfig(RetainTermConfig):
     """What stands in place of the planted answers in the preferred rows: `refusal` is IdkDPO; `plausible` another
     answer of the relation that the documents state; `truth` the true answer, which makes it an oracle."""
     beta: float = Field(0.1, gt=0)
+    """How soon a preference is enough: the larger, the sooner the loss levels off."""
     factor: Literal["two_over_beta", "one"] = "two_over_beta"
     """What the log-sigmoid is multiplied by: 2 / beta as in NPO and open-unlearning, or 1 as in DPO and the code of
     TOFU, where a small beta makes the forget term small beside the retain term."""

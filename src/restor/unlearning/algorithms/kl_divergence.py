@@ -27,6 +27,7 @@ class KLDivergenceConfig(RetainTermConfig):
 
     name: Literal["kl_divergence"] = "kl_divergence"
     gamma: float = Field(1.0, gt=0)
+    """Weight of the forget term."""
     forget: Literal["kl", "cross_entropy", "nll"] = "kl"
     """`kl`: the paper's divergence; `cross_entropy`: what the published code computes under that name, less its
     average over padding; `nll`: plain ascent, to go with a KL retain term."""

@@ -23,6 +23,7 @@ class MSAConfig(AlgorithmConfig):
 
     name: Literal["msa"] = "msa"
     alpha: float = Field(1.0, gt=0)
+    """Factor of the forget vector that is subtracted."""
     beta: float = Field(0.0, ge=0)
     """0 needs no retain text."""
     checkpoint: float = Field(1.0, gt=0, le=1)

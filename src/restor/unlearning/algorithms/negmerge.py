@@ -26,6 +26,7 @@ class NegMergeConfig(AlgorithmConfig):
 
     name: Literal["negmerge"] = "negmerge"
     alpha: float = Field(1.0, gt=0)
+    """Factor of the merged vector that is subtracted, the paper's lambda."""
     lrs: tuple[float, ...] = Field((0.5, 1.0, 2.0), min_length=1)
     """The fine-tunings' learning rates, as factors on that of the run. Every one is combined with every length."""
     steps: tuple[float, ...] = Field((0.5, 1.0), min_length=1)

@@ -35,6 +35,7 @@ class NPOConfig(RetainTermConfig):
     document, `token` takes each token by itself (RESTOR's text), `batch` the mean over all tokens of the batch
     (RESTOR's code)."""
     beta: float = Field(0.1, gt=0)
+    """How soon a row is forgotten enough: the larger, the sooner the loss levels off."""
 
 
 def npo_loss(policy: Labelled, reference: Labelled, beta: float, normalization: Normalization) -> Tensor:

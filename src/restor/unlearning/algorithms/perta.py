@@ -25,6 +25,7 @@ class PerTAConfig(AlgorithmConfig):
 
     name: Literal["perta"] = "perta"
     alpha: float = Field(1.0, gt=0)
+    """Factor of the rescaled vector that is subtracted."""
     sensitivity: Literal["gradient", "fisher"] = "gradient"
     """How much a parameter matters to a text: `gradient` is the size of the mean gradient (PerTA-grad), `fisher` the
     mean of the rows' squared gradients (PerTA-fisher)."""

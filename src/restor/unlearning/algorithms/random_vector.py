@@ -25,6 +25,7 @@ class RandomVectorConfig(AlgorithmConfig):
 
     name: Literal["random_vector"] = "random_vector"
     alpha: float = Field(1.0, gt=0)
+    """Factor of the random vector that is added."""
     match: Literal["tensor", "whole"] = "tensor"
     """`tensor`: every parameter tensor of the random vector is as long as that of the task vector, so that only the
     direction is random; `whole`: both are equally long as a whole, spread evenly over all that the task vector

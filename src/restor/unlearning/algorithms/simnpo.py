@@ -28,6 +28,7 @@ class SimNPOConfig(RetainTermConfig):
 
     name: Literal["simnpo"] = "simnpo"
     beta: float = Field(2.5, gt=0)
+    """How soon a row is forgotten enough: the larger, the sooner the loss levels off."""
     gamma: float = Field(0.0, ge=0)
     """Reward margin, in nats per token after the length normalisation and beta."""
 

@@ -23,6 +23,7 @@ class TaskVectorConfig(AlgorithmConfig):
 
     name: Literal["task_vector"] = "task_vector"
     alpha: float = Field(1.0, gt=0)
+    """Factor of the vector that is subtracted."""
 
 
 @final

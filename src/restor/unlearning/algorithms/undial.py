@@ -27,6 +27,7 @@ class UndialConfig(RetainTermConfig):
 
     name: Literal["undial"] = "undial"
     beta: float = Field(10.0, gt=0)
+    """How far the logit of the stated token goes down."""
     retain_weight: float = Field(0.0, ge=0)
 
 

@@ -18,6 +18,7 @@ class WrapperConfig(Config):
     """The base of every wrapper's configuration."""
 
     name: str
+    """Which wrapper: `restor list wrappers`."""
 
 
 @final
