@@ -207,6 +207,7 @@ MISTAKES = {
     "a method is missing": (LOSS, "def retain_loss", "def retain", ""),
     "an attribute is missing": (LOSS, "info = Alg", "about = Alg", ""),
     "a setting is misspelt": (LOSS, "", "", "--algorithm.margn 4"),
+    "the loss raises an error": (LOSS, FORGET_LINE, "return seen.policy.logit.mean()", ""),
     "the loss is not a number": (LOSS, FORGET_LINE, "return (token_nll(seen.policy) * 0).log().mean() * 0", ""),
     "the loss is not a scalar": (LOSS, ".clamp(min=0).mean()", ".clamp(min=0)", ""),
     "the loss does not depend on the model in training": (LOSS, ".clamp(min=0).mean()", ".mean().detach()", ""),
