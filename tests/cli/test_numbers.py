@@ -27,7 +27,7 @@ BEYOND_PYTHON = "9" * 5000
         ["run", "toy", "--seeds=N"],
         ["run", "toy", '--clean.steps="N"'],  # text that pydantic takes for a number
         ["select", "toy", "--seeds=N"],
-        ["evaluate", "--model=a=b", "--data=c", "--seed=N"],
+        ["evaluate", "--model=a=b", "--facts=c", "--seed=N"],
         ["data", "build", "fact_swap", "--facts=f", "--out=o", "--seed=N"],
         ["data", "build", "fact_swap", "--facts=f", "--out=o", "--dose=N"],
         ["judge", "results", "--judge=llm", "--model=m", "--concurrency=N"],
@@ -47,7 +47,7 @@ def test_whole_numbers_of_the_command_line(argv, number, capsys, toy, runner, tm
 
 
 def test_a_setting_of_a_verb_that_makes_a_checkpoint(capsys, tmp_path):
-    options = ["--model=m", "--documents=d", f"--out={tmp_path / 'o'}"]
+    options = ["--model=m", "--forget=d", f"--out={tmp_path / 'o'}"]
     assert main(["corrupt", *options, f"--seed={HUGE}"]) == 1
     assert "The value of seed, line 1, column 1: the number 1000" in capsys.readouterr().err
 
