@@ -66,8 +66,6 @@ class _Loader(yaml.SafeLoader):
             _refuse("anchors (&) and aliases (*) are not supported: write the value out, or put it in quotes", event)
         if (tag := getattr(event, "tag", None)) is not None:
             _refuse(f"the tag {tag!r} is not supported: write a plain value, or put it in quotes", event)
-        if re.search("[\ud800-\udfff]", getattr(event, "value", None) or ""):
-            _refuse("half a character (a lone surrogate such as \\ud800) is no text: remove it", event)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

@@ -109,7 +109,7 @@ def watched(model):
     work = Work()
 
     def note(_module, _args, kwargs):
-        if kwargs.get("past_key_values") is not None:
+        if kwargs.get("cache", kwargs.get("past_key_values")) is not None:  # by the version of transformers
             work.forwards.append(kwargs["input_ids"].tolist())
 
     def note_whole(_module, _args, kwargs):

@@ -20,6 +20,7 @@ from restor.evaluation.statistics.power import (
     needed_for_width,
     seeds_for_margin,
     seeds_for_width,
+    smallest_p,
 )
 
 NAN = float("nan")
@@ -160,3 +161,8 @@ def test_one_seed_or_shared_entities_say_nothing_about_seeds():
     assert seeds_for_width(mean(values, of(6, 2)), 0.1) is None
     shared = Clusters.of([k % 6 for k in range(12)], [k // 6 for k in range(12)])
     assert seeds_for_width(mean(values, shared), 0.1) is None
+
+
+@pytest.mark.parametrize(("entities", "expected"), [(0, 1.0), (1, 1.0), (3, 0.25), (1024, 2.0**-1023), (100_000, 0.0)])
+def test_the_smallest_p_has_no_number_of_entities_that_it_fails_for(entities, expected):
+    assert smallest_p(entities) == expected

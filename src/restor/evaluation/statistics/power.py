@@ -157,7 +157,7 @@ def _smallest(enough: Callable[[int], bool], first: int) -> int | None:
 
 def smallest_p(entities: int) -> float:
     """The smallest p that a paired test can have with so many entities: all of them differ alike (two-sided)."""
-    return min(1.0, 2.0 / 2.0**entities)
+    return min(1.0, 2.0 ** (1 - entities))  # 0 for thousands, where the other way around is no number
 
 
 def smallest_difference(entities: int, facts_per_entity: float) -> float:
