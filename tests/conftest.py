@@ -66,6 +66,12 @@ def no_deprecations(request):
 WORDS = "ada bo was born in york rome . ? where lives she he and the poet baker of".split()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """What restor remembers beside its stores is not the user's."""
+    os.environ["RESTOR_DATA"] = str(tmp_path_factory.mktemp("restor-data"))
+
+
 @pytest.fixture(scope="session")
 def tokenizer():
     """One token for each of a few words."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, final
 
 from restor.config import Config
@@ -12,6 +12,11 @@ from restor.config import Config
 
 class Progress(ABC):
     """Hears of stages, steps and remarks."""
+
+    @abstractmethod
+    def expect(self, ahead: Mapping[str, int], usual: Mapping[str, float]) -> None:
+        """Before a stage begins: how many of each kind are to be made after it, and the seconds that one of a kind
+        usually takes, as far as that is known. Without it, whatever follows is taken to be of the current kind."""
 
     @abstractmethod
     def begin(self, stage: str, detail: str, number: int, total: int) -> None:
@@ -38,6 +43,9 @@ class Progress(ABC):
 class Silent(Progress):
     """Tells nobody."""
 
+    def expect(self, ahead: Mapping[str, int], usual: Mapping[str, float]) -> None:
+        """Ignore."""
+
     def begin(self, stage: str, detail: str, number: int, total: int) -> None:
         """Ignore."""
 
@@ -54,15 +62,29 @@ class Silent(Progress):
         """Ignore."""
 
 
+SETTLED = 2.0
+"""Seconds of steps from which their pace is told: the first ones also load and compile."""
+
+
 @final
 class Course:
-    """Where a run is, from what a `Progress` hears, and how long it may take. Times come from `clock`, seconds."""
+    """Where a run is, from what a `Progress` hears, and how long it may take. Times come from `clock`, seconds.
+
+    Stages of one kind take about equally long, those of different kinds do not: one that trains from nothing may take
+    a hundred times as long as one that judges. Where a kind that is still to come has never been seen, nothing is
+    said about the whole.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._start = self._begun = clock()
-        self._running = False
-        self._seconds: list[float] = []
+        self._took: dict[str, list[float]] = {}
+        self._ahead: Mapping[str, int] | None = None
+        self._usual: Mapping[str, float] = {}
+        self._since: tuple[int, float] | None = None
+        self._told = self._begun
+        self.running = False
+        """Whether a stage has begun and not ended."""
         self.stage = self.detail = ""
         self.number = self.total = 0
         """Of the current stage; 0 of 0 before the first."""
@@ -70,26 +92,34 @@ class Course:
         """Of the current stage; 0 of 0 until it tells."""
         self.loss: float | None = None
 
+    def expect(self, ahead: Mapping[str, int], usual: Mapping[str, float]) -> None:
+        """As `Progress.expect`."""
+        self._ahead, self._usual = ahead, usual
+
     def begin(self, stage: str, detail: str, number: int, total: int) -> None:
         """As `Progress.begin`."""
         self.stage, self.detail, self.number, self.total = stage, detail, number, total
-        self._begun, self._running = self._clock(), True
-        self.done, self.steps, self.loss = 0, 0, None
+        self._begun, self.running = self._clock(), True
+        self.done, self.steps, self.loss, self._since = 0, 0, None, None
 
     def advance(self, done: int, total: int, loss: float | None) -> None:
         """As `Progress.advance`; the last known loss stays."""
+        self._told = self._clock()
+        # What a former process did counts for nothing, and a second training within a stage counts anew.
+        if self._since is None or done < self.done or total != self.steps:
+            self._since = done, self._told
         self.done, self.steps = done, total
         self.loss = self.loss if loss is None else loss
 
     def end(self, cached: bool, seconds: float) -> None:
         """As `Progress.end`."""
         if not cached:
-            self._seconds.append(seconds)
-        self._running = False
+            self._took.setdefault(self.stage, []).append(seconds)
+        self.running = False
 
     def fail(self) -> None:
         """As `Progress.fail`; how long it took says nothing about the stages to come."""
-        self._running = False
+        self.running = False
 
     @property
     def elapsed(self) -> float:
@@ -98,27 +128,36 @@ class Course:
 
     @property
     def stage_left(self) -> float | None:
-        """An estimate of the seconds that the current stage still takes, from its steps; None before the first."""
-        if not self._running or not 0 < self.done <= self.steps:
+        """An estimate of the seconds that the current stage still takes, from its steps; None before there are some."""
+        if not self.running or self._since is None:
             return None
-        return (self._clock() - self._begun) * (self.steps - self.done) / self.done
+        first, since = self._since
+        if self.done >= self.steps:
+            return 0.0
+        if self.done <= first or self._told - since < SETTLED:
+            return None
+        pace = (self._told - since) / (self.done - first)
+        return max(pace * (self.steps - self.done) - (self._clock() - self._told), 0.0)
 
     @property
     def seconds_left(self) -> float | None:
-        """An estimate for the whole run, from the stages run so far; None until there is something to go by."""
-        ran = sorted(self._seconds)
-        # The longest one trains the clean model, which happens once.
-        usual = ran[:-1] if len(ran) > 2 else ran
-        mean = sum(usual) / len(usual) if usual else None
-        current = self.stage_left
-        if current is None and self._running:
-            if mean is None:
-                return None
-            current = max(mean - (self._clock() - self._begun), 0.0)
-        later = self.total - self.number
-        if later and mean is None:
-            return None
-        return (current or 0.0) + later * (mean or 0.0)
+        """An estimate for the whole run; None while something of it is unknown."""
+        own = self.stage_left if self.running else 0.0
+        if own is None and (usual := self._expected(self.stage)) is not None:
+            own = max(usual - (self._clock() - self._begun), 0.0)
+        ahead = {self.stage: self.total - self.number} if self._ahead is None else self._ahead
+        parts = [own]
+        for kind, count in ahead.items():
+            if count:
+                usual = self._expected(kind)
+                parts.append(None if usual is None else count * usual)
+        known = [part for part in parts if part is not None]
+        return sum(known) if self.total and len(known) == len(parts) else None
+
+    def _expected(self, kind: str) -> float | None:
+        """Seconds that a stage of this kind takes: as this run has seen, else as usual."""
+        ran = self._took.get(kind)
+        return sum(ran) / len(ran) if ran else self._usual.get(kind)
 
 
 RUNNING_PREFIX = "running-"

@@ -110,6 +110,9 @@ class Notes(Progress):
     def __init__(self):
         self.notes, self.stages, self.steps = [], [], []
 
+    def expect(self, ahead, usual):
+        pass
+
     def begin(self, stage, detail, number, total):
         self.stages.append([stage, detail, number, total])
 

@@ -1,4 +1,4 @@
-"""Threads are taken as long as they help, and bfloat16 stays where it is fast."""
+"""Threads are taken as long as they help."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import pytest
 import torch
 
 import restor.models.hardware as hardware
-import restor.models.loading as loading
 from restor.evaluation.engine.engine import Engine
 from restor.evaluation.engine.items import Item, Option
-from restor.models.lineage import new_lineage
-from restor.models.loading import load_checkpoint, save_checkpoint
-from restor.models.reference import ModelRef
 
 ITEM = Item("one", (1, 5, 6), (Option(3, (7, 8)),))
 
@@ -58,23 +54,8 @@ def test_on_a_busy_machine_the_engine_asks_with_one_thread_says_so_and_gives_the
     assert "1 thread in place of 2" in note
 
 
-@pytest.mark.parametrize(
-    ("stored", "wanted", "to_ask", "fast", "dtype"),
-    [
-        (torch.bfloat16, "auto", True, True, torch.bfloat16),
-        (torch.bfloat16, "auto", True, False, torch.float32),
-        (torch.bfloat16, "auto", False, True, torch.float32),
-        (torch.bfloat16, "float32", True, True, torch.float32),
-        (torch.float32, "auto", True, True, torch.float32),
-        (torch.float32, "bfloat16", True, False, torch.bfloat16),
-    ],
-)
-def test_a_checkpoint_is_asked_in_bfloat16_where_it_is_stored_in_it_and_the_processor_is_good_at_it(
-    llama, tokenizer, tmp_path, monkeypatch, stored, wanted, to_ask, fast, dtype
-):
-    lineage = new_lineage(stage="clean", config={}, seed=0, parents={}, data={})
-    save_checkpoint(llama().to(stored), tokenizer, tmp_path, lineage)
-    monkeypatch.setattr(loading, "multiplies_bfloat16", lambda _: fast)
-    model, _ = load_checkpoint(ModelRef(path=str(tmp_path), dtype=wanted), torch.device("cpu"), to_ask=to_ask)
-    assert model.dtype == dtype
-    assert Engine(model, pad=0).ask([ITEM])[0].options[0].tokens == 2
+def test_which_devices_multiply_bfloat16(monkeypatch):
+    for told, expected in (({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx512_f": True}, False)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda told=told: told)
+        assert hardware.multiplies_bfloat16(torch.device("cpu")) is expected
+    assert not hardware.multiplies_bfloat16(torch.device("mps"))

@@ -251,8 +251,8 @@ def test_what_is_hashed_is_what_is_loaded(folder, llama, arranged, arrange):
 def test_size_and_dtype_are_those_of_what_is_loaded(folder, llama, arranged, arrange, monkeypatch):
     arranged(arrange)
     assert check_weights(folder, "it") == {"F32": sum(value.numel() for value in llama(0).parameters())}
-    # A processor that is good at bfloat16 would take what is stored in it.
-    monkeypatch.setattr("restor.models.loading.multiplies_bfloat16", lambda _: True)
+    # A processor that is faster in bfloat16 would take what is stored in it.
+    monkeypatch.setattr("restor.models.loading.precision_to_ask", lambda *_: ("bfloat16", ""))
     edit(folder / "config.json", dtype="bfloat16")
     model, _ = load_checkpoint(ref(folder), CPU, to_ask=True)
     assert model.dtype == torch.float32

@@ -30,6 +30,9 @@ class Told(Progress):
     def __init__(self):
         self.notes = []
 
+    def expect(self, ahead, usual):
+        pass
+
     def begin(self, stage, detail, number, total):
         raise Stop(stage)
 

@@ -78,6 +78,9 @@ class Stopping(Progress):
     def __init__(self, after: int) -> None:
         self.after, self.notes = after, []
 
+    def expect(self, ahead, usual):
+        pass
+
     def begin(self, stage, detail, number, total):
         pass
 

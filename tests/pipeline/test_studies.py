@@ -71,6 +71,8 @@ def test_files_of_nobody_are_found(store, study):
     (store.path / "artifacts" / stage().label / "extra.bin").write_text("mine")
     (store.path / "artifacts" / "stray").write_text("mine")
     (store.path / "more").mkdir()
+    for own in ("threads.json", "precision.json"):
+        (store.path / own).write_text("{}")  # what the store remembers of the machine
     (study / "plots").mkdir()  # where `restor plot` draws
     (study / "plots" / "cost.pdf").write_text("drawn")
     assert sorted(problems(store)) == [

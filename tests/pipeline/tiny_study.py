@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import final
 
@@ -64,6 +65,9 @@ class FileProgress(Progress):
     def _write(self, **what: object) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"pid": os.getpid(), **what}) + "\n")
+
+    def expect(self, ahead: Mapping[str, int], usual: Mapping[str, float]) -> None:
+        pass
 
     def begin(self, stage: str, detail: str, number: int, total: int) -> None:
         self._stage = (stage, detail)

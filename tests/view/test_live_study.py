@@ -23,6 +23,9 @@ class Onlooker(Progress):
         self.states = set()
         self.totals = set()
 
+    def expect(self, ahead, usual):
+        pass
+
     def begin(self, stage, detail, number, total):
         (study,) = self.index.look().studies.values()
         self.states.add(study.state)

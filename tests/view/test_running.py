@@ -40,6 +40,9 @@ class Heard(Progress):
     def __init__(self):
         self.calls = []
 
+    def expect(self, ahead, usual):
+        self.calls.append(("expect", ahead, usual))
+
     def begin(self, stage, detail, number, total):
         self.calls.append(("begin", stage, detail, number, total))
 
@@ -62,6 +65,7 @@ def test_a_live_run_tells_stage_steps_loss_and_time(store):
     file = RunningFile(store / "studies" / "mini-1", about, heard, every=0.001)
     file.begin("clean", "seed 0", 1, 9)
     file.end(False, 4.0)
+    file.expect({"unlearn": 4, "judge": 3}, {"unlearn": 30.0, "judge": 2.0})
     file.begin("unlearn", "npo, related, seed 0", 2, 9)
     file.advance(30, 60, 1.25)
     file.note("a remark")
@@ -74,7 +78,7 @@ def test_a_live_run_tells_stage_steps_loss_and_time(store):
     told = process.told
     assert (told.stage, told.detail, told.number, told.total) == ("unlearn", "npo, related, seed 0", 2, 9)
     assert (told.done, told.steps, told.loss, told.note) == (30, 60, 1.25, "a remark")
-    assert told.seconds_left == pytest.approx(7 * 4, abs=1)
+    assert told.seconds_left == pytest.approx(30 + 4 * 30 + 3 * 2, abs=1), "as the store tells, stage by stage"
     # Later steps reach the file without the run having to wait for it.
     file.advance(31, 60, 1.0)
     deadline = time.monotonic() + 20
@@ -83,7 +87,7 @@ def test_a_live_run_tells_stage_steps_loss_and_time(store):
         time.sleep(0.002)
     file.close()
     assert files(store) == ["stages.json"]
-    assert [call[0] for call in heard.calls] == ["begin", "end", "begin", "advance", "note", "advance"]
+    assert [call[0] for call in heard.calls] == ["begin", "end", "expect", "begin", "advance", "note", "advance"]
 
 
 def test_a_forked_child_does_not_end_the_run_of_its_parent(store, monkeypatch):

@@ -1,10 +1,11 @@
-"""Where a study is, on stderr: one live line on a terminal, else one line per finished stage."""
+"""Where a study is, on stderr: one live line on a terminal, else one line per finished stage and one every minute."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import final
 
 from rich.console import Console
@@ -16,6 +17,9 @@ from rich.text import Text
 from restor.cli.terminal import safe_console
 from restor.progress import Course, Progress, Silent
 
+EVERY = 60.0
+"""Seconds of silence after which a log file is told where the current stage is."""
+
 
 @contextmanager
 def progress_view(*, quiet: bool) -> Iterator[Progress]:
@@ -26,10 +30,30 @@ def progress_view(*, quiet: bool) -> Iterator[Progress]:
     console = safe_console(stderr=True)
     view = RichProgress(console)
     if not console.is_terminal:
-        yield view
+        with _reminded(view):
+            yield view
         return
     with Live(get_renderable=view.line, console=console, transient=True, refresh_per_second=4):
         yield view
+
+
+@contextmanager
+def _reminded(view: RichProgress) -> Iterator[None]:
+    """A thread has the view print in time, since a stage may tell nothing for long."""
+    over = threading.Event()
+
+    def remind() -> None:
+        while not over.wait(1.0):
+            with suppress(OSError, ValueError):  # stderr is closed
+                view.remind()
+
+    thread = threading.Thread(target=remind, name="restor-reminder", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @final
@@ -38,7 +62,13 @@ class RichProgress(Progress):
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._clock = clock
         self._course = Course(clock)
+        self._printed = clock()
+
+    def expect(self, ahead: Mapping[str, int], usual: Mapping[str, float]) -> None:
+        """What the time left is worked out from."""
+        self._course.expect(ahead, usual)
 
     def begin(self, stage: str, detail: str, number: int, total: int) -> None:
         """A new line takes the place of the former."""
@@ -66,6 +96,16 @@ class RichProgress(Progress):
         """Above the line."""
         self._print(message)
 
+    def remind(self) -> None:
+        """Print where the stage is, if nothing was printed for a minute."""
+        course = self._course
+        if not course.running or self._clock() - self._printed < EVERY:
+            return
+        parts = [f"{course.done}/{course.steps}"] if course.steps else []
+        parts += [] if course.loss is None else [f"loss {course.loss:.3f}"]
+        parts += [duration(course.elapsed), *self._left]
+        self._print(f"{self._numbered}: {', '.join(parts)}")
+
     def line(self) -> Table:
         """The live line."""
         grid = Table.grid(padding=(0, 1))
@@ -80,10 +120,8 @@ class RichProgress(Progress):
             cells += [ProgressBar(course.steps, course.done, width=16), Text(f"{course.done}/{course.steps}")]
         if course.loss is not None:
             cells.append(Text(f"loss {course.loss:.3f}"))
-        left = course.seconds_left
         cells.append(Text(duration(course.elapsed)))
-        if left is not None:
-            cells.append(Text(f"about {duration(left)} left", style="dim"))
+        cells += [Text(left, style="dim") for left in self._left]
         for _ in cells[2:]:
             grid.add_column(no_wrap=True)
         grid.add_row(*cells)
@@ -98,7 +136,16 @@ class RichProgress(Progress):
         number, total = self._course.number, self._course.total
         return f"[{number:>{len(str(total))}}/{total}] {self._stage}"
 
+    @property
+    def _left(self) -> list[str]:
+        """What can be said of the time left: of the run, else of its stage, else nothing."""
+        whole, stage = self._course.seconds_left, self._course.stage_left
+        if whole is not None:
+            return [f"about {duration(whole)} left"]
+        return [] if stage is None else [f"about {duration(stage)} left of this stage"]
+
     def _print(self, text: str) -> None:
+        self._printed = self._clock()
         self._console.print(Text(text), soft_wrap=True)
 
 

@@ -20,10 +20,13 @@ again where there is no hope."""
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 faster than float32: GPUs do, and CPUs with AVX512-BF16 or AMX."""
-    if device.type != "cpu":
-        return True
-    told = getattr(torch.cpu, "get_capabilities", None)
+    """Whether a device has an instruction for products of bfloat16: newer GPUs do, CPUs with AVX512-BF16 or AMX too.
+
+    On a GPU it is then faster than float32. On a CPU it may be slower, see `restor.models.precision`.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    told = getattr(torch.cpu, "get_capabilities", None) if device.type == "cpu" else None
     found = {} if told is None else told()
     return bool(found.get("avx512_bf16") or found.get("amx_bf16") or found.get("bf16"))
 

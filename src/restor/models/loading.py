@@ -38,9 +38,9 @@ from restor.models.files import (
     weight_files,
     weight_shapes,
 )
-from restor.models.hardware import multiplies_bfloat16
 from restor.models.limits import check_model, check_sizes
 from restor.models.lineage import Lineage, write_lineage
+from restor.models.precision import machine_folder, precision_to_ask
 from restor.models.quiet import quiet_libraries
 from restor.models.reference import ModelRef
 from restor.models.tokenizer_loading import fit_tokenizer, load_tokenizer
@@ -82,7 +82,7 @@ def load_checkpoint(
     Args:
         ref: which checkpoint; what a hub id lacks in the cache is fetched.
         device: in place of the reference's own.
-        to_ask: nothing will be trained, so what is stored in bfloat16 may stay it on a CPU that is good at it.
+        to_ask: nothing will be trained, so what is stored in bfloat16 may stay it on a CPU that is faster in it.
 
     Raises:
         DataError: for a checkpoint that is missing, incomplete, damaged or of another kind.
@@ -106,7 +106,7 @@ def load_checkpoint(
     tokenizer = _told(f"the tokenizer of {owner}", lambda: load_tokenizer(source, name=owner, trusted=trusted))
     if adapter is None and (embeddings := getattr(config.get_text_config(), "vocab_size", None)) is not None:
         fit_tokenizer(tokenizer, embeddings, name)
-    dtype = _dtype(ref, counts, device, to_ask=to_ask)
+    dtype = _dtype(ref, settings, counts, device, to_ask=to_ask)
     _check_memory(counts, dtype, device, name)
     model, info = _told(
         name,
@@ -266,12 +266,15 @@ def _check_code(settings: Mapping[str, Any], ref: ModelRef) -> None:
     )
 
 
-def _dtype(ref: ModelRef, counts: Mapping[str, int], device: torch.device, *, to_ask: bool) -> str:
+def _dtype(
+    ref: ModelRef, settings: Mapping[str, Any], counts: Mapping[str, int], device: torch.device, *, to_ask: bool
+) -> str:
     """The dtype to load in; auto only for weights that are packed."""
     if ref.dtype != "auto":
         return ref.dtype
-    if device.type == "cpu" and not (to_ask and multiplies_bfloat16(device) and set(counts) == {"BF16"}):
-        return "float32"  # any other is slower on most processors
+    if device.type == "cpu":
+        narrow = to_ask and set(counts) == {"BF16"}  # any other dtype is slower than float32
+        return precision_to_ask(settings, machine_folder())[0] if narrow else "float32"
     # That of most weights in the files, whatever the configuration says of another time.
     return DTYPES.get(max(counts, key=lambda kind: counts[kind], default=""), "auto")
 

@@ -24,13 +24,16 @@ from restor.errors import ConfigError, DataError, StoreError, TrainingError
 from restor.evaluation.config import EvaluationConfig
 from restor.experiment import DatasetChoice, ForgetPart
 from restor.models.lineage import LINEAGE_FILE, Lineage, Parent, new_lineage, parent_of, read_lineage
+from restor.models.precision import Precision, machine_folder
 from restor.models.reference import ModelRef, pinned
 from restor.pipeline.compare import LONGEST_ANSWER
+from restor.pipeline.durations import Ahead, kind_of
 from restor.pipeline.earlier import check_earlier, suggestion
 from restor.pipeline.enough import too_few
 from restor.pipeline.files import sha256_file, store_errors, sync
 from restor.pipeline.maker import Maker
 from restor.pipeline.plan import CORRUPTING, READING, UNLEARNING, code_of
+from restor.pipeline.precision import checkpoint_precision
 from restor.pipeline.resolve import NO_RETAIN, Trial
 from restor.pipeline.select import attempt_sources, read_trace
 from restor.pipeline.split import SelectConfig, split_targets
@@ -72,7 +75,8 @@ class CheckpointConfig(Config):
     lora: LoraConfig | None = LoraConfig()
     """The adapter that is trained and merged; null trains all weights."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Compute precision; `auto` takes bfloat16 where the hardware computes it. Weights stay as they are."""
+    """Compute precision; `auto` takes bfloat16 on a GPU that computes it, and on a CPU where a short measurement finds
+    it clearly faster; `restor.json` says what was taken. Weights stay as they are."""
     accumulation: int = Field(1, ge=1)
     """Parts in which a step's batch goes through the model: less memory, the same gradient."""
     gradient_checkpointing: bool = False
@@ -85,6 +89,12 @@ class CheckpointConfig(Config):
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     threads: int | None = Field(None, ge=1)
     """CPU threads; null measures once what is fastest."""
+
+    @property
+    def settled_precision(self) -> Precision:
+        """What auto became."""
+        assert self.precision != "auto", "settled before anything is trained"
+        return self.precision
 
     @property
     @abstractmethod
@@ -289,6 +299,9 @@ def make_checkpoint(config: CheckpointConfig, out: Path, *, progress: Progress, 
     if isinstance(config, CorruptConfig) and config.facts is not None:
         # What cannot be told is said before any model is loaded.
         Strength(read_documents(config.files["forget"]), config.files["facts"], config.evaluation, config.seed)
+    precision = checkpoint_precision(config.precision, config.model, config.device, machine_folder(), progress.note)
+    config = config.model_copy(update={"precision": precision})
+    lineage = lineage.model_copy(update={"config": {**lineage.config, "precision": precision}})
     search = _Search(config, parents) if isinstance(config, UnlearnConfig) and config.select is not None else None
     if search is not None:
         search.tell_too_few(progress)
@@ -302,7 +315,8 @@ def make_checkpoint(config: CheckpointConfig, out: Path, *, progress: Progress, 
     store = Store.open(work)
     threads = config.threads or remembered_threads(store.path)
     total = 1 if search is None else len(search.points) + 1
-    maker = Maker(store, progress, threads=threads, save_every=save_every, total=total)
+    ahead = None if search is None else search.ahead
+    maker = Maker(store, progress, threads=threads, save_every=save_every, total=total, ahead=ahead)
     try:
         if search is not None:
             config, lineage = search.run(maker)
@@ -365,8 +379,10 @@ def _made_alike(out: Path, lineage: Lineage) -> bool:
     there = read_lineage(out)
     if there is None:
         return False
-    # What a selection chose is not what was asked for.
+    # What a selection chose is not what was asked for, nor is the precision that was found to be faster.
     asked = there.findings.get("selection", {}).get("asked", {})
+    if lineage.config["precision"] == "auto":
+        asked = {**asked, "precision": "auto"}
     return _identity(there.model_copy(update={"config": {**there.config, **asked}})) == _identity(lineage)
 
 
@@ -453,6 +469,12 @@ class _Search:
         self._split = split_targets(read_documents(config.files["forget"]), config.files["facts"], config.select)
         self._deciding = self._split.validation(config.select).queries
         self._sources = (*attempt_sources(config.select.evaluation.judge.name), "restor.pipeline.split")
+        self._stages = [self._attempt(point.config) for point in self.points]
+
+    @property
+    def ahead(self) -> Ahead:
+        """The attempts, and the training at the chosen point, which takes about as long as one of them."""
+        return Ahead({stage.key: kind_of(stage) for stage in self._stages} | {"chosen": kind_of(self._stages[0])})
 
     def tell_too_few(self, progress: Progress) -> None:
         """Tell what the entities that decide, and those left to be tested, cannot show."""
@@ -472,8 +494,7 @@ class _Search:
         """
         trials: list[Trial] = []
         corrupted: Shares | None = None
-        for number, point in enumerate(self.points):
-            stage = self._attempt(point.config)
+        for number, (point, stage) in enumerate(zip(self.points, self._stages, strict=True)):
             maker.make_one(stage, str(point), point.config.device)
             found: dict[str, Any] = {"steps": 0, "ended": "failed", "note": maker.failure([stage]) or ""}
             if stage.key in maker.artifacts:

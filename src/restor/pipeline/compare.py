@@ -37,6 +37,7 @@ from restor.pipeline.plan import (
     checkpoint_stage,
     elsewhere,
 )
+from restor.pipeline.precision import asked_refs
 from restor.pipeline.stage import Stage
 from restor.pipeline.store import Store
 from restor.pipeline.threads import remembered_threads
@@ -215,7 +216,9 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
     contents = {name: fingerprint(ref) for name, ref in config.models.items()}
     served = {name: identify(ref) for name, ref in config.endpoints.items()}
     opened = Store.open(store)
-    config = config.model_copy(update={"threads": config.threads or remembered_threads(opened.path)})
+    threads = config.threads or remembered_threads(opened.path)
+    models = asked_refs(config.models, config.device, opened.path, progress.note)
+    config = config.model_copy(update={"threads": threads, "models": models})
     plan = SeedPlan(config.seed, tuple(_arms(config, contents, served)))
     identity = {"config": config.model_dump(mode="json", exclude={"threads", "endpoints"}), "contents": contents}
     if served:
@@ -229,7 +232,7 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
         plans=[plan],
         asked={config.seed: asked},
         device=config.device,
-        threads=config.threads or 1,
+        threads=threads,
         notes=tuple(_notes(config, asked, served)),
     )
     return make(work, opened, progress)

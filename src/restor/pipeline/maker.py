@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, final
 
 from restor.errors import CodeError, StoreError, TrainingError
 from restor.faults import own_code
+from restor.pipeline.busy import CoreWatch
+from restor.pipeline.durations import Ahead, kind_of
 from restor.pipeline.files import store_errors
 from restor.pipeline.plan import PlannedArm, SeedPlan
 from restor.pipeline.stage import Stage
@@ -53,9 +55,20 @@ def _models(arm: PlannedArm) -> list[Stage]:
 class Maker:
     """Makes the stages of a study and remembers where they are."""
 
-    def __init__(self, store: Store, progress: Progress, *, threads: int, save_every: float, total: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        progress: Progress,
+        *,
+        threads: int,
+        save_every: float,
+        total: int,
+        ahead: Ahead | None = None,
+    ) -> None:
         self.store = store
         self.progress = progress
+        self._watch = CoreWatch(progress, threads)
+        self._ahead = ahead or Ahead()
         self.threads = threads
         self.save_every = save_every
         self.total = total
@@ -79,14 +92,14 @@ class Maker:
         while waiting:
             stage = self._next(waiting)
             waiting.remove(stage)
-            began = self.begin(stage.name, used_by.get(stage.key, f"seed {plan.seed}"))
+            began = self.begin(stage.key, kind_of(stage), used_by.get(stage.key, f"seed {plan.seed}"))
             inherited = self.failure(list(stage.parents.values())) is not None
             cached = self._make(stage, asked, device)
             self._end(stage, cached, began, "" if inherited else self.failures.get(stage.key, ""))
 
     def make_one(self, stage: Stage, detail: str, device: str) -> None:
         """A single stage that asks nothing; why it fails is for the caller to tell."""
-        began = self.begin(stage.name.split("_")[0], detail)
+        began = self.begin(stage.key, kind_of(stage), detail)
         self._end(stage, self._make(stage, None, device), began, "")
 
     def _end(self, stage: Stage, cached: bool, began: float, reason: str) -> None:
@@ -105,10 +118,11 @@ class Maker:
         ]
         return next((stage for stage in ready if not self.store.is_claimed(stage)), ready[0])
 
-    def begin(self, name: str, detail: str) -> float:
+    def begin(self, key: str, kind: str, detail: str) -> float:
         """Tell that the next stage begins; returns when."""
         self._number += 1
-        self.progress.begin(name, detail, self._number, self.total)
+        self.progress.expect(self._ahead.without(key), self._ahead.usual)
+        self.progress.begin(kind, detail, self._number, self.total)
         return time.perf_counter()
 
     def failure(self, stages: Sequence[Stage]) -> str | None:
@@ -195,7 +209,7 @@ class Maker:
             resume=resume,
             asked=asked,
             device=place,
-            progress=self.progress,
+            progress=self._watch if place.type == "cpu" else self.progress,
             save_every=self.save_every,
             memo=self._memo,
         )

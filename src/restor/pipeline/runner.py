@@ -18,10 +18,12 @@ from restor.evaluation.metrics.base import all_figures
 from restor.experiment import ExperimentConfig
 from restor.pipeline.curves import training_curves, validation_curves
 from restor.pipeline.dose import Doses
+from restor.pipeline.durations import REPORT, ahead_of
 from restor.pipeline.enough import too_few
 from restor.pipeline.files import store_errors
 from restor.pipeline.maker import Maker, versions
 from restor.pipeline.plan import PlannedArm, SeedPlan, check_arms, plan_seed
+from restor.pipeline.precision import study_precision
 from restor.pipeline.publish import results_files, write_results
 from restor.pipeline.resolve import resolve
 from restor.pipeline.running import running
@@ -113,7 +115,9 @@ def run_study(config: ExperimentConfig, *, store: Path, progress: Progress, save
     worlds = {seed: World(config, seed) for seed in config.seeds}
     _tell_too_few(config, worlds, progress)
     opened = Store.open(store)
-    config = config.model_copy(update={"threads": config.threads or remembered_threads(opened.path)})
+    precision = study_precision(config, opened.path, progress.note)
+    threads = config.threads or remembered_threads(opened.path)
+    config = config.model_copy(update={"threads": threads, "precision": precision})
     plans = [plan_seed(config, seed) for seed in config.seeds]
     work = Work(
         kind="study",
@@ -124,7 +128,7 @@ def run_study(config: ExperimentConfig, *, store: Path, progress: Progress, save
         plans=plans,
         asked=worlds,
         device=config.device,
-        threads=config.threads or 1,
+        threads=threads,
         notes=tuple(_notes(config, plans[0].arms)),
     )
     return make(work, opened, progress, save_every=save_every)
@@ -155,7 +159,9 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
     announce(store, work.id, work.config, stages)
     protocol = work.evaluation.protocol
     with running(folder, progress, name=work.name, kind=work.kind, protocol=protocol, seeds=work.seeds) as told:
-        maker = Maker(store, told, threads=work.threads, save_every=save_every, total=len(stages) + 1)
+        ahead = ahead_of(store, stages)
+        ahead.kinds[REPORT] = REPORT
+        maker = Maker(store, told, threads=work.threads, save_every=save_every, total=len(stages) + 1, ahead=ahead)
         try:
             for plan in work.plans:
                 maker.make_all(plan, work.asked[plan.seed], work.device)
@@ -165,7 +171,7 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
                 shutil.rmtree(folder, ignore_errors=True)
                 store.studies.forget(work.id)
             raise
-        began = maker.begin("report", work.id)
+        began = maker.begin(REPORT, REPORT, work.id)
         stage = _report_stage(work, maker)
         announce(store, work.id, work.config, [*stages, stage])
         with store.claim(stage, told.note) as claim:

@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +49,12 @@ class RunningFile(Progress):
         self._guard = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="restor-progress", daemon=True)
+
+    def expect(self, ahead: Mapping[str, int], usual: Mapping[str, float]) -> None:
+        """Passed on and kept."""
+        with self._guard:
+            self._course.expect(ahead, usual)
+        self._inner.expect(ahead, usual)
 
     def begin(self, stage: str, detail: str, number: int, total: int) -> None:
         """Passed on and kept."""

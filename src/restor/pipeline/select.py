@@ -16,6 +16,7 @@ from restor.config import stable_hash
 from restor.errors import ConfigError, TrainingError
 from restor.evaluation.judges.base import JUDGES
 from restor.experiment import ArmConfig, Chosen, ExperimentConfig, Strength
+from restor.pipeline.durations import ahead_of
 from restor.pipeline.enough import too_few
 from restor.pipeline.files import write_atomic
 from restor.pipeline.maker import Maker, versions
@@ -29,6 +30,7 @@ from restor.pipeline.plan import (
     elsewhere,
     plan_seed,
 )
+from restor.pipeline.precision import study_precision
 from restor.pipeline.resolve import NO_RETAIN, Selection, Trial, resolve
 from restor.pipeline.runner import SAVE_EVERY, announce
 from restor.pipeline.stage import Stage
@@ -63,6 +65,11 @@ def select(
     searches = {strength: _search(config, strength) for strength in config.corruption.strengths}
     _tell_too_few(config, progress)
     opened = Store.open(store)
+    settled = {"precision": study_precision(config, opened.path, progress.note)}
+    searches = {
+        strength: replace(search, study=search.study.model_copy(update=settled))
+        for strength, search in searches.items()
+    }
     threads = config.threads or remembered_threads(opened.path)
     attempts = {
         (strength, seed): _attempts(search, seed)
@@ -75,7 +82,8 @@ def select(
     }
     stages = [stage for plan in plans.values() for stage in plan.stages()]
     with _announced(opened, config, stages):
-        maker = Maker(opened, progress, threads=threads, save_every=save_every, total=len(stages))
+        ahead = ahead_of(opened, stages)
+        maker = Maker(opened, progress, threads=threads, save_every=save_every, total=len(stages), ahead=ahead)
         for (strength, seed), plan in plans.items():
             study = searches[strength].study
             maker.make_all(plan, World(study, seed), study.device)

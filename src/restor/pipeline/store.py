@@ -47,7 +47,7 @@ POLL_SECONDS = 0.2
 
 _REMOVED_PREFIX = ".removed-"
 _FOLDERS = ("artifacts", "locks", "studies", "records")
-_OWN = {"store.json", "threads.json", *_FOLDERS}
+_OWN = {"store.json", "threads.json", "precision.json", *_FOLDERS}
 """Everything that a store has."""
 
 Notify = Callable[[str], None]

@@ -6,9 +6,12 @@ import json
 import os
 import time
 from pathlib import Path
+from statistics import median
+
+from filelock import FileLock
 
 from restor.errors import StoreError
-from restor.pipeline.files import write_atomic
+from restor.pipeline.files import store_errors, write_atomic
 from restor.untrusted import json_value, read_text
 
 
@@ -21,8 +24,9 @@ def remembered_threads(store: Path) -> int:
         StoreError: if the remembered number cannot be read.
     """
     path = store / "threads.json"
-    if not path.exists():
-        write_atomic(path, json.dumps({"threads": fastest_threads()}) + "\n")
+    with store_errors(path), FileLock(store / "locks" / "threads.lock"):  # two that begin together agree
+        if not path.exists():
+            write_atomic(path, json.dumps({"threads": fastest_threads()}) + "\n")
     try:
         threads = json_value(read_text(path))["threads"]
         if not isinstance(threads, int) or threads < 1:
@@ -34,18 +38,26 @@ def remembered_threads(store: Path) -> int:
 
 def fastest_threads() -> int:
     """Time small training-like steps with one thread, half of the cores and all of them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    timed = {count: min(_times(count)) for count in sorted({1, max(1, cores // 2), cores})}
+    return min(timed, key=lambda count: (timed[count], count))
+
+
+def slowdown(threads: int) -> float:
+    """How many times as long as with one thread the same takes with several at the moment: below 1 on free cores."""
+    return median(_times(threads)) / min(_times(1))
+
+
+def _times(threads: int) -> list[float]:
+    """Seconds of the same work, three times over, with so many threads."""
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     before = torch.get_num_threads()
-    timed: dict[int, float] = {}
+    torch.set_num_threads(threads)
     try:
-        for count in sorted({1, max(1, cores // 2), cores}):
-            torch.set_num_threads(count)
-            timed[count] = min(_seconds() for _ in range(3))
+        return [_seconds() for _ in range(3)]
     finally:
         torch.set_num_threads(before)
-    return min(timed, key=lambda count: (timed[count], count))
 
 
 def _seconds() -> float:

@@ -69,8 +69,8 @@ class LoopConfig(Config):
     """The optimiser and its schedule."""
     accumulation: int = Field(1, ge=1)
     """Batches per optimiser step; the gradient equals that of one large batch."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Compute precision; `auto` takes bfloat16 where the hardware computes it. Weights stay float32."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Compute precision. Weights stay float32."""
     lora: LoraConfig | None = None
     """An adapter that is trained and merged; null trains all weights."""
     gradient_checkpointing: bool = False

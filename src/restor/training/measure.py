@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from restor.models.labelled import collate, predict
+from restor.models.precision import Precision
 from restor.training.batching import SetRows
 from restor.training.callbacks.validate import undisturbed
 from restor.training.precision import autocast
@@ -22,7 +23,7 @@ def mean_loss(
     *,
     pad: int,
     tokens: int,
-    precision: str,
+    precision: Precision,
     labels: Sequence[Sequence[bool]] | None = None,
 ) -> float:
     """The mean cross-entropy of the next token over some of the rows, spread over all, in nats; nothing is changed.

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from restor.models.families import finish_logits, output_layer, text_config
 from restor.models.flops import Meter
 from restor.models.labelled import IGNORED, Labelled, TokenBatch, collate, hidden_states, predict
+from restor.models.precision import Precision
 from restor.training.precision import autocast
 
 
@@ -57,7 +58,7 @@ class CachedReference(Reference):
         *,
         tokens: int,
         pad: int,
-        precision: str,
+        precision: Precision,
         labels: Sequence[Sequence[bool]] | None = None,
         layer: int | None = None,
         numbers: Collection[int] | None = None,
@@ -106,7 +107,7 @@ class CachedReference(Reference):
 class AdapterOffReference(Reference):
     """The model itself with its adapter switched off."""
 
-    def __init__(self, model: Any, *, precision: str, layer: int | None = None) -> None:
+    def __init__(self, model: Any, *, precision: Precision, layer: int | None = None) -> None:
         self.model = model
         self.precision = precision
         self.layer = layer

@@ -94,7 +94,7 @@ class Losses:
                 item.rows,
                 pad=self._pad,
                 tokens=self._config.tokens,
-                precision=self._config.precision,
+                precision=self._config.settled_precision,
                 labels=item.labels,
             )
             for item in self._watched

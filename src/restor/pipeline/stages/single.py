@@ -295,7 +295,7 @@ def _loop(config: CheckpointConfig, steps_per_epoch: int) -> LoopConfig:
         lr=config.lr,
         optimizer=config.optimizer,
         accumulation=config.accumulation,
-        precision=config.precision,
+        precision=config.settled_precision,
         lora=config.lora,
         gradient_checkpointing=config.gradient_checkpointing,
     )
