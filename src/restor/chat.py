@@ -30,7 +30,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from restor.chat_http import TIMES, Elsewhere, Unacceptable, http_client
 from restor.config import Config, stable_hash
-from restor.errors import ChatError, StoreError
+from restor.errors import ChatError, StoreError, to_install
 from restor.words import escaped
 
 T = TypeVar("T")
@@ -742,7 +742,7 @@ def _client(config: EndpointConfig, secret: str | None) -> Any:
         import openai
     except ImportError:
         raise ChatError(
-            "Asking an endpoint needs the package openai, which is not installed: pip install 'restor[judge]'"
+            f"Asking an endpoint needs the package openai, which is not installed: {to_install('judge')}."
         ) from None
     if secret is None and config.endpoint() == HOSTED:
         raise ChatError(

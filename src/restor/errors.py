@@ -29,3 +29,8 @@ class ChatError(RestorError):
 
 class CodeError(RestorError):
     """Code of the user's own, or of a package that adds entries, that fails or breaks a rule."""
+
+
+def to_install(extra: str) -> str:
+    """What to type for one of restor's extras. There is no release on an index yet: the clone has them."""
+    return f"run `pip install -e '.[{extra}]'` in the clone of restor"

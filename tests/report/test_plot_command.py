@@ -155,7 +155,7 @@ def test_without_matplotlib(store, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert plot(store, "new") == 1
     said = capsys.readouterr().err
-    assert "pip install 'restor[plot]'" in said
+    assert "run `pip install -e '.[plot]'` in the clone of restor" in said
     assert "Traceback" not in said
 
 

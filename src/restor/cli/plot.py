@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from restor.cli.arguments import StorePath, UsageError, parse_names
 from restor.cli.report import find_study
-from restor.errors import DataError, RestorError
+from restor.errors import DataError, RestorError, to_install
 from restor.registry import class_in_file
 from restor.report.figures.base import PLOTS, Material, Plot, Width
 
@@ -106,7 +106,7 @@ def _need_matplotlib() -> None:
         import matplotlib  # noqa: F401
     except ImportError as error:
         raise RestorError(
-            "Figures need the package matplotlib, which is not installed: pip install 'restor[plot]'. "
+            f"Figures need the package matplotlib, which is not installed: {to_install('plot')}. "
             "`restor report --format html` draws without it."
         ) from error
 

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from restor.cli.arguments import StorePath, UsageError
 from restor.cli.common import default_store
-from restor.errors import RestorError
+from restor.errors import RestorError, to_install
 
 
 def view(
@@ -37,7 +37,7 @@ def view(
     if missing:
         raise RestorError(
             f"`restor view` needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed: "
-            "pip install 'restor[view]'"
+            f"{to_install('view')}."
         )
     opened = Store.open(folder or store or default_store(), create=False)
     from restor.view.server import bind, serve

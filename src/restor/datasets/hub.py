@@ -24,7 +24,7 @@ from restor.data.files import write_atomic
 from restor.data.locate import cache_folder
 from restor.datasets._sentences import sentences
 from restor.datasets.base import Dataset, DatasetConfig
-from restor.errors import ConfigError, DataError
+from restor.errors import ConfigError, DataError, to_install
 from restor.registry import unknown_name
 from restor.untrusted import json_value
 
@@ -237,7 +237,7 @@ def _library(config: HubConfig) -> Any:
     except ImportError as error:
         raise ConfigError(
             f"Texts of {config.path} are read by the library `datasets`, which cannot be imported ({error}): "
-            "pip install 'restor[hub]'."
+            f"{to_install('hub')}."
         ) from error
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from restor.errors import RestorError
+from restor.errors import RestorError, to_install
 from restor.report.load import load_facts, load_study
 from restor.report.rows import (
     ARM_COLUMNS,
@@ -101,7 +101,7 @@ def _pandas() -> Any:
         import pandas
     except ImportError as error:
         raise RestorError(
-            "A data frame needs the package pandas, which is not installed: pip install 'restor[frames]'. Without it, "
+            f"A data frame needs the package pandas, which is not installed: {to_install('frames')}. Without it, "
             "restor.load_study gives the same figures as typed values, and restor.report.load.load_facts the facts as "
             "a pyarrow table."
         ) from error
