@@ -28,6 +28,11 @@ def test_loading_writes_nothing(folder, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_saving_writes_nothing(llama, tokenizer, tmp_path, capfd):
+    save_model(llama(), tokenizer, tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_scoring_from_python_writes_nothing(folder, capfd):
     assert len(list(score(str(folder), [Request("ada was born in", (" york", " rome"))]))) == 1
     assert capfd.readouterr() == ("", "")

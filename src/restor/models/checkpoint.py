@@ -21,6 +21,7 @@ from transformers import (
 
 from restor.errors import StoreError
 from restor.models.families import context_of
+from restor.models.quiet import quiet_libraries
 
 
 def new_llama(
@@ -74,6 +75,7 @@ LARGEST_FILE = "5GB"
 """Weights beyond this are written into several files."""
 
 
+@quiet_libraries()
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write weights (safetensors), config, generation config and tokenizer into `folder`.
 

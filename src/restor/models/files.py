@@ -234,8 +234,8 @@ def check_tokenizer(folder: Path, name: str) -> None:
     if found[0] in SENTENCEPIECE and is_sentencepiece(folder / found[0]) and not _installed(SENTENCEPIECE_NEEDS):
         raise ConfigError(
             f"The tokenizer of {name} is {found[0]}, without a {TOKENIZER}. To read it, install "
-            f"{' and '.join(SENTENCEPIECE_NEEDS)} ({to_install('sentencepiece')}), or copy the {TOKENIZER} of the same "
-            "model into the folder."
+            f"{' and '.join(SENTENCEPIECE_NEEDS)} (the extra [sentencepiece]: {to_install('sentencepiece')}), or copy "
+            f"the {TOKENIZER} of the same model into the folder."
         )
 
 
