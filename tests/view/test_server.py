@@ -107,5 +107,6 @@ def test_what_is_missing_is_said(store, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("restor.cli.view.find_spec", lambda name: None if name == "uvicorn" else found(name))
     assert main(["view", str(store), "--no-open"]) == 1
     assert capsys.readouterr().err == (
-        "Error: `restor view` needs uvicorn, which is not installed: run `pip install -e '.[view]'` in the clone of restor.\n"
+        "Error: `restor view` needs uvicorn, which is not installed: run `pip install -e '.[view]'` in the clone of "
+        "restor.\n"
     )
