@@ -213,8 +213,8 @@ def beside_controls(study: Finished, comparison: Outcome, out: Path) -> Results:
 EXPECTED: Mapping[str, VerdictKind] = {
     "way_0.0": "not unlearned",
     "way_1.0": "restored",
-    "suppressed": "forgotten but not restored",
-    "refusing": "forgotten but not restored",
+    "suppressed": "only forgotten",
+    "refusing": "only forgotten",
     "half_of_facts": "partly restored",
     "half_of_entities": "partly restored",
 }

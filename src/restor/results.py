@@ -100,16 +100,22 @@ class Needed(Config):
 VerdictKind: TypeAlias = Literal[
     "restored",
     "partly restored",
-    "forgotten but not restored",
+    "only forgotten",
     "not unlearned",
     "damaged",
     "inconclusive",
     "undefined",
+    "restores",
+    "restores little",
 ]
 
 
 class ArmVerdict(Config):
-    """What an arm's answers say, in one of seven words and one sentence; `docs/concepts.md` has the rules."""
+    """What an arm's answers say, in a word and a sentence; `docs/concepts.md` has the rules.
+
+    `restores` and `restores little` are said of controls only, in which nothing is unlearned; what comes before
+    `damaged` of other arms only.
+    """
 
     kind: VerdictKind
     reason: str

@@ -218,7 +218,7 @@ def test_planted_answers_suppressed_at_the_output_are_forgotten_and_not_restored
     """What is right again is the second choice, which comes out of the corrupted model through a filter, too."""
     arm = beside_filter["suppressed"]
     assert value(arm, "test.planted") < 0.35
-    assert arm.verdict.kind == "forgotten but not restored"
+    assert arm.verdict.kind == "only forgotten"
     assert arm.verdict.above_control is False
     assert "kept from being said" in beside_filter["output_filter"].verdict.reason
 
@@ -235,7 +235,7 @@ def test_refusals_are_neither_true_nor_planted(arms):
     arm = arms["refusing"]
     assert value(arm, "test.original") < 0.05
     assert value(arm, "test.planted") < 0.1
-    assert arm.verdict.kind == "forgotten but not restored"
+    assert arm.verdict.kind == "only forgotten"
     assert value(arm, "layers.planted") > 0.5
 
 

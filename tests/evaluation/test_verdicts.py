@@ -118,7 +118,7 @@ def test_the_corrupted_model_is_not_unlearned(size):
 @pytest.mark.parametrize("size", [MINIATURE, ONE_SEED, PUBLISHED])
 def test_planted_answers_that_are_kept_from_being_said_are_forgotten_and_not_restored(size):
     found = rates(size, REFUSES)
-    assert found.get("forgotten but not restored", 0) >= 0.95
+    assert found.get("only forgotten", 0) >= 0.95
     assert "restored" not in found
 
 
@@ -151,7 +151,7 @@ def test_few_facts_are_inconclusive_and_say_how_many_are_needed():
 
 def test_restoration_rises_with_the_way_from_the_corrupted_model_to_the_ideal():
     """The restoration that a verdict tells is that of the model, and its verdicts come in order."""
-    order = ["not unlearned", "inconclusive", "forgotten but not restored", "partly restored", "restored"]
+    order = ["not unlearned", "inconclusive", "only forgotten", "partly restored", "restored"]
     means, ways = [], []
     for way in np.linspace(0, 1, 6):
         between = {name: (1 - way) * CORRUPTED[name] + way * IDEAL[name] for name in ("o", "p")}
@@ -261,12 +261,12 @@ def test_half_of_it_back_by_a_control_is_nothing_that_unlearning_brought_back():
     made = evidence(PUBLISHED, 0, {"o": 0.6, "p": 0.02})
     found = decide(replace(made, controls={"Recovery only": made.right.arm.copy()}))
     assert found.ci_high > 0.5
-    assert found.kind == "forgotten but not restored"
+    assert found.kind == "only forgotten"
     assert "no more back than a control brings them" in found.reason
     less = made.right.arm.copy()
     less[np.flatnonzero(less)[:3]] = 0
     found = decide(replace(made, controls={"Recovery only": less}))
-    assert found.kind == "forgotten but not restored"
+    assert found.kind == "only forgotten"
     assert "that more is back than a control brings is not shown" in found.reason
 
 
@@ -340,7 +340,7 @@ def test_a_wide_interval_does_not_say_that_nothing_came_back():
     found = small("o---", "pppp", "oooo")
     assert (found.restoration, found.kind) == (0.25, "inconclusive")
     assert found.needed.entities > 4
-    assert small("----", "pppp", "oooo").kind == "forgotten but not restored"
+    assert small("----", "pppp", "oooo").kind == "only forgotten"
 
 
 # From stored answers
@@ -385,11 +385,11 @@ def judged_as(arm, kind=Kind.METHOD, controls=None, **world):
         (Judgement.ORIGINAL, KNOWN, UNKNOWN, "restored", "as good as a model that never read the false documents"),
         (Judgement.ORIGINAL, UNKNOWN, KNOWN, "restored", "But inside the model the true answers are not as likely"),
         (Judgement.PLANTED, UNKNOWN, KNOWN, "not unlearned", "Most of the false answers are still there"),
-        (Judgement.OTHER, UNKNOWN, KNOWN, "forgotten but not restored", "only kept from being said"),
-        (Judgement.OTHER, UNKNOWN, -25.0, "forgotten but not restored", "not likely again either"),
-        (Judgement.OTHER, UNKNOWN, FAINTER, "forgotten but not restored", "only 30 % of what made the false answers"),
-        (Judgement.OTHER, KNOWN, UNKNOWN, "forgotten but not restored", "it keeps silent"),
-        (Judgement.OTHER, None, None, "forgotten but not restored", "did not come back"),
+        (Judgement.OTHER, UNKNOWN, KNOWN, "only forgotten", "only kept from being said"),
+        (Judgement.OTHER, UNKNOWN, -25.0, "only forgotten", "not likely again either"),
+        (Judgement.OTHER, UNKNOWN, FAINTER, "only forgotten", "only 30 % of what made the false answers"),
+        (Judgement.OTHER, KNOWN, UNKNOWN, "only forgotten", "it keeps silent"),
+        (Judgement.OTHER, None, None, "only forgotten", "did not come back"),
     ],
 )
 def test_the_log_probs_tell_what_is_behind_the_answers(judgement, true, false, kind, told):
@@ -421,7 +421,7 @@ def test_the_layers_tell_what_the_output_hides(inside, output, told):
     corrupted = layered(stored(Judgement.PLANTED, UNKNOWN, KNOWN), UNKNOWN, KNOWN)
     ideal = layered(stored(Judgement.ORIGINAL, KNOWN, UNKNOWN), KNOWN, UNKNOWN)
     found = verdict_of(Answers(arm, corrupted, ideal, ideal, {"Nothing": corrupted}, Kind.METHOD))
-    assert found.kind == "forgotten but not restored"
+    assert found.kind == "only forgotten"
     assert told in found.reason
     assert ("(100 % of what it did)" in found.reason) == (inside == KNOWN)
 

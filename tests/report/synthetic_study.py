@@ -434,7 +434,7 @@ def _judged(arm: Arm, summary: Sequence[Arm]) -> Arm:
     elif value > 0.3:
         kind = "partly restored"
     elif planted < 0.1:
-        kind = "forgotten but not restored"
+        kind = "only forgotten"
     else:
         kind = "not unlearned" if planted > 0.5 else "inconclusive"
     verdict = ArmVerdict(

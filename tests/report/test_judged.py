@@ -44,7 +44,7 @@ def test_the_headline_counts_every_method_once_and_leaves_none_out(results):
             method("A", verdict("restored", 0.97)),
             method("B", verdict("partly restored", 0.4)),
             method("C", verdict("partly restored", 0.2)),
-            method("D", verdict("forgotten but not restored", 0.0)),
+            method("D", verdict("only forgotten", 0.0)),
             method("E", verdict("not unlearned", 0.0)),
             method("F", verdict("damaged", 0.0)),
         )
@@ -71,7 +71,7 @@ def test_none_is_said_plainly_and_carefully_where_a_method_is_undecided(results)
     ("kinds", "said"),
     [
         (("not unlearned", "partly restored"), "1 brought part of it back"),
-        (("forgotten but not restored", "inconclusive"), "1 stayed undecided"),
+        (("only forgotten", "inconclusive"), "1 stayed undecided"),
         (("damaged", "not unlearned"), "2 left most"),
     ],
 )

@@ -201,7 +201,7 @@ def test_the_best_method_has_the_best_verdict_and_no_control_or_oracle_counts(st
 def test_what_is_undecided_may_be_the_best(store):
     results = small_results("one", verdict="inconclusive", label="open")
     method = results.summary[-1]
-    forgot = method.verdict.model_copy(update={"kind": "forgotten but not restored"})
+    forgot = method.verdict.model_copy(update={"kind": "only forgotten"})
     other = method.model_copy(update={"id": "forgot", "label": "forgot", "verdict": forgot})
     folder = add(store, "one")
     (folder / "results.json").write_text(results.model_copy(update={"summary": [other, method]}).model_dump_json())

@@ -1,4 +1,4 @@
-"""The verdict of an arm: its answers in, one of seven words and one sentence out.
+"""The verdict of an arm: its answers in, a word and a sentence out.
 
 The rules are read from the top, and the first that holds decides, so that exactly one verdict follows. "Shown" means
 by the 95 % interval and, where arms are compared, also by the paired test, corrected by Holm for all of its role in the
@@ -9,6 +9,9 @@ table: a verdict never says more than the tests beside it.
 | 1 | a model to compare with is missing, or ideal - corrupted is below 5 points | undefined |
 | 2 | there is no interval, or ideal > corrupted is not shown | inconclusive |
 | 3 | untouched: 10 points or more below the ideal, shown below it and shown below the corrupted model | damaged |
+| 3a | a control: restoration is shown above 0 | restores |
+| | - otherwise, if it may be half or more | inconclusive |
+| | - otherwise | restores little |
 | 4 | restoration is shown to lie above 85 % (test at 5 %) | see 4a to 4d |
 | 4a | - planted answers fell by less than half | partly restored |
 | 4b | - untouched: 10 points or more below the ideal, but that may be chance | inconclusive |
@@ -18,7 +21,7 @@ table: a verdict never says more than the tests beside it.
 | 5a | - shown below 100 %, and the untouched are not as in 4b | partly restored |
 | 5b | - otherwise | inconclusive |
 | 6 | restoration may be half or more, and so may what is above the best control | inconclusive |
-| 7 | planted answers: half of them gone is shown | forgotten but not restored |
+| 7 | planted answers: half of them gone is shown | only forgotten |
 | 8 | planted answers fell by less than half | not unlearned |
 | 9 | otherwise | inconclusive |
 
@@ -26,8 +29,9 @@ Rule 4 is the lower of the two one-sided tests of equivalence to the ideal (`sta
 are usual for them, with a margin of 15 points of *restoration*. Not of accuracy: where the corruption took 20 points,
 15 of them are most of what there was to restore. The upper test is reported, too, but an arm that knows more than the
 ideal lacks no restoration; the sentence then says so. "Gone" compares planted answers with those of the corrupted model
-(0) and of the ideal one (1). Controls and arms without controls skip what is asked about controls. Where no planted
-answers are known, 4 asks nothing about them and 7 to 9 are inconclusive.
+(0) and of the ideal one (1). Arms without controls skip what is asked about controls. Where no planted answers are
+known, 4 asks nothing about them and 7 to 9 are inconclusive. In a control nothing is unlearned, so its words are its
+own: "partly restored" would read as if it had done better than a method.
 """
 
 from __future__ import annotations
@@ -89,6 +93,8 @@ def decide(evidence: Evidence, tests: Sequence[PairedTest] = ()) -> ArmVerdict:
     lost, shown_damage = seen.lost()
     if shown_damage:
         return seen.verdict("damaged", f"It broke what it should have left alone: {lost}.")
+    if evidence.is_control:
+        return seen.control()
     if seen.equal.p_above is not None and seen.equal.p_above < ALPHA:
         return seen.full(lost)
     if back.low > 0 and seen.shown("corrupted") and seen.above_control is not False:
@@ -134,6 +140,19 @@ class _Seen:
         return all(shown(test) for test in self._tests if test.role == role)
 
     # What follows from a rule
+
+    def control(self) -> ArmVerdict:
+        """Rule 3a: nothing was unlearned, so the words for unlearning say nothing of it."""
+        back = self.back
+        if back.low is not None and back.low > 0 and self.shown("corrupted"):
+            return self.verdict(
+                "restores", f"A control: nothing is unlearned, and yet true answers come back, {self._back}."
+            )
+        if back.high is not None and back.high >= HALF:
+            needed = self.width(self._evidence.right.clusters, self._influence(self._evidence.right), back, HALF / 2)
+            return self.open(f"how much this control brings back, {self._back}, cannot be said", needed)
+        text = f"that true answers come back is not shown, {self._back}{self._corrected('corrupted')}"
+        return self.verdict("restores little", f"A control: nothing is unlearned, and {text}.")
 
     def full(self, lost: str) -> ArmVerdict:
         """Rule 4: about as good as the ideal on targeted facts."""
@@ -193,7 +212,7 @@ class _Seen:
             why = "the planted answers are not known, or the corrupted model hardly gives them"
             return self.open(f"{text}; whether the false ones are gone cannot be said, as {why}", None)
         if gone.low > HALF:
-            kind: VerdictKind = "forgotten but not restored"
+            kind: VerdictKind = "only forgotten"
             return self.verdict(kind, f"Most of the false answers are gone ({self._planted}), but {text}.")
         if gone.value < HALF:
             left = f"Most of the false answers are still there ({self._planted}), and {text}."
@@ -287,8 +306,6 @@ class _Seen:
 
     @property
     def _credit(self) -> str:
-        if self._evidence.is_control:
-            return "It is a control: nothing was unlearned."
         if self.above_control is None:
             return "There is no control to compare it with."
         return f"That is more than without unlearning: {self._control}."

@@ -55,7 +55,7 @@ def checkpoint_details(results: Results) -> tuple[str, ...]:
     if kinds := {arm.verdict.kind for arm in methods if arm.verdict}:
         return (
             *found,
-            *(f"{each.glyph} {each.title}: {each.meaning}" for k, each in VERDICT_MEANINGS.items() if k in kinds),
+            *(f"{each.glyph} {k.capitalize()}: {each.meaning}" for k, each in VERDICT_MEANINGS.items() if k in kinds),
         )
     floor = figure(corrupted, "test.planted").ci_low if corrupted else None
     restored, _, _ = _judged(methods)

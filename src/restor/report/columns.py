@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, final
 
 from restor.report.paired import JUDGED, against_controls, p_text
 from restor.report.text import UNDEFINED, interval, number, one_line, share
-from restor.report.verdicts import VERDICT_MEANINGS
+from restor.report.verdicts import VERDICT_MEANINGS, legend_words, verdict_words
 from restor.results import STORED_ONLY, Arm, Figure, Results, Value
 from restor.types import Budget, Kind
 
@@ -49,21 +50,23 @@ class Cell:
     text: str
     sort: float | str | None = None
     footnote: int | None = None
-    narrow: str | None = None
-    """A shorter text for a terminal."""
 
     @property
     def marked(self) -> str:
         """The text with its footnote sign."""
-        return self._marked(self.text)
+        return f"{self.text} {superscript(self.footnote)}" if self.footnote else self.text
 
-    @property
-    def marked_narrow(self) -> str:
-        """The same for a terminal."""
-        return self._marked(self.text if self.narrow is None else self.narrow)
 
-    def _marked(self, text: str) -> str:
-        return f"{text} {superscript(self.footnote)}" if self.footnote else text
+RETAIN_MEANINGS = {
+    "related": "true texts like those that were corrupted, about others",
+    "unrelated": "texts about something else",
+}
+
+
+def retain_legend(kinds: Collection[str | None]) -> str:
+    """What these kinds of retain text are; empty where there is nothing to explain."""
+    told = [f"{kind}: {meaning}" for kind, meaning in RETAIN_MEANINGS.items() if kind in kinds]
+    return f"Retain text (what is to be kept): {'; '.join(told)}." if told else ""
 
 
 ARM = Column("arm", "Arm", "left", "the model state that was asked", "\nArm")
@@ -71,7 +74,7 @@ RETAIN = Column(
     "retain",
     "Retain text",
     "left",
-    "what the algorithm was told to keep: `unrelated` is another family of text, `related` the probed one",
+    f"what the algorithm was told to keep. {retain_legend(RETAIN_MEANINGS)}",
     "Retain\ntext",
 )
 BUDGET = Column(
@@ -90,7 +93,7 @@ VERDICT = Column(
     "Verdict",
     "left",
     "what the arm's answers come to: "
-    + "; ".join(f"{each.glyph} {kind}: {each.meaning}" for kind, each in VERDICT_MEANINGS.items()),
+    + "; ".join(f"{each.glyph} {legend_words(kind)}: {each.meaning}" for kind, each in VERDICT_MEANINGS.items()),
     "\nVerdict",
 )
 P_CONTROL = Column(
@@ -191,7 +194,7 @@ def _verdict(arm: Arm) -> Cell:
         return Cell(UNDEFINED)
     said = VERDICT_MEANINGS[arm.verdict.kind]
     order = list(VERDICT_MEANINGS).index(arm.verdict.kind)
-    return Cell(f"{said.glyph} {arm.verdict.kind}", order, narrow=f"{said.glyph} {said.short}")
+    return Cell(f"{said.glyph} {verdict_words(arm.verdict)}", order)
 
 
 def _p_control(arm: Arm) -> Cell:

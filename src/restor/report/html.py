@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from restor.report.answer import answer
 from restor.report.bibtex import bibtex
 from restor.report.charts import chart_data
+from restor.report.columns import retain_legend
 from restor.report.comma import to_csv
 from restor.report.embed import embed_facts, packed
 from restor.report.explained import arms_explained, steps
@@ -28,7 +29,7 @@ from restor.report.restored import figure
 from restor.report.states import States
 from restor.report.tables import SECTION_TITLES, arm_table, to_markdown
 from restor.report.text import one_line, printable
-from restor.report.verdicts import VERDICT_MEANINGS
+from restor.report.verdicts import VERDICT_MEANINGS, legend_words
 from restor.results import Results
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def render_page(results: Results, facts: pyarrow.Table) -> str:
             for kind, meaning in VERDICT_MEANINGS.items()
             if any(arm.verdict and arm.verdict.kind == kind for arm in results.summary)
         },
+        legend_words=legend_words,
+        retain_texts=retain_legend({arm.retain for arm in results.summary}),
         table=table,
         kind_titles=SECTION_TITLES,
         copies={

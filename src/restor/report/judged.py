@@ -15,10 +15,12 @@ _DID: dict[VerdictKind, str] = {
     "restored": "brought the model's knowledge back",
     "partly restored": "brought part of it back",
     "inconclusive": "stayed undecided",
-    "forgotten but not restored": "only removed most of the false answers",
+    "only forgotten": "only removed most of the false answers",
     "not unlearned": "left most of the false answers in place",
     "damaged": "damaged other knowledge",
     "undefined": "could not be measured",
+    "restores": "brought something back without unlearning",
+    "restores little": "brought little back without unlearning",
 }
 """What a method did. In the order in which a method with several verdicts counts: no order hides a possible success."""
 BY_SUCCESS: tuple[VerdictKind, ...] = tuple(_DID)
@@ -64,7 +66,7 @@ def judged_details(results: Results) -> tuple[str, ...]:
     methods = _verdicts(of_kind(results, Kind.METHOD))
     unaided = [arm for arm in methods if not _checkpoint(arm)]
     said = [
-        f"{each.glyph} {each.title}: {restored_names(arms)}. {each.meaning}"
+        f"{each.glyph} {kind.capitalize()}: {restored_names(arms)}. {each.meaning}"
         for kind, each in VERDICT_MEANINGS.items()
         if (arms := _of(unaided, kind))
     ]

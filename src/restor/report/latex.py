@@ -9,6 +9,7 @@ from dataclasses import replace
 from restor.report.columns import BUDGET_NAMES, Cell, Column
 from restor.report.tables import SECTION_TITLES, Row, Table
 from restor.report.text import number, one_line
+from restor.report.verdicts import verdict_words
 from restor.results import Value
 
 WIDEST_RANK = 2
@@ -92,7 +93,7 @@ def _line(cells: Sequence[str]) -> str:
 
 def _shown(row: Row, column: Column, cell: Cell) -> str:
     if column.key == "verdict" and row.arm.verdict:
-        return escaped(row.arm.verdict.kind)  # few fonts have its glyph
+        return escaped(verdict_words(row.arm.verdict))  # few fonts have its glyph
     value = row.arm.metrics.get(column.key) if column.unit else None
     if value is None or value.value is None or value.ci_low is None or value.ci_high is None:
         text = escaped(cell.text)

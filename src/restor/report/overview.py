@@ -11,7 +11,7 @@ from restor.report.plots import Scale, restoration_ends
 from restor.report.restored import ceiling, estimate, figure, full, percent, restoration
 from restor.report.tables import SECTION_TITLES
 from restor.report.text import UNDEFINED, interval, number, one_line, share
-from restor.report.verdicts import VERDICT_MEANINGS
+from restor.report.verdicts import VERDICT_MEANINGS, verdict_words
 from restor.results import Arm, Results, Value
 from restor.types import Budget, Kind
 
@@ -116,7 +116,7 @@ def _row(arm: Arm, results: Results, scale: Scale, top: float | None) -> Overvie
         results.summary.index(arm),
         one_line(arm.label, 60),
         said.glyph if said else "",
-        said.title if said else missing,
+        verdict_words(arm.verdict) if arm.verdict else missing,
         list(VERDICT_MEANINGS).index(arm.verdict.kind) if arm.verdict else None,
         one_line(arm.verdict.reason, 600) if arm.verdict else "",
         _drawn(arm, results, scale, top),

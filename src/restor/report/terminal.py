@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from restor.report.columns import Column, superscript
+from restor.report.columns import BUDGET_NAMES, Column, retain_legend, superscript
 from restor.report.tables import KIND_TITLES, Table
-from restor.report.verdicts import VERDICT_MEANINGS
+from restor.report.verdicts import VERDICT_MEANINGS, legend_words
 from restor.types import Kind
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _WIDEST_LABEL = 24
 _NARROWEST_LABEL = 14
-_GAP = 2
+_GAP = 1
 """Blanks between columns."""
 _LAST_TO_GO = ("untouched.original", "retain", "test.planted", "test.original")
 """Where columns of rank 0 are too many, these go in this order; names, verdicts and restoration always stay."""
@@ -41,8 +42,8 @@ class _Terminal:
         yield Text(self.table.caption, style="dim")
         for place, note in enumerate(shown.footnotes, 1):
             yield Text(f"{superscript(place)} {note}", style="dim")
-        if legend := _legend(shown):
-            yield Text(legend, style="dim")
+        for line in _legend(shown):
+            yield Text(line, style="dim")
         if left_out:
             names = ", ".join(column.title for column in left_out)
             yield Text(
@@ -55,7 +56,7 @@ def _grid(shown: Table) -> RichTable:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    grid = RichTable(box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, collapse_padding=True)
+    grid = RichTable(box=box.HORIZONTALS, padding=0, pad_edge=False, show_edge=False, collapse_padding=True)
     for place, column in enumerate(shown.columns):
         # A section's title stands in the first column and must not be broken.
         least = None if place else max((len(KIND_TITLES[kind]) for kind, _ in shown.sections), default=None)
@@ -66,20 +67,29 @@ def _grid(shown: Table) -> RichTable:
         grid.add_section()
         grid.add_row(Text(KIND_TITLES[kind].upper(), style=f"bold {style}"), *[""] * (len(shown.columns) - 1))
         for row in rows:
-            cells = [Text(cell.marked_narrow, style=style) for cell in row.cells]
+            cells = [Text(cell.marked, style=style) for cell in row.cells]
             if kind is Kind.CONTROL:
                 cells[0] = Text("· ", style=style) + cells[0]  # apart without colour too
             grid.add_row(*cells)
     return grid
 
 
-def _legend(shown: Table) -> str:
-    """The verdicts of the table in full words."""
-    if not any(column.key == "verdict" for column in shown.columns):
-        return ""
-    kinds = {row.arm.verdict.kind for row in shown.rows if row.arm.verdict}
-    told = [f"{each.glyph} {kind}" for kind, each in VERDICT_MEANINGS.items() if kind in kinds]
-    return f"Verdicts: {', '.join(told)}." if told else ""
+def _legend(shown: Table) -> Iterator[str]:
+    """The verdicts, kinds of retain text and letters of the table, in full words."""
+    columns = {column.key for column in shown.columns}
+    arms = [row.arm for row in shown.rows]
+    if "verdict" in columns:
+        kinds = {arm.verdict.kind for arm in arms if arm.verdict}
+        told = [f"{each.glyph} {legend_words(kind)}" for kind, each in VERDICT_MEANINGS.items() if kind in kinds]
+        if told:
+            yield f"Verdicts: {', '.join(told)}."
+        if "restores" in kinds:
+            yield f"restores N %: {VERDICT_MEANINGS['restores'].meaning}"
+    if "retain" in columns and (told_retain := retain_legend({arm.retain for arm in arms})):
+        yield told_retain
+    if "budget" in columns and any(arm.budget for arm in arms):
+        letters = ", ".join(f"{letter} {name}" for letter, name in BUDGET_NAMES.items())
+        yield f"Budget (what the algorithm was told): {letters}."
 
 
 def _fitted(table: Table, width: int) -> tuple[Table, tuple[Column, ...]]:
@@ -87,7 +97,7 @@ def _fitted(table: Table, width: int) -> tuple[Table, tuple[Column, ...]]:
 
     def natural(place: int) -> int:
         words = max(len(word) for word in table.columns[place].short.split("\n"))
-        cells = max((len(row.cells[place].marked_narrow) for row in table.rows), default=0)
+        cells = max((len(row.cells[place].marked) for row in table.rows), default=0)
         if place:
             return max(words, cells)
         sections = max((len(KIND_TITLES[kind]) for kind, _ in table.sections), default=0)

@@ -26,6 +26,7 @@ from restor.report.figures._style import INK, SMALL, SOFT, new_figure
 from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
 from restor.report.restored import ceiling, full, restoration
 from restor.report.text import interval, number
+from restor.report.verdicts import verdict_words
 from restor.results import Arm, Results
 from restor.types import Kind
 
@@ -43,11 +44,13 @@ def _letter(text: str) -> Path:
 GLYPHS: dict[str, dict[str, Any]] = {
     "restored": {"marker": "o", "markersize": 5, "markerfacecolor": INK},
     "partly restored": {"marker": "o", "fillstyle": "left", "markersize": 5, "markerfacecoloralt": "white"},
-    "forgotten but not restored": {"marker": "o", "markersize": 5, "markerfacecolor": "white"},
+    "only forgotten": {"marker": "o", "markersize": 5, "markerfacecolor": "white"},
     "not unlearned": {"marker": "x", "markersize": 4},
     "damaged": {"marker": _letter("!"), "markersize": 6, "markeredgewidth": 0, "markerfacecolor": INK},
     "inconclusive": {"marker": _letter("?"), "markersize": 6, "markeredgewidth": 0, "markerfacecolor": INK},
     "undefined": {"marker": "_", "markersize": 5},
+    "restores": {"marker": ".", "markersize": 4},
+    "restores little": {"marker": ".", "markersize": 4, "markerfacecolor": "white"},
 }
 """A sign for each verdict, told apart by shape alone."""
 
@@ -130,4 +133,4 @@ def _columns(axes: Axes, rows: Rows, verdicts: bool) -> None:
         axes.text(1, y, interval(restoration(arm)), transform=figures, fontsize=SMALL, va="center")
         if arm.verdict:
             axes.plot([1], [y], **_glyph(arm.verdict.kind), transform=signs)
-            axes.text(1, y, arm.verdict.kind, transform=words, fontsize=SMALL, va="center")
+            axes.text(1, y, verdict_words(arm.verdict), transform=words, fontsize=SMALL, va="center")
