@@ -52,6 +52,7 @@ from restor.pipeline.runner import Outcome
 from restor.pipeline.world import World
 from restor.progress import Silent
 from restor.report.load import load_facts
+from restor.report.verdicts import verdict_words
 from restor.results import Arm, Results, Value, VerdictKind
 from restor.training.batching import StreamRows
 from restor.training.callbacks.keep_checkpoints import KeepCheckpoints
@@ -255,9 +256,10 @@ def table(results: Results, arms: Iterable[Arm]) -> str:
     ]
     for arm in arms:
         kind = arm.verdict.kind if arm.verdict is not None else "–"
+        said = verdict_words(arm.verdict) if arm.verdict is not None else "–"
         expected = EXPECTED.get(arm.arm, "")
         own = " | ".join(percent(arm.metrics.get(name)) for name in columns)
-        lines.append(f"| {arm.id} | {own} | {kind} | {expected}{'' if expected in ('', kind) else ' (!)'} |")
+        lines.append(f"| {arm.id} | {own} | {said} | {expected}{'' if expected in ('', kind) else ' (!)'} |")
     return "\n".join(lines)
 
 

@@ -116,7 +116,7 @@ def test_the_corrupted_model_is_not_unlearned(size):
 
 
 @pytest.mark.parametrize("size", [MINIATURE, ONE_SEED, PUBLISHED])
-def test_planted_answers_that_are_kept_from_being_said_are_forgotten_and_not_restored(size):
+def test_planted_answers_that_are_kept_from_being_said_are_only_forgotten(size):
     found = rates(size, REFUSES)
     assert found.get("only forgotten", 0) >= 0.95
     assert "restored" not in found
@@ -180,11 +180,56 @@ def test_one_as_good_as_the_ideal_beside_such_a_control_is_undecided():
     assert found.above_control is False
 
 
-def test_a_control_is_judged_without_controls():
+def as_control(made):
+    return replace(made, controls={}, is_control=True)
+
+
+def test_an_arm_without_controls_is_judged_without_them():
     made = evidence(PUBLISHED, 0, IDEAL, control=IDEAL)
     found = decide(replace(made, controls={}))
     assert found.kind == "restored"
     assert found.above_control is None
+
+
+@pytest.mark.parametrize("arm", [{"o": 0.4, "p": 0.5}, {"o": 0.5, "p": 0.02}, IDEAL])
+def test_a_control_after_which_true_answers_are_back_restores_whatever_it_did_to_the_planted_ones(arm):
+    found = decide(as_control(evidence(PUBLISHED, 0, arm)))
+    assert found.kind == "restores"
+    assert found.restoration == pytest.approx((arm["o"] - 0.12) / 0.85, abs=0.06)
+    assert found.reason.startswith("A control: nothing is unlearned, and yet true answers come back, ")
+
+
+def test_a_control_restores_only_where_the_corrected_test_shows_it_too():
+    made = as_control(evidence(PUBLISHED, 0, {"o": 0.3, "p": 0.5}))
+    assert decide(made, [a_test("corrupted", 0.01)]).kind == "restores"
+    found = decide(made, [a_test("corrupted", 0.2)])
+    assert found.kind == "restores little"
+    assert "p = 0.2, corrected for all comparisons of the table" in found.reason
+
+
+@pytest.mark.parametrize("arm", [CORRUPTED, REFUSES])
+def test_a_control_that_brings_nothing_back_restores_little(arm):
+    found = Counter(decide(as_control(evidence(PUBLISHED, place, arm))).kind for place in range(40))
+    assert found["restores little"] >= 36
+    assert set(found) <= {"restores little", "restores"}
+
+
+def test_a_control_that_may_have_restored_half_or_nothing_is_inconclusive():
+    found = small("o---", "pppp", "oooo", is_control=True)
+    assert (found.restoration, found.kind) == (0.25, "inconclusive")
+    assert "how much this control brings back" in found.reason
+    assert found.needed.entities > 4
+
+
+def test_a_control_never_has_a_word_for_unlearning():
+    ways = [{"o": o, "p": p} for o in (0.02, 0.12, 0.3, 0.6, 0.97) for p in (0.0, 0.4, 0.75) if o + p < 1]
+    made = [
+        evidence(size, 1, arm, untouched=kept) for size in (ONE_SEED, (4, 3, 1)) for arm in ways for kept in (0.98, 0.6)
+    ]
+    methods = {decide(one).kind for one in made}
+    assert {"restored", "partly restored", "only forgotten", "not unlearned"} <= methods
+    controls = {decide(as_control(one)).kind for one in made}
+    assert controls == {"restores", "restores little", "damaged", "inconclusive"}
 
 
 def test_one_that_knows_more_than_the_ideal_is_restored_and_says_so():
@@ -321,12 +366,12 @@ def test_a_restored_model_is_not_blamed_for_what_the_corruption_broke():
     assert decide(replace(made, untouched=broken)).kind == "restored"
 
 
-def small(arm, corrupted, ideal):
+def small(arm, corrupted, ideal, *, is_control=False):
     """Five facts about each of four entities, whose answers are one letter an entity: o right, p planted, - other."""
     clusters = Clusters.of(np.repeat(np.arange(4), 5).tolist())
     models = [np.repeat(list(model), 5) for model in (arm, corrupted, ideal)]
     right, planted = (Three(clusters, *((model == said).astype(float) for model in models)) for said in "op")
-    return decide(Evidence(right=right, planted=planted))
+    return decide(Evidence(right=right, planted=planted, is_control=is_control))
 
 
 def test_what_the_corruption_took_may_be_chance():

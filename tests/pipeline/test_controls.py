@@ -158,6 +158,18 @@ def test_methods_oracles_and_controls_have_a_verdict_per_seed_and_pooled(made):
     assert found["recovery_only"].above_control is None
 
 
+def test_results_json_has_no_word_for_unlearning_at_a_control(made):
+    results, _ = made
+    kinds = {
+        arm.verdict.kind
+        for arms in (results.arms, results.summary)
+        for arm in arms
+        if arm.kind is Kind.CONTROL and arm.verdict
+    }
+    assert kinds
+    assert kinds <= {"restores", "restores little", "damaged", "inconclusive", "undefined"}
+
+
 def test_judging_the_same_answers_again_gives_the_same_verdicts(made, tmp_path):
     results, facts = made
     source = tmp_path / "study"

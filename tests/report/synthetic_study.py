@@ -429,6 +429,8 @@ def _judged(arm: Arm, summary: Sequence[Arm]) -> Arm:
     value, planted = own.value or 0.0, arm.metrics["test.planted"].value or 0.0
     if kept.value is not None and kept.value < 0.9:
         kind = "damaged"
+    elif arm.kind is Kind.CONTROL:
+        kind = "restores" if (own.ci_low or 0.0) > 0 else "restores little"
     elif value > 0.9:
         kind = "restored"
     elif value > 0.3:

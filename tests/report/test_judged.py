@@ -162,7 +162,8 @@ def test_every_stored_verdict_is_told_with_its_meaning(results):
     for kind in kinds:
         each = VERDICT_MEANINGS[kind]
         assert any(
-            detail.startswith(f"{each.glyph} {each.title}: ") and each.meaning in detail for detail in found.details
+            detail.startswith(f"{each.glyph} {kind.capitalize()}: ") and each.meaning in detail
+            for detail in found.details
         )
     assert found.meaning in answer_text(results)
 

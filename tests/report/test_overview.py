@@ -48,7 +48,7 @@ def test_methods_come_first_and_controls_are_apart(study):
 def test_a_row_says_what_the_arm_says(study):
     arm = next(arm for arm in study.summary if arm.id == "msa")
     row = rows(study)["msa"]
-    assert (row.glyph, row.verdict) == ("●", "Restored")
+    assert (row.glyph, row.verdict) == ("●", "restored")
     assert row.reason == arm.verdict.reason
     assert row.true.text == f"{100 * arm.metrics['test.original'].value:.0f}"
     assert row.planted.sort == arm.metrics["test.planted"].value

@@ -10,7 +10,7 @@ import pytest
 
 from restor.evaluation.metrics.base import all_figures
 from restor.report.rows import FIGURE_COLUMNS
-from restor.report.verdicts import VERDICT_MEANINGS
+from restor.report.verdicts import VERDICT_MEANINGS, legend_words
 from restor.results import FACT_COLUMNS, RESULTS_FORMAT, Arm, Figure, Results, Study, Value
 
 TEXT = (Path(__file__).parents[2] / "docs" / "results-format.md").read_text(encoding="utf-8")
@@ -34,7 +34,11 @@ def test_documented_figures_say_what_their_metrics_say():
 
 
 def test_the_verdicts_are_documented_in_the_words_of_the_page():
-    assert rows_after("verdicts") == [(f"{said.glyph} {kind}", said.meaning) for kind, said in VERDICT_MEANINGS.items()]
+    assert rows_after("verdicts") == [
+        (f"{said.glyph} {legend_words(kind)}", said.meaning) for kind, said in VERDICT_MEANINGS.items()
+    ]
+    kinds = next(line for line in TEXT.splitlines() if line.startswith("| `kind` | `restored`"))
+    assert set(re.findall("`([a-z ]+)`", kinds)) == {"kind", *VERDICT_MEANINGS}
 
 
 def test_the_columns_of_the_csv_are_documented():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections import Counter
 
 import pytest
 from hostile import HOSTILE
@@ -13,7 +14,7 @@ from synthetic_study import make_comparison, make_study
 from restor.report.paired import against_controls
 from restor.report.tables import arm_table, to_json_rows, to_markdown
 from restor.report.terminal import to_rich
-from restor.report.verdicts import VERDICT_MEANINGS
+from restor.report.verdicts import VERDICT_MEANINGS, legend_words
 from restor.results import STORED_ONLY, ArmVerdict, Figure, PairedTest, Value
 
 
@@ -127,8 +128,8 @@ def test_a_figure_that_was_not_measured_says_so(results):
     ("width", "gone"),
     [
         (180, []),
-        (160, ["FLOPs"]),
-        (140, ["FLOPs", "above", "Log-p"]),
+        (155, ["FLOPs"]),
+        (135, ["FLOPs", "above", "Log-p"]),
         (100, ["FLOPs", "Log-p", "shown", "er-up"]),
         (80, ["Log-p", "shown", "er-up", "Sec.", "Other", "Bud-"]),
         (60, ["Log-p", "Bud-", "touched", "Retain"]),
@@ -253,16 +254,39 @@ def cells(results, name):
     return dict(zip((column.key for column in table.columns), row.cells, strict=True))
 
 
-def test_a_verdict_is_a_word_with_a_glyph_in_full_where_there_is_room(results):
+def test_a_verdict_is_a_glyph_and_the_same_word_in_table_legend_and_markdown(results):
     for kind, said in VERDICT_MEANINGS.items():
         shown = replaced(results, "msa", verdict=ArmVerdict(kind=kind, reason="x"))
         assert cells(shown, "msa")["verdict"].text == f"{said.glyph} {kind}"
-        assert f"{said.glyph} {said.short}" in plain(arm_table(shown), 80)
+        assert f"{said.glyph} {kind}" in plain(arm_table(shown), 80)
         legend = " ".join(plain(arm_table(shown), 80).split("Verdicts: ")[1].split())
-        assert f"{said.glyph} {kind}" in legend, "in full words"
+        assert f"{said.glyph} {legend_words(kind)}" in legend
         assert f"| {said.glyph} {kind} |" in to_markdown(arm_table(shown))
-    assert len({said.short for said in VERDICT_MEANINGS.values()}) == len(VERDICT_MEANINGS)
-    assert len({said.glyph for said in VERDICT_MEANINGS.values()}) == len(VERDICT_MEANINGS)
+    glyphs = Counter(said.glyph for said in VERDICT_MEANINGS.values())
+    assert glyphs.pop(VERDICT_MEANINGS["restores"].glyph) == 2, "both words of controls have that of controls"
+    assert set(glyphs.values()) == {1}
+
+
+def test_what_a_control_restores_is_told_with_its_number_and_explained(results):
+    said = ArmVerdict(kind="restores", reason="x", restoration=0.286)
+    shown = replaced(results, "retain_only/related", verdict=said)
+    assert cells(shown, "retain_only/related")["verdict"].text == "· restores 29 %"
+    text = " ".join(plain(arm_table(shown), 120).split())
+    assert "· restores 29 %" in text
+    assert f"restores N %: {VERDICT_MEANINGS['restores'].meaning}" in text
+    none = [arm.model_copy(update={"verdict": None}) for arm in results.summary]
+    assert "restores" not in plain(arm_table(results.model_copy(update={"summary": none})), 120)
+
+
+def test_the_legend_explains_retain_texts_and_the_letters_of_the_budget(results):
+    text = " ".join(plain(arm_table(results), 120).split())
+    assert "Retain text (what is to be kept): related: true texts like those" in text
+    assert "unrelated: texts about something else." in text
+    assert "Budget (what the algorithm was told): F forget documents, D retain text, R the corrupted model" in text
+    for word in ("Retain text (", "Budget ("):
+        assert word not in plain(arm_table(results), 44), "the column is left out, and so is what explains it"
+    unrelated = results.model_copy(update={"summary": [arm for arm in results.summary if arm.retain != "related"]})
+    assert "related: true texts" not in " ".join(plain(arm_table(unrelated), 120).split())
 
 
 def test_an_arm_without_a_verdict_has_a_dash_and_a_reference_nothing(results):

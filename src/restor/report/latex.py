@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from restor.report.columns import BUDGET_NAMES, Cell, Column
+from restor.report.columns import BUDGET_NAMES, Cell, Column, retain_legend
 from restor.report.tables import SECTION_TITLES, Row, Table
 from restor.report.text import number, one_line
 from restor.report.verdicts import verdict_words
@@ -120,6 +120,9 @@ def _facts(row: Row) -> str:
 
 def _below(shown: Table, left_out: Sequence[Column]) -> list[str]:
     notes = [rf"\textsuperscript{{{place}}} {escaped(note)}" for place, note in enumerate(shown.footnotes, 1)]
+    kept = retain_legend({row.arm.retain for row in shown.rows})
+    if kept and any(column.key == "retain" for column in shown.columns):
+        notes.append(escaped(kept))
     if any(column.key == "budget" for column in shown.columns):
         told = ", ".join(f"{item} {name}" for item, name in BUDGET_NAMES.items())
         notes.append(escaped(f"Budget, what the algorithm was told: {told}."))
