@@ -391,6 +391,57 @@ def test_several_runs_of_a_fact_are_counted(browser, tmp_path):
         assert sum(int(text.split("× ")[1]) if "× " in text else 1 for text in said) == 3
 
 
+CUT = """() => {
+  const wide = document.documentElement.clientWidth;
+  const seen = [...document.querySelectorAll("body *")]
+    .filter((one) => one.checkVisibility() && !one.closest(".unseen, .skip, svg *"));
+  const scrolls = (one) => /(auto|scroll)/.test(getComputedStyle(one).overflowX);
+  const within = (one) => one.parentElement && (scrolls(one.parentElement) || within(one.parentElement));
+  const name = (one) => `${one.tagName} ${one.id || one.className}`;
+  const past = (one) => {
+    const box = one.getBoundingClientRect();
+    return box.width && (box.right > wide + 1 || box.left < -1);
+  };
+  const outside = seen.filter((one) => past(one) && !within(one));
+  // What the models said is a preview there; the fact beside it has it whole.
+  const hidden = seen.filter((one) => /hidden|clip/.test(getComputedStyle(one).overflowX) && !one.matches(".said")
+    && one.scrollWidth > one.clientWidth + 1);
+  const table = document.querySelector("#overview").parentElement;
+  return [...outside, ...hidden, ...(table.scrollWidth > table.clientWidth + 1 ? [table] : [])].map(name);
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 861, 900, 1024, 1160, 1200])
+def test_nothing_is_cut_off_at_any_width_and_the_table_of_arms_needs_no_scrolling(browser, study, width):
+    with opened(browser, study[2], viewport={"width": width, "height": 844}) as page:
+        assert page.evaluate(CUT) == []
+        for name in CHARTS:
+            draw(page, name)
+        page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+        assert page.evaluate(CUT) == [], "nor where everything is open"
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("more", [0, 40])
+def test_on_a_phone_the_first_flow_is_within_four_screens_and_all_arms_a_tap_away(browser, tmp_path, more):
+    results, facts = make_study(people=3, extra_arms=more)
+    with opened(browser, written(tmp_path, results, facts), viewport={"width": 390, "height": 844}) as page:
+        assert page.locator("#w-chart").bounding_box()["y"] < 4 * 844
+        assert page.locator("#overview .kind-method tr.arm:visible").count() == 3
+        assert page.locator("#words").get_attribute("open") is None
+        page.get_by_role("button", name=f"Show all {len(results.summary)} rows").click()
+        assert page.locator("#overview tr.arm:visible").count() == len(results.summary)
+        assert page.locator("#o-filters").is_visible()
+        assert page.locator("#o-all").is_hidden()
+
+
+def test_on_a_wide_screen_nothing_is_folded(browser, study):
+    with opened(browser, study[2]) as page:
+        assert page.locator("#overview tr.arm:visible").count() == len(study[0].summary)
+        assert page.locator("#o-all").is_hidden()
+        assert page.locator("#words dl").is_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_light_dark_narrow_and_printed(browser, study, scheme):
     def ground(page):

@@ -33,6 +33,16 @@ const startOverview = () => {
   const verdicts = distinct(rows.map((row) => row.dataset.verdict)).filter(Boolean);
   choose($("o-verdict"), anyOf(verdicts));
   $("o-verdict-label").hidden = verdicts.length < 2;
+  // On a phone a table of many arms is screens long: the first ones of methods and controls, until all are asked for.
+  const all = $("o-all");
+  all.textContent = `Show all ${rows.length} rows`;
+  all.hidden = rows.length < 8;
+  $("arms").classList.toggle("folded", !all.hidden);
+  all.addEventListener("click", () => {
+    $("arms").classList.remove("folded");
+    all.hidden = true;
+  });
+  $("words")?.toggleAttribute("open", !matchMedia("(max-width: 540px)").matches);
   const filter = () => {
     const wanted = $("o-text").value.trim().toLowerCase();
     const [kind, retain, verdict] = ["kind", "retain", "verdict"].map((name) => $(`o-${name}`).value);
