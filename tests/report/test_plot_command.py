@@ -36,6 +36,9 @@ def test_all_figures_with_their_captions(store, tmp_path, capsys):
     assert drawn == [name for name in PLOTS.names() if name != "against"]
     assert said.out.splitlines() == [str(out / f"{name}.svg") for name in drawn]
     assert "Not drawn: against, as the study has no two arms" in said.err
+    every = PLOTS.names()
+    for place, name in enumerate(every, 1):
+        assert f"Drawing {name} ({place} of {len(every)})" in said.err, "it takes a while and says where it is"
     assert sorted(path.stem for path in out.glob("*.txt")) == drawn
     caption = (out / "restoration.txt").read_text(encoding="utf-8")
     assert "95 % intervals" in caption

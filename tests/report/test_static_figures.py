@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from itertools import combinations
 from pathlib import Path
 from typing import get_args
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from synthetic_study import make_study, write_study
 
 from restor.errors import DataError
 from restor.report.figures._style import styled, to_bytes
 from restor.report.figures.base import INCHES, PLOTS, Drawn, LackingError, Material
 from restor.report.figures.restoration import GLYPHS
+from restor.report.figures.transitions import _flows
 from restor.report.load import load_facts, load_results
 from restor.results import Curve, Part, Value, VerdictKind
 from restor.types import Kind
@@ -378,3 +382,101 @@ def test_every_verdict_has_a_sign_of_its_own():
     shapes = [(str(look["marker"]), look.get("fillstyle"), look.get("markerfacecolor")) for look in GLYPHS.values()]
     assert len(set(shapes)) == len(shapes), "told apart without a colour"
     assert not any(str(look["marker"]).startswith("$") for look in GLYPHS.values()), "no mathematics"
+
+
+def _boxes(figure):
+    """The figure's box, and those of all its words and markers, in dots, as they are drawn."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    axes_of = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    beyond = {label for axis in axes_of for label in _undrawn(axis)}
+    shown = (text for text in figure.findobj(Text) if text.get_visible() and text not in beyond)
+    said = [text for text in shown if text.get_text().strip()]
+    texts = [(text.get_text(), text.get_window_extent(renderer)) for text in said]
+    dots = []
+    for axes in figure.axes:
+        for line in axes.lines:
+            if line.get_marker() in ("None", "", "|") or line.get_transform() != axes.transData:
+                continue
+            half = line.get_markersize() * figure.dpi / 72 / 2
+            for x, y in axes.transData.transform(np.column_stack(line.get_data(orig=False))):
+                dots.append(Bbox([[x - half, y - half], [x + half, y + half]]))
+    return figure.bbox, texts, dots
+
+
+def _undrawn(axis):
+    """Labels of ticks beyond the ends of an axis."""
+    low, high = sorted(axis.get_view_interval())
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    return [label for tick in ticks if not low <= tick.get_loc() <= high for label in (tick.label1, tick.label2)]
+
+
+def _meet(one, other):
+    """Whether they overlap by more than a dot, which is what edges are rounded to."""
+    both = Bbox.intersection(one, other)
+    return both is not None and both.width > 1 and both.height > 1
+
+
+@pytest.mark.parametrize("width", ["single", "double"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_word_is_within_the_figure_and_on_no_other_word_or_dot(folder, name, width):
+    material = Material([(load_results(folder), folder)])
+    with styled():
+        page, texts, dots = _boxes(draw(name, material, width).figure)
+    assert texts
+    outside = [text for text, box in texts if not (page.x0 - 1 <= box.x0 and box.x1 <= page.x1 + 1)]
+    assert outside == []
+    outside = [text for text, box in texts if not (page.y0 - 1 <= box.y0 and box.y1 <= page.y1 + 1)]
+    assert outside == []
+    assert [(one, other) for (one, a), (other, b) in combinations(texts, 2) if _meet(a, b)] == []
+    assert [text for text, box in texts if any(_meet(box, dot) for dot in dots)] == []
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    """Costs of one size with long names, and shares of a few percent beside each other."""
+    results, facts = make_study(people=4, untouched=2)
+    summary = [
+        arm.model_copy(
+            update={
+                "label": "Random forget set (NPO)" if arm.arm == "random_forget" else arm.label,
+                "cost": arm.cost.model_copy(update={"flops": 3e10 + 2e10 * (place % 9), "seconds": 2.0 + place % 9}),
+            }
+        )
+        for place, arm in enumerate(results.summary)
+    ]
+    return write_study(tmp_path_factory.mktemp("crowded"), results.model_copy(update={"summary": summary}), facts)
+
+
+@pytest.mark.parametrize("width", ["single", "double"])
+@pytest.mark.parametrize("name", ["cost", "restoration", "transitions", "layers", "verdicts"])
+def test_long_names_and_amounts_of_one_size_have_room_and_are_whole(crowded, name, width):
+    material = Material([(load_results(crowded), crowded)])
+    with styled():
+        page, texts, _ = _boxes(draw(name, material, width).figure)
+    assert [text for text, box in texts if not (page.x0 - 1 <= box.x0 and box.x1 <= page.x1 + 1)] == []
+    assert [(one, other) for (one, a), (other, b) in combinations(texts, 2) if _meet(a, b)] == []
+    assert [text for text, _ in texts if "…" in text] == []
+
+
+def test_numbers_of_small_shares_stand_below_each_other():
+    counts = np.zeros((3, 3, 3), dtype=np.int64)
+    counts[0, 0, 0], counts[0, 1, 1], counts[0, 2, 2] = 1, 1, 98
+    with styled():
+        figure = Figure(figsize=(1.7, 1.2))
+        _flows(figure.add_subplot(), counts)
+        _, texts, _ = _boxes(figure)
+    assert [text for text, _ in texts if text.isdigit()] == ["1", "1", "98"]
+    assert [(one, other) for (one, a), (other, b) in combinations(texts, 2) if _meet(a, b)] == []
+
+
+def test_a_long_name_of_an_arm_is_broken_and_not_cut(folder, tmp_path):
+    def named(results):
+        label = "Random forget set with a name"
+        summary = [arm.model_copy(update={"label": label}) if arm.arm == "msa" else arm for arm in results.summary]
+        return results.model_copy(update={"summary": summary})
+
+    with styled():
+        drawn = draw("transitions", changed(folder, tmp_path, named))
+    assert "Random forget set with a\nname" in [axes.get_title() for axes in drawn.figure.axes]

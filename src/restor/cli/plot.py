@@ -154,7 +154,9 @@ def _draw(
     drawn: dict[str, _File] = {}
     gaps: list[str] = []
     with styled():
-        for name, entry in entries.items():
+        for place, (name, entry) in enumerate(entries.items(), 1):
+            if len(entries) > 1:
+                sys.stderr.write(f"Drawing {name} ({place} of {len(entries)})\n")
             try:
                 made = entry().draw(material, width)
             except DataError as error:

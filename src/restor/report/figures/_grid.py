@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from restor.report.figures._rows import full_label
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS: dict[Width, int] = {"single": 2, "double": 4}
 TITLE: dict[Width, int] = {"single": 24, "double": 26}
-"""Most characters of a panel's title."""
+"""Most characters of a line of a panel's title, which has two at most."""
 
 
 def arm_panels(
@@ -36,7 +37,9 @@ def arm_panels(
     """
     columns = min(COLUMNS[width], len(arms))
     lines = -(-len(arms) // columns)
-    figure = new_figure(INCHES[width], lines * height + 0.3 + 0.16 * legend)
+    titles = [_title(arm, TITLE[width]) for arm in arms]
+    second = 0.12 * any("\n" in title for title in titles)
+    figure = new_figure(INCHES[width], lines * (height + second) + 0.3 + 0.16 * legend)
     grid = figure.subplots(lines, columns, sharex=not own_axes, sharey=not own_axes, squeeze=False)
     panels = list(grid.flat)
     for axes in panels[len(arms) :]:
@@ -44,10 +47,14 @@ def arm_panels(
     # What stands above a missing panel is the last of its column.
     for place in range(max(len(arms) - columns, 0), len(arms)):
         panels[place].tick_params(axis="x", labelbottom=True)
-    for arm, axes in zip(arms, panels, strict=False):
-        axes.set_title(full_label(arm, TITLE[width]), fontsize=SMALL, pad=3)
+    for arm, title, axes in zip(arms, titles, panels, strict=False):
+        axes.set_title(title, fontsize=SMALL, pad=3)
         if arm.kind is Kind.CONTROL:
             axes.set_facecolor(GROUND)
     figure.supxlabel(x, fontsize=8)
     figure.supylabel(y, fontsize=8)
     return figure, panels[: len(arms)]
+
+
+def _title(arm: Arm, line: int) -> str:
+    return "\n".join(wrap(full_label(arm, 2 * line), line, max_lines=2, placeholder=" …"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SLOT = 0.155
 """Height of a row in inches."""
-LONGEST: dict[Width, int] = {"single": 22, "double": 32}
+LONGEST: dict[Width, int] = {"single": 28, "double": 40}
 """Most characters of an arm's name."""
 SCALE = (-100.0, 160.0)
 """The widest that an axis of restoration gets, percent: one exploded arm must not squeeze all others into a line."""

@@ -7,7 +7,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, ClassVar, final
 
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from restor.report.figures._rows import full_label, measured_on, restoration_limits, source
 from restor.report.figures._style import LINES, MARKERS, new_figure
@@ -47,7 +47,7 @@ class CostPlot(Plot):
         looks = dict(zip(named, zip(cycle(MARKERS), cycle(LINES), strict=False), strict=False))
         beside = width == "double" and len(amounts) > 1
         columns = len(amounts) if beside else 1
-        keys = 2 if width == "single" else 4
+        keys = 1 if width == "single" else 3
         legend = -(-(len(named) + 2) // keys) * 0.16
         height = 2.5 if beside or width == "single" else 3.2
         figure = new_figure(INCHES[width], height * (len(amounts) // columns) + 0.2 + legend)
@@ -80,6 +80,8 @@ def _panel(
     if max(spread) > 20 * min(spread):
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short(x)))
     low, high = restoration_limits(value for _, value, _ in found)
     axes.set_ylim(low, high)
@@ -96,7 +98,7 @@ def _panel(
 
 
 def _handles(arms: Sequence[Arm], looks: dict[str, tuple[str, str]]) -> list[Line2D]:
-    labels = {arm.arm: one_line(arm.label, 22) for arm in reversed(arms)}
+    labels = {arm.arm: one_line(arm.label, 32) for arm in reversed(arms)}
     handles = [
         Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=4.5, label=labels[name])
         for name, (marker, colour) in looks.items()

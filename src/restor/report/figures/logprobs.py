@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, final
 import numpy as np
 from matplotlib.lines import Line2D
 
-from restor.report.figures._rows import full_label, measured_on, source
+from restor.report.figures._rows import LONGEST, full_label, measured_on, source
 from restor.report.figures._style import GROUND, SMALL, new_figure
 from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
 from restor.report.plots import density
@@ -65,7 +65,7 @@ class LogprobsPlot(Plot):
             if width == "double":
                 medians = " / ".join(number(float(np.median(values)), 1) for values in samples[arm.id].values())
                 axes.text(1.01, row + 0.6, medians, transform=axes.get_yaxis_transform(), fontsize=SMALL, va="center")
-        limit = 22 if width == "single" else 32
+        limit = LONGEST[width]
         axes.set_yticks([row + 0.6 for row in range(len(shown))], [full_label(arm, limit) for arm in shown])
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)

@@ -29,6 +29,8 @@ ORDER = (Judgement.ORIGINAL, Judgement.OTHER, Judgement.PLANTED)
 """From top to bottom."""
 NODE = 0.09
 """Width of a node; the models are 1 apart."""
+LINE = 0.11
+"""Height of a number, of a panel."""
 
 
 @final
@@ -103,6 +105,7 @@ def _flows(axes: Axes, counts: Counts) -> None:
             places[way] = y
             y += counts[way] / total
         tops.append(places)
+        least = 0.03  # so that the first number stays within the panel
         for state in range(3):
             inside = [way for way in ways if way[model] == state]
             if inside:
@@ -112,7 +115,9 @@ def _flows(axes: Axes, counts: Counts) -> None:
                 axes.add_patch(Rectangle((model - NODE / 2, top), NODE, height, zorder=3, **node))
                 if model == 2:
                     text = number(100 * height)
-                    axes.text(model + NODE, top + height / 2, text, fontsize=SMALL, va="center", ha="left")
+                    at = max(top + height / 2, least)
+                    least = at + LINE  # numbers of small shares stand below each other, not on each other
+                    axes.text(model + NODE, at, text, fontsize=SMALL, va="center", ha="left")
     for way in ways:
         colour, hatch, _ = JUDGED[ORDER[way[2]]]
         height = counts[way] / total

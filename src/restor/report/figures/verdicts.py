@@ -53,7 +53,7 @@ class VerdictsPlot(Plot):
         handles = retain_handles(judged)
         single = width == "single"
         legend = 0.16 * (len(handles) if single else 1) if handles else 0.0
-        figure = new_figure(INCHES[width], rows.inches + 0.65 + legend)
+        figure = new_figure(INCHES[width], rows.inches + (0.9 if single else 0.65) + legend)
         panels = figure.subplots(1, 2 if tests else 1, squeeze=False)[0]
         left = panels[0]
         left.set_xlim(*restoration_limits(read.values()))
@@ -76,7 +76,7 @@ class VerdictsPlot(Plot):
             right.axvline(0, color=INK, linewidth=0.8, zorder=1)
             right.grid(axis="x")
             right.set_xlabel(
-                "Above the hardest\ncontrol (points)" if single else "Accuracy above the hardest control (points)"
+                "Above the\nhardest control\n(points)" if single else "Accuracy above the hardest control (points)"
             )
             for y, arm in rows.places:
                 if (test := tests.get(arm.id)) is None:
