@@ -77,6 +77,35 @@ def test_status_shows_stages_studies_and_the_total(app, store, capsys):
     assert "KB; 1 study." in out
 
 
+def test_status_has_studies_first_and_their_stages_by_arm(app, store, capsys):
+    listed = [
+        {"stage": "corrupt", "key": stage(seed).key, "arm": arm} for seed, arm in ((1, "corrupted/s1"), (7, "npo [a]"))
+    ]
+    texts = {"stages.json": json.dumps(listed).encode()}
+    store.studies.write("begun", texts, [stage(seed).label for seed in (1, 7)])
+    with store.claim(stage(7)):
+        app(["status"])
+        shown = capsys.readouterr().out
+        app(["status", "--json"])
+    lines = shown.splitlines()
+    at = [next(place for place, line in enumerate(lines) if text in line) for text in ("Studies in", "Stages of begun")]
+    assert at == sorted(at)
+    study = next(line for line in lines if "│ begun" in line)
+    assert "(no results yet)" in study
+    assert "1 of 2" in study
+    rows = [line for line in lines if "│ corrupt " in line]
+    assert [line.split("│")[1].strip() for line in rows] == ["corrupted/s1", "npo [a]", "–"], "in the study's order"
+    assert "running" in rows[1]
+    assert "Stages of first" in shown, "a study that does not say for which arms"
+    content = json.loads(capsys.readouterr().out)
+    assert {item["key"]: item["studies"] for item in content["stages"]} == {
+        stage(0).key: {"first": None},
+        stage(1).key: {"begun": "corrupted/s1"},
+        stage(7).key: {"begun": "npo [a]"},
+    }
+    assert [item["done"] for item in content["studies"]] == [1, 1]
+
+
 def test_status_names_what_runs_and_what_is_damaged(app, store, capsys):
     (store.find(stage(0)).path / "model.bin").unlink()
     with store.claim(stage(7)):
@@ -92,7 +121,14 @@ def test_status_as_json(app, store, capsys):
     assert {item["key"] for item in content["stages"]} == {stage(0).key, stage(1).key}
     assert content["bytes"] == sum(item["bytes"] for item in content["stages"])
     assert content["studies"] == [
-        {"id": "first", "name": "Quick [x]", "created": "2026-01-02T03:04:05+00:00", "stages": 1, "problems": []}
+        {
+            "id": "first",
+            "name": "Quick [x]",
+            "created": "2026-01-02T03:04:05+00:00",
+            "stages": 1,
+            "done": 1,
+            "problems": [],
+        }
     ]
 
 

@@ -14,6 +14,7 @@ from restor.evaluation.config import EvaluationConfig
 from restor.experiment import ArmConfig, ExperimentConfig, RecoveryConfig, TargetsConfig, UnlearningConfig
 from restor.pipeline.plan import check_arms, plan_seed
 from restor.pipeline.resolve import resolve
+from restor.pipeline.runner import _made_for
 from restor.pipeline.select import attempt_sources
 from restor.pipeline.stage import code_version
 from restor.types import Budget, Kind
@@ -64,6 +65,18 @@ def test_one_clean_one_corrupt_one_ideal_model_per_seed():
     for seed in (0, 1):
         counts = Counter(stage.name for stage in plan_seed(study(), seed).stages())
         assert (counts["clean"], counts["corrupt"], counts["ideal"]) == (1, 1, 1)
+
+
+def test_every_stage_is_told_for_the_arm_that_it_is_made_for():
+    """What several arms share is the first one's: references come first."""
+    plan = plan_seed(study(), 0)
+    told = _made_for([plan])
+    assert set(told) == {stage.key for stage in plan.stages()}
+    for arm in plan.arms:
+        if arm.kind is Kind.REFERENCE and arm.model is not None:
+            assert told[arm.model.key] == arm.id
+    arm = next(arm for arm in plan.arms if arm.name == "npo")
+    assert {told[stage.key] for stage in arm.made_by} == {told[arm.evaluation.key]} == {arm.id}
 
 
 def test_seeds_share_no_stage():

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from restor.cli.common import count, default_store, short, size
 from restor.cli.terminal import safe_console
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from restor.pipeline.store import Entry
+    from restor.pipeline.studies import StudyEntry
+
 
 def status(*, store: Path | None = None, json: bool = False) -> None:
-    """Show what is in a store: its stages, what is running, and its studies.
+    """Show what is in a store: its studies, their stages by arm, and what is running.
 
     Parameters
     ----------
@@ -19,76 +27,119 @@ def status(*, store: Path | None = None, json: bool = False) -> None:
     json
         Print JSON instead of tables.
     """
-    from restor.pipeline.store import State, Store
+    from restor.pipeline.store import Store
 
     opened = Store.open(store or default_store(), create=False)
     entries, studies = opened.entries(), opened.studies.entries()
-    total = sum(entry.bytes for entry in entries)
-
     if json:
-        from json import dumps
+        _print_json(opened.path, entries, studies)
+    else:
+        _print_tables(opened.path, entries, studies)
 
-        content = {
-            "store": str(opened.path),
-            "bytes": total,
-            "stages": [
-                {
-                    "stage": entry.stage,
-                    "key": entry.key,
-                    "state": entry.state,
-                    "bytes": entry.bytes,
-                    "finished": entry.finished,
-                    "seconds": entry.seconds,
-                    "pid": entry.pid,
-                    "host": entry.host,
-                    "damage": entry.damage,
-                }
-                for entry in entries
-            ],
-            "studies": [
-                {
-                    "id": study.id,
-                    "name": study.name,
-                    "created": study.created,
-                    "stages": None if study.stages is None else len(study.stages),
-                    "problems": study.problems,
-                }
-                for study in studies
-            ],
-        }
-        sys.stdout.write(dumps(content, indent=2, ensure_ascii=False) + "\n")
-        return
 
+def _print_json(store: Path, entries: Sequence[Entry], studies: Sequence[StudyEntry]) -> None:
+    from json import dumps
+
+    content = {
+        "store": str(store),
+        "bytes": sum(entry.bytes for entry in entries),
+        "stages": [
+            {
+                "stage": entry.stage,
+                "key": entry.key,
+                "state": entry.state,
+                "bytes": entry.bytes,
+                "finished": entry.finished,
+                "seconds": entry.seconds,
+                "pid": entry.pid,
+                "host": entry.host,
+                "damage": entry.damage,
+                "studies": {study.id: study.arms.get(entry.key) for study in studies if _needs(study, entry)},
+            }
+            for entry in entries
+        ],
+        "studies": [
+            {
+                "id": study.id,
+                "name": study.name,
+                "created": study.created,
+                "stages": None if study.stages is None else len(study.stages),
+                "done": None if study.stages is None else _done(study, entries),
+                "problems": study.problems,
+            }
+            for study in studies
+        ],
+    }
+    sys.stdout.write(dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _print_tables(store: Path, entries: Sequence[Entry], studies: Sequence[StudyEntry]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
     console = safe_console()
-    stages = Table("stage", "key", "state", title=f"Stages in {escape(str(opened.path))}", title_justify="left")
-    for name in ("size", "seconds"):
-        stages.add_column(name, justify="right")
-    stages.add_column("finished (UTC)")
-    for entry in entries:
-        state = f"running, process {entry.pid} on {entry.host}" if entry.state is State.RUNNING else str(entry.state)
-        seconds = "" if entry.seconds is None else f"{entry.seconds:.1f}"
-        finished = (entry.finished or "")[:19].replace("T", " ")
-        stages.add_row(entry.stage, short(entry.key), escape(state), size(entry.bytes), seconds, finished)
-    console.print(stages if entries else "No stages yet.")
+    if studies:
+        title = f"Studies in {escape(str(store))}"
+        table = Table("study", "name", "created (UTC)", "stages done", title=title, title_justify="left")
+        for study in studies:
+            done = "?" if study.stages is None else f"{_done(study, entries)} of {len(study.stages)}"
+            table.add_row(escape(study.id), escape(study.name or "(no results yet)"), _time(study.created), done)
+        console.print(table)
+        for study in studies:
+            for problem in study.problems:
+                console.print(f"Study {escape(study.id)}: {escape(problem)}.")
+    for title, members in _groups(store, entries, studies):
+        console.print(_stages(title, members))
+    if not entries:
+        console.print("No stages yet.")
     for entry in entries:
         if entry.damage:
             console.print(
                 f"{entry.stage}-{entry.key} is damaged: {escape(entry.damage)}. It is made again when needed."
             )
+    total = size(sum(entry.bytes for entry in entries))
+    console.print(f"{count(len(entries), 'stage', 'stages')}, {total}; {count(len(studies), 'study', 'studies')}.")
 
-    if studies:
-        table = Table("study", "name", "created (UTC)", "stages", title="Studies", title_justify="left")
-        for study in studies:
-            created = (study.created or "")[:19].replace("T", " ")
-            refers = "?" if study.stages is None else str(len(study.stages))
-            table.add_row(escape(study.id), escape(study.name or "(no results yet)"), created, refers)
-        console.print(table)
-        for study in studies:
-            for problem in study.problems:
-                console.print(f"Study {escape(study.id)}: {escape(problem)}.")
-    console.print(
-        f"{count(len(entries), 'stage', 'stages')}, {size(total)}; {count(len(studies), 'study', 'studies')}."
-    )
+
+def _groups(
+    store: Path, entries: Sequence[Entry], studies: Sequence[StudyEntry]
+) -> Iterator[tuple[str, list[tuple[str, Entry]]]]:
+    """Stages with their arms, study by study in the order in which they are made, each once; then those of none."""
+    left = {(entry.stage, entry.key): entry for entry in entries}
+    for study in studies:
+        own = [(study.arms.get(pair[1], ""), left.pop(pair)) for pair in study.stages or () if pair in left]
+        if own:
+            yield f"Stages of {study.id}", own
+    if left:
+        yield (f"Other stages in {store}" if studies else f"Stages in {store}"), [("", one) for one in left.values()]
+
+
+def _stages(title: str, members: Sequence[tuple[str, Entry]]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from restor.pipeline.store import State
+
+    table = Table("arm", "stage", "state", title=escape(title), title_justify="left")
+    for name in ("size", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("finished (UTC)")
+    table.add_column("key")
+    for arm, entry in members:
+        state = f"running, process {entry.pid} on {entry.host}" if entry.state is State.RUNNING else str(entry.state)
+        seconds = "" if entry.seconds is None else f"{entry.seconds:.1f}"
+        cells = (size(entry.bytes), seconds, _time(entry.finished), short(entry.key))
+        table.add_row(escape(arm or "–"), entry.stage, escape(state), *cells)
+    return table
+
+
+def _needs(study: StudyEntry, entry: Entry) -> bool:
+    return (entry.stage, entry.key) in (study.stages or ())
+
+
+def _done(study: StudyEntry, entries: Sequence[Entry]) -> int:
+    return sum(entry.state == "done" and _needs(study, entry) for entry in entries)
+
+
+def _time(stamp: str | None) -> str:
+    return (stamp or "")[:19].replace("T", " ")

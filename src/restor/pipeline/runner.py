@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, final
 
 from restor.config import Config, stable_hash, to_yaml
@@ -156,7 +157,8 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
     folder = store.path / "studies" / work.id
     stages = [stage for plan in work.plans for stage in plan.stages()]
     known = folder.exists()
-    announce(store, work.id, work.config, stages)
+    arms = _made_for(work.plans)
+    announce(store, work.id, work.config, stages, arms)
     protocol = work.evaluation.protocol
     with running(folder, progress, name=work.name, kind=work.kind, protocol=protocol, seeds=work.seeds) as told:
         ahead = ahead_of(store, stages)
@@ -173,7 +175,7 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
             raise
         began = maker.begin(REPORT, REPORT, work.id)
         stage = _report_stage(work, maker)
-        announce(store, work.id, work.config, [*stages, stage])
+        announce(store, work.id, work.config, [*stages, stage], arms)
         with store.claim(stage, told.note) as claim:
             artifact, cached = claim.artifact, claim.artifact is not None
             if artifact is None:
@@ -186,11 +188,34 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
     return Outcome(folder, load_results(folder / "results.json"), tuple(_failed(work.plans, maker)))
 
 
-def announce(store: Store, study: str, config: Config, stages: Sequence[Stage]) -> None:
-    """Write what the study is and which stages it refers to, before they are made, so that nobody cleans them away."""
-    listed = [{"stage": stage.name, "key": stage.key} for stage in stages]
+def announce(
+    store: Store, study: str, config: Config, stages: Sequence[Stage], arms: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Write what the study is and which stages it refers to, before they are made, so that nobody cleans them away.
+
+    `arms` tells by key for which arm a stage is made.
+    """
+    listed = [
+        {"stage": stage.name, "key": stage.key} | ({"arm": arms[stage.key]} if stage.key in arms else {})
+        for stage in stages
+    ]
     texts = {STAGES_FILE: json.dumps(listed, indent=1).encode(), "config.yaml": to_yaml(config).encode()}
     store.studies.write(study, texts, [stage.label for stage in stages])
+
+
+def _made_for(plans: Sequence[SeedPlan]) -> dict[str, str]:
+    """Key of each stage -> the first arm that needs it: references come first, so that what arms share is theirs."""
+    found: dict[str, str] = {}
+
+    def visit(stage: Stage, arm: str) -> None:
+        for parent in stage.parents.values():
+            visit(parent, arm)
+        found.setdefault(stage.key, arm)
+
+    for plan in plans:
+        for arm in plan.arms:
+            visit(arm.evaluation, arm.id)
+    return found
 
 
 def _report_stage(work: Work, maker: Maker) -> Stage:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, final
 
@@ -49,6 +49,8 @@ class StudyEntry:
     created: str | None = None
     stages: tuple[tuple[str, str], ...] | None = None
     """(stage, key) of everything it refers to; None if that cannot be read."""
+    arms: Mapping[str, str] = field(default_factory=dict)
+    """Key of a stage -> the arm that it is made for, the first one where several need it; older studies do not say."""
     problems: tuple[str, ...] = ()
     """Why some of this could not be read."""
 
@@ -221,10 +223,12 @@ class Studies:
         except (OSError, ValueError, KeyError, TypeError):
             problems.append(f"{RESULTS_FILE} is garbled")
         stages, trouble = self._stages(path, finished=name is not None or bool(problems))
-        return StudyEntry(path.name, path, name, created, stages, (*problems, *trouble))
+        pairs = None if stages is None else tuple((stage, key) for stage, key, _ in stages)
+        arms = {key: arm for _, key, arm in stages or () if arm}
+        return StudyEntry(path.name, path, name, created, pairs, arms, (*problems, *trouble))
 
-    def _stages(self, path: Path, *, finished: bool) -> tuple[tuple[tuple[str, str], ...] | None, list[str]]:
-        """What a study says that it needs, and why that cannot be believed."""
+    def _stages(self, path: Path, *, finished: bool) -> tuple[tuple[tuple[str, str, str], ...] | None, list[str]]:
+        """(stage, key, arm) of what a study says that it needs, and why that cannot be believed."""
         record = self._known(path.name)
         if record is None and self._record(path.name).exists():
             return None, [f"its record {self._record(path.name)} is garbled"]
@@ -234,10 +238,12 @@ class Studies:
             return (), []  # results that were judged again: their answers are in the folder
         try:
             content = read_bytes(path / STAGES_FILE)
-            stages = tuple((str(item["stage"]), str(item["key"])) for item in json_value(content))
+            stages = tuple(
+                (str(item["stage"]), str(item["key"]), str(item.get("arm") or "")) for item in json_value(content)
+            )
         except FileNotFoundError:
             return None, [f"{STAGES_FILE} is missing"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None, [f"{STAGES_FILE} is garbled"]
         if record is not None and hashlib.sha256(content).hexdigest() not in record.files.get(STAGES_FILE, ()):
             return None, [f"{STAGES_FILE} was changed, its SHA-256 is another"]
