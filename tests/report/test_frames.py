@@ -129,9 +129,9 @@ def test_what_cannot_be_read_is_no_frame(folder, tmp_path):
 
 def test_without_pandas_it_says_what_to_install(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(RestorError, match=r"pip install 'restor\[frames\]'"):
+    with pytest.raises(RestorError, match=r"pip install -e '\.\[frames\]'"):
         restor.load_results(folder)
-    with pytest.raises(RestorError, match=r"pip install 'restor\[frames\]'"):
+    with pytest.raises(RestorError, match=r"pip install -e '\.\[frames\]'"):
         restor.load_results(folder, "facts")
 
 
