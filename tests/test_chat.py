@@ -382,7 +382,7 @@ def test_a_local_endpoint_needs_no_key_and_the_hosted_one_does(monkeypatch):
 
 def test_without_the_package_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
-    with pytest.raises(ChatError, match=r"pip install 'restor\[judge\]'"):
+    with pytest.raises(ChatError, match=r"pip install -e '\.\[judge\]'"):
         ask("http://127.0.0.1:9/v1", requests(1))
 
 

@@ -244,7 +244,7 @@ def test_bad_fields(fields, message):
 
 def test_the_library_is_asked_for_by_name(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ConfigError, match=r"pip install 'restor\[hub\]'"):
+    with pytest.raises(ConfigError, match=r"pip install -e '\.\[hub\]'"):
         texts(folder)
 
 
