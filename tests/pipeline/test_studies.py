@@ -69,6 +69,7 @@ def test_a_changed_or_removed_file_of_a_study_is_found(store, study, name):
 def test_files_of_nobody_are_found(store, study):
     (study / "notes.txt").write_text("mine")
     (store.path / "artifacts" / stage().label / "extra.bin").write_text("mine")
+    os.mkfifo(store.path / "artifacts" / stage().label / "pipe")
     (store.path / "artifacts" / "stray").write_text("mine")
     (store.path / "more").mkdir()
     for own in ("threads.json", "precision.json"):
@@ -77,6 +78,7 @@ def test_files_of_nobody_are_found(store, study):
     (study / "plots" / "cost.pdf").write_text("drawn")
     assert sorted(problems(store)) == [
         (f"artifact {stage().label}", "extra.bin is not a file of the artifact"),
+        (f"artifact {stage().label}", "pipe is not a file of the artifact"),
         ("store", "artifacts/stray is not a file of a store"),
         ("store", "more is not a file of a store"),
         ("study a", "notes.txt is not a file of the study"),
@@ -101,6 +103,22 @@ def test_links_out_of_the_store_are_found_and_not_followed(store, study, tmp_pat
     ]
 
 
+def test_of_a_link_in_the_place_of_an_artifact_the_link_is_removed(store, study, tmp_path):
+    outside = tmp_path / "outside"
+    made(store, seed=1)
+    (store.path / "artifacts" / stage(1).label).rename(outside)
+    (store.path / "artifacts" / stage(1).label).symlink_to(outside)
+    assert [entry.key for entry in store.clean(dry_run=False)] == [stage(1).key]
+    assert (outside / "model.bin").exists()
+    assert problems(store) == []
+
+
+def pipe_for_a_record(store):
+    record = store.path / "records" / "a.json"
+    record.unlink()
+    os.mkfifo(record)
+
+
 @pytest.mark.parametrize(
     "break_it",
     [
@@ -109,8 +127,9 @@ def test_links_out_of_the_store_are_found_and_not_followed(store, study, tmp_pat
         lambda store: (store.path / "studies" / "a" / "stages.json").unlink(),
         lambda store: (store.path / "records" / "a.json").write_text("{"),
         lambda store: (store.path / "records" / "a.json").unlink(),
+        pipe_for_a_record,
     ],
-    ids=["emptied", "another list", "no list", "garbled record", "no record"],
+    ids=["emptied", "another list", "no list", "garbled record", "no record", "a pipe for a record"],
 )
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_damaged_list_is_an_error_and_nothing_is_cleaned(store, study, break_it, dry_run):

@@ -608,7 +608,7 @@ def _strange(store: Path, directory: Path, manifest: Manifest) -> Iterator[str]:
         name = path.relative_to(directory).as_posix()
         if leads_out(store, path):
             yield f"{name} is a link that leads out of the store"
-        elif path.is_file() and name not in ours and not path.name.startswith(TEMPORARY_PREFIX):
+        elif not path.is_dir() and name not in ours and not path.name.startswith(TEMPORARY_PREFIX):
             yield f"{name} is not a file of the artifact"
 
 
@@ -626,7 +626,10 @@ def _prepare(directory: Path) -> None:
 
 
 def _discard(directory: Path) -> None:
-    """Removes an artifact; renamed first, so that nobody sees a part of it."""
+    """Removes an artifact; renamed first, so that nobody sees a part of it. Of a link, nothing but the link."""
+    if directory.is_symlink():
+        directory.unlink()
+        return
     removed = directory.with_name(f"{_REMOVED_PREFIX}{secrets.token_hex(8)}")
     directory.rename(removed)
     shutil.rmtree(removed)

@@ -6,9 +6,10 @@ study needs, whatever its folder says by now.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, final
@@ -24,6 +25,8 @@ from restor.progress import RUNNING_PREFIX
 from restor.untrusted import json_value, read_bytes
 
 STAGES_FILE, RESULTS_FILE, PLOTS = "stages.json", "results.json", "plots"
+_NO_RECORD = frozenset({errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ELOOP})
+"""A pipe, a file of half a gigabyte, a folder, a link to itself: what is in the place of a record is none."""
 
 
 @final
@@ -206,9 +209,14 @@ class Studies:
 
     def _known(self, study: str) -> StudyRecord | None:
         """None where there is none or it is garbled."""
-        with suppress(FileNotFoundError, ValidationError):
+        try:
             return StudyRecord.model_validate_json(read_bytes(self._record(study)))
-        return None
+        except (FileNotFoundError, ValidationError):
+            return None
+        except OSError as error:
+            if error.errno in _NO_RECORD:
+                return None
+            raise
 
     def _entry(self, path: Path) -> StudyEntry:
         if leads_out(self._store, path):
