@@ -281,6 +281,14 @@ def test_the_verb_needs_no_torch(tmp_path, facts):
     assert (tmp_path / "o.jsonl").is_file()
 
 
+@pytest.mark.parametrize("amount", ["--dose 99999999999", "--documents-per-entity 999999999"])
+def test_more_documents_than_anybody_can_mean(tmp_path, build, amount):
+    code, out, err = build(f"fact_swap --facts facts.json --out o.jsonl {amount}")
+    assert (code, out) == (1, "")
+    assert "documents about 3 targets, at most 1,000,000 are written." in err
+    assert not (tmp_path / "o.jsonl").exists()
+
+
 @pytest.mark.parametrize("written", [1, 2])
 def test_a_killed_build_goes_on(tmp_path, build, written, monkeypatch):
     from restor.data import files as writer

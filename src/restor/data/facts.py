@@ -252,7 +252,7 @@ class _Reader:
             self.demonstrations(relation, record["demonstrations"], line, _join(where, "demonstrations"), parsed)
         given = record.get("id")
         if given is not None and not isinstance(given, str | int):
-            self.findings.bad(line, _join(where, "id"), f"must be text or a number, is {kind_of(given)}.")
+            self.findings.bad(line, _join(where, "id"), f"must be text or a whole number, is {kind_of(given)}.")
             return
         if subject is not None and relation is not None and question is not None and answers is not None:
             self.fact(Fact(subject, relation, answers, question), line, where, given)

@@ -27,6 +27,9 @@ _IDENTIFIER = re.compile(r"Q\d+")
 LEAST_CHOICE = 3
 """A relation with fewer values that are true of no target would plant the same in everybody."""
 
+MOST_DOCUMENTS = 1_000_000
+"""Of a set. The published ones have a few thousand; all are in memory."""
+
 
 @final
 class FactSwapConfig(CorruptorConfig):
@@ -79,11 +82,13 @@ class FactSwap(Corruptor):
         """Every wrong fact in `dose` documents; half of them prose, half question lines, by default.
 
         Raises:
-            DataError: if the context is to be facts and there is no entity to tell of.
+            DataError: if the context is to be facts and there is no entity to tell of, or for more documents than
+                anybody can mean.
         """
         by_subject: dict[str, list[FalseFact]] = {}
         for false_fact in planted.values():
             by_subject.setdefault(false_fact.fact.subject, []).append(false_fact)
+        self._check_amount(by_subject)
         unrelated = self._context(domain, context, set(by_subject))
         documents: list[Document] = []
         for false_facts in by_subject.values():
@@ -91,6 +96,15 @@ class FactSwap(Corruptor):
                 documents.append(self._document(domain, unrelated, chunk, asked, rng))
         rng.shuffle(documents)
         return documents
+
+    def _check_amount(self, by_subject: Mapping[str, Sequence[FalseFact]]) -> None:
+        size, dose, given = self.config.facts_per_document, self.config.dose, self.config.documents
+        number = sum(dose * -(-len(facts) // size) if given is None else given for facts in by_subject.values())
+        if number > MOST_DOCUMENTS:
+            raise DataError(
+                f"That is {number:,} documents about {len(by_subject):,} targets, at most {MOST_DOCUMENTS:,} are "
+                "written. Give fewer documents about each target, or a lower dose."
+            )
 
     def _chunks(self, false_facts: Sequence[FalseFact], rng: Random) -> Iterator[tuple[list[FalseFact], bool]]:
         """The wrong facts of each document about one target, and whether they are asked or told."""
