@@ -22,6 +22,10 @@ EntityName: TypeAlias = Annotated[str, AfterValidator(composed)]
 """A name as facts have it, whether its accents are given as letters of their own or not."""
 
 
+MOST_THREADS = 1024
+"""To compute with: far more than any machine is faster with, and so many more end the process without a word."""
+
+
 class Config(BaseModel):
     """A frozen configuration that refuses unknown fields and never coerces a number silently into a word."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, final
 
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
-from restor.config import Config
+from restor.config import MOST_THREADS, Config
 from restor.corruption.corruptors.base import CORRUPTORS, CorruptorConfig
 from restor.corruption.corruptors.fact_swap import FactSwapConfig
 from restor.datasets.base import DATASETS, DatasetConfig
@@ -246,7 +246,7 @@ class ExperimentConfig(Config):
     """Compute activations again in the backward pass: less memory, more time."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
     """CPU threads; null measures once per store what is fastest. It never changes what is computed, only rounding."""
 
     @model_validator(mode="after")

@@ -65,6 +65,19 @@ def test_other_numbers(argv, number, capsys):
     assert "it must be a finite number" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("argv", [["run", "toy", "--seeds=N"], ["view", "--port=N"], ["run", "toy", "--N"]])
+def test_a_number_of_5000_digits_is_not_said_again(argv, capsys, toy):
+    assert main([part.replace("N", BEYOND_PYTHON) for part in argv]) == 2
+    assert len(capsys.readouterr().err) < 500
+
+
+@pytest.mark.parametrize("threads", ["1025", "99999999"])
+def test_more_threads_than_a_process_survives(threads, capsys, toy, runner):
+    assert main(["run", "toy", f"--threads={threads}"]) == 1
+    assert f"threads: given {threads}, expected less than or equal to 1024" in capsys.readouterr().err
+    assert runner.config is None
+
+
 @pytest.mark.parametrize("seeds", ["99999999", "1001", "-3"])
 def test_so_many_seeds_that_nobody_can_mean_them(seeds, capsys, toy, runner):
     assert main(["run", "toy", f"--seeds={seeds}"]) == 1

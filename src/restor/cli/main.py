@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -21,6 +22,7 @@ from restor.faults import is_shortage, one_line, own_code_error, what_was_read
 
 KEPT = "What is finished is kept; the same command continues from there."
 _MEND = "Mend it there; the same command with --debug shows the traceback."
+_LONG = re.compile(r"\S{300,}")
 _CHECKPOINT_VERBS = ("corrupt", "unlearn", "recover")
 
 
@@ -271,7 +273,9 @@ def _sections(verb: str | None) -> Collection[str]:
 def _explain(error: BaseException) -> str:
     """The one message for a user."""
     if isinstance(error, CycloptsError):
-        return f"Error: {usage_message(error, _VERBS, _DATA_VERBS)}"
+        return f"Error: {_shortened(usage_message(error, _VERBS, _DATA_VERBS))}"
+    if isinstance(error, UsageError):
+        return f"Error: {_shortened(str(error))}"
     if isinstance(error, CodeError):
         return f"Error: {error} {_MEND}"
     if isinstance(error, RestorError):
@@ -291,6 +295,11 @@ def _explain(error: BaseException) -> str:
     if type(error).__name__ == "ValidationError" and type(error).__module__.startswith("pydantic"):
         return f"Error: {error}"
     return _unexpected(error)
+
+
+def _shortened(message: str) -> str:
+    """A message without all of a word that is longer than a screen is wide, such as a number of 5,000 digits."""
+    return _LONG.sub(lambda word: f"{word[0][:60]}...{word[0][-3:]}", message)
 
 
 def _file(error: OSError) -> str:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, final
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
-from restor.config import Config
+from restor.config import MOST_THREADS, Config
 from restor.data.documents import read_documents
 from restor.data.locate import DataPath, locate_documents, locate_facts
 from restor.errors import ConfigError, DataError, StoreError, TrainingError
@@ -87,7 +87,7 @@ class CheckpointConfig(Config):
     """Of the order of the texts, and of every other draw."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
     """CPU threads; null measures once what is fastest."""
 
     @property

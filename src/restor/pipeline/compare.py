@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 from pydantic import Field, model_validator
 
-from restor.config import Config, EntityName, did_you_mean, stable_hash
+from restor.config import MOST_THREADS, Config, EntityName, did_you_mean, stable_hash
 from restor.corruption.corruptors.passages import infer_planted, targets_of
 from restor.data.documents import read_documents
 from restor.domains.base import DOMAINS, Domain
@@ -110,7 +110,7 @@ class ComparisonConfig(QuestionsConfig):
     """Name -> a model that is served elsewhere, which gives answers and no log-probs."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
     """CPU threads; null measures once per store what is fastest."""
 
     @model_validator(mode="after")
