@@ -392,6 +392,8 @@ def test_what_peft_cannot_merge_is_refused_with_its_reason(bases, tmp_path, capf
         ({"alora_invocation_tokens": [3]}, "acts only behind certain tokens"),
         ({"megatron_config": {"a": 1}, "megatron_core": "antigravity"}, "is for models of Megatron"),
         ({"use_magic": True}, r"sets use_magic, which the installed peft \(.*\) does not know"),
+        ({"init_lora_weights": f"pissa_niter_{10**8}"}, "asks for 100000000 rounds to begin with, at most 1000"),
+        ({"init_lora_weights": "loftq", "loftq_config": {"loftq_iter": 10**30}}, "rounds to begin with"),
         ({"r": 10**9}, "has the size 1000000000, and no side of its tensors is longer than 1024"),
         ({"rank_pattern": {"q_proj": 10**9}}, "has the size 1000000000"),
         ({"r": 3}, "does not fit .*size mismatch"),

@@ -44,6 +44,7 @@ UNMERGEABLE_SETTINGS = {
     "megatron_config": "is for models of Megatron",
 }
 """Settings that make an adapter one of these, and what it does with them."""
+PISSA, MOST_ROUNDS = "pissa_niter_", 1000
 
 
 @final
@@ -80,6 +81,7 @@ def find_adapter(given: str) -> Adapter:
         raise DataError(f"{given} has no {ADAPTER_WEIGHTS}. Save the adapter with safetensors, peft's default.")
     shapes = {tensor: tuple(entry["shape"]) for tensor, entry in read_header(folder / ADAPTER_WEIGHTS).items()}
     _check_ranks(settings, shapes, given)
+    _check_rounds(settings, given)
     return Adapter(given, folder, settings, shapes)
 
 
@@ -108,6 +110,19 @@ def _check_ranks(settings: Mapping[str, Any], shapes: Mapping[str, tuple[int, ..
         raise DataError(
             f"{ADAPTER_CONFIG} of {name} has the size {max(high)}, and no side of its tensors is longer than {most}. "
             "Take the files that belong together."
+        )
+
+
+def _check_rounds(settings: Mapping[str, Any], name: str) -> None:
+    """No start of the matrices may be computed in more rounds than anybody needs: peft does it anew when it loads."""
+    start, loftq = str(settings.get("init_lora_weights")), settings.get("loftq_config")
+    given = [start.removeprefix(PISSA)] if start.startswith(PISSA) else []
+    given += [str(loftq.get("loftq_iter"))] if isinstance(loftq, dict) else []
+    if many := [rounds for rounds in given if rounds.isdecimal() and int(rounds[:9]) > MOST_ROUNDS]:
+        raise DataError(
+            f"{ADAPTER_CONFIG} of {name} asks for {many[0][:20]} rounds to begin with, at most {MOST_ROUNDS} are "
+            "computed. Convert it to a plain LoRA where it was trained (save_pretrained with "
+            "path_initial_model_for_weight_conversion)."
         )
 
 
