@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from chat_endpoint import Endpoint, Reply, error, said
-from restor.chat import CACHE_FILE, ChatConfig, ChatFailure, ChatRequest, ChatUsage, KeptReplies, ask_all
+from restor.chat import CACHE_FILE, ChatConfig, ChatFailure, ChatRequest, ChatUsage, KeptReplies, _retry_after, ask_all
 from restor.config import validation_message
 from restor.errors import ChatError, StoreError
 
@@ -389,3 +389,8 @@ def test_without_the_package_the_message_says_what_to_install(monkeypatch):
 def test_nothing_to_ask_needs_nothing(monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
     assert ask("http://127.0.0.1:9/v1", []).results == ()
+
+
+@pytest.mark.parametrize("said", ["9" * 400, "inf", "nan", f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT", "\x1b"])
+def test_a_time_to_wait_that_is_none(said):
+    assert _retry_after({"retry-after": said}) is None

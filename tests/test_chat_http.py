@@ -222,6 +222,8 @@ def test_a_redirect_within_the_host_is_followed():
         f"http://127.0.0.1:9/v1#{HIDDEN}",
         f"{HIDDEN}",
         f"http://[::1/{HIDDEN}",
+        f"http://{'a' * 64}.invalid/{HIDDEN}",
+        f"http://a..invalid/{HIDDEN}",
         f"http://127.0.0.1:{HIDDEN}/v1",
         f"http://127.0.0.1:99999999/{HIDDEN}",
         f"http://127.0.0.1:9/\x1b{HIDDEN}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 import os
 import queue
 import re
@@ -107,6 +108,7 @@ def _address(value: str) -> str:
     with suppress(ValueError):
         parts = urlsplit(value)
         _ = parts.port  # which must be a number
+        (parts.hostname or "").encode("idna")  # which takes no part of a name that is longer than 63 letters
         if re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", value) and value.isprintable() and parts.hostname:
             return value.rstrip("/")
     raise ValueError(
@@ -779,12 +781,12 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         try:
             moment = email.utils.parsedate_to_datetime(text)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         seconds = (moment - datetime.now(UTC)).total_seconds()
-    return max(0.0, seconds) if seconds == seconds else None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _count(value: Any) -> int:
