@@ -255,3 +255,10 @@ def test_damage_is_never_blamed_on_a_baseline(results):
         text.startswith("No arm is shown to have lost facts")
         for text in answer(results.model_copy(update={"summary": arms})).details
     )
+
+
+@pytest.mark.parametrize(("note", "told"), [("too few", "too few."), ("did you mean logits?", "did you mean logits?")])
+def test_a_reason_ends_once(results, note, told):
+    undefined = Value(value=None, n=9, note=note)
+    found = answer(study_of(results, {"control": undefined, "A": undefined}))
+    assert found.headline == f"What was restored cannot be said here: {told}"

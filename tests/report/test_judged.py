@@ -206,3 +206,10 @@ def test_foreign_text_cannot_act(results, text):
     for shown in (rows, rows[:1]):
         lines = answer_text(study_of(results, *shown).model_copy(update={"study": study})).split("\n")
         assert all(printable(line) == line and len(line) < 3000 for line in lines)
+
+
+def test_what_no_group_can_say_is_said_once(results):
+    copy = {"budget": [Budget.FORGET, Budget.CHECKPOINT]}
+    found = answer(study_of(results, method("A", verdict("undefined")), method("B", verdict("undefined"), **copy)))
+    assert "cannot be said" in found.headline
+    assert "cannot be said" not in found.meaning

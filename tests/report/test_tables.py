@@ -356,3 +356,14 @@ def test_foreign_text_is_shown_harmlessly(results, text):
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in markdown.splitlines() if line.startswith("|")}) == 1
     assert not re.search(r"(?<!\\)<(?=[a-zA-Z/!])", markdown)
     json.dumps(to_json_rows(table)).encode()
+
+
+def test_an_arm_that_was_not_made_says_nothing_about_what_was_asked():
+    results = make_study()[0]
+    before = arm_table(results).caption
+    last = results.summary[-1]
+    metrics = {name: value.model_copy(update={"n": 0, "value": None}) for name, value in last.metrics.items()}
+    failed = results.model_copy(
+        update={"summary": [*results.summary[:-1], last.model_copy(update={"metrics": metrics})]}
+    )
+    assert arm_table(failed).caption == before

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from restor.report.judged import by_verdict
 from restor.report.load import reference
 from restor.report.restored import estimate, figure, named, of_kind, percent, restoration
-from restor.report.text import listed, one_line
+from restor.report.text import ended, listed, one_line
 from restor.report.verdicts import VERDICT_MEANINGS
 from restor.results import Arm, Results
 from restor.types import Kind
@@ -21,7 +21,8 @@ def checkpoint_headline(results: Results) -> str:
     defined = [arm for arm in methods if restoration(arm).value is not None]
     if not defined:
         why = one_line("; ".join(sorted({restoration(arm).note for arm in methods} - {""})), 300)
-        return f"What was restored cannot be said{f': {why}' if why else ''}. True answers: {_accuracies(methods)}."
+        why = f": {ended(why.removeprefix('undefined: '))}" if why else "."
+        return f"What was restored cannot be said{why} True answers: {_accuracies(methods)}."
     if any(arm.verdict for arm in methods):
         text = by_verdict(methods)
         return f"{text[0].upper()}{text[1:]}."

@@ -58,7 +58,8 @@ def _groups(results: Results) -> list[str]:
         ),
         (oracles, "{} told the true answers (oracles)"),
     )
-    return [_counted(arms, who) for arms, who in groups if _verdicts(arms)]
+    # Where nothing can be said of any group, all groups have the same sentence.
+    return list(dict.fromkeys(_counted(arms, who) for arms, who in groups if _verdicts(arms)))
 
 
 def judged_details(results: Results) -> tuple[str, ...]:

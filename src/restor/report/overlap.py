@@ -8,7 +8,7 @@ from typing import final
 
 from restor.report.judged import NO_METHOD
 from restor.report.restored import RETAIN_NAMES, estimate, named, restoration, retain_name, with_retain
-from restor.report.text import listed, one_line
+from restor.report.text import ended, listed, one_line
 from restor.results import Arm, Results
 from restor.types import Kind
 
@@ -50,8 +50,10 @@ def overlap_headline(results: Results) -> str:
         return NO_METHOD
     if all(len(comparison.undefined) == comparison.methods for comparison in compared):
         notes = sorted({note for arm in results.summary if arm.kind is Kind.METHOD and (note := restoration(arm).note)})
-        why = f": {one_line('; '.join(notes), 300)}" if notes else ""
-        return f"What was restored cannot be said here{why}."
+        why = one_line("; ".join(notes), 300)
+        return (
+            f"What was restored cannot be said here: {ended(why)}" if why else "What was restored cannot be said here."
+        )
     comparable = [comparison for comparison in compared if comparison.best_control is not None]
     if not comparable:
         return "No control was run, so what is due to unlearning and what to its side effects cannot be said."

@@ -117,9 +117,10 @@ def _caption(results: Results, arms: Sequence[Arm]) -> str:
 
 def _sizes(arms: Sequence[Arm], metric: str) -> str:
     """How many facts and entities a figure rests on; empty where there are none."""
-    values = [arm.metrics[metric] for arm in arms if metric in arm.metrics]
+    # An arm that was not made was asked nothing, and says nothing about what was asked.
+    values = [value for arm in arms if (value := arm.metrics.get(metric)) is not None and value.n]
     facts = [value.n for value in values]
-    if not any(facts):
+    if not facts:
         return ""
     most = counted(max(facts), "fact")
     text = f"{min(facts):,} to {most}" if min(facts) < max(facts) else most

@@ -35,6 +35,11 @@ def one_line(text: str, limit: int = 80) -> str:
     return joined if len(joined) <= limit and len(head) == len(text) else f"{joined[: limit - 1]}…"
 
 
+def ended(sentence: str) -> str:
+    """With a full stop, unless it ends already."""
+    return sentence if sentence.endswith((".", "?", "!", "…")) else f"{sentence}."
+
+
 def number(value: float, digits: int = 0) -> str:
     """A number with a true minus sign and no negative zero."""
     text = f"{value:.{digits}f}"
