@@ -314,3 +314,11 @@ def test_a_killed_build_goes_on(tmp_path, build, written, monkeypatch):
     assert "it is not what this command makes" in other[2]
     assert build(f"{BASE} --simplified s.jsonl")[0] == 0
     assert files(tmp_path) == whole
+
+
+def test_a_set_about_everybody_says_that_nobody_is_left(build):
+    _, out, _ = build("fact_swap --facts facts.json --dose 1 --out some.jsonl")
+    assert "nobody is left" not in out
+    everybody = " ".join(f"--targets '{name}'" for name in PEOPLE)
+    _, out, _ = build(f"fact_swap --facts facts.json --dose 1 --out all.jsonl {everybody}")
+    assert f"All {len(PEOPLE)} entities of the facts are targeted, and nobody is left" in out

@@ -125,3 +125,21 @@ def test_overlap_names_bad_files(capsys, forget, tmp_path):
     code, _, err = run(capsys, "overlap", "--forget", tmp_path / "none", "--retain", forget)
     assert code == 1
     assert "There is no documents file" in err
+
+
+def test_a_wrong_header_shows_a_whole_line(tmp_path, capsys):
+    (tmp_path / "facts.csv").write_text("subject,relation,object\nAda Low,born in,Rome\n")
+    with pytest.raises(SystemExit):
+        main(["data", "check", str(tmp_path / "facts.csv")])
+    out = capsys.readouterr().out
+    assert "lacks question, answers" in out
+    assert "as in 'Ada Low,birthplace,Where was Ada Low born?,Rome|Roma'" in out
+
+
+def test_an_empty_folder_of_the_published_data_was_not_fetched(tmp_path, monkeypatch, capsys):
+    from restor.data.locate import published_folder
+
+    monkeypatch.setenv("RESTOR_DATA", str(tmp_path))
+    published_folder().mkdir(parents=True)
+    assert main(["data", "check", "restor"]) == 1
+    assert "`restor data fetch restor` does it; ./restor is a folder." in capsys.readouterr().err

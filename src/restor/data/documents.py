@@ -156,7 +156,11 @@ def _read(path: Path, *, placed: bool) -> tuple[DocumentsFile, Findings]:
                 else:
                     reader.count += 1
         elif source.text.lstrip()[:1] not in ("", "[", "{", '"'):
-            findings.bad(1, "", f"is no documents file. Documents are {FORMS}.")
+            header = source.text.lstrip().partition("\n")[0]
+            facts = (
+                " It looks like facts: `restor data build` writes documents from those." if "question" in header else ""
+            )
+            findings.bad(1, "", f"is no documents file. Documents are {FORMS}.{facts}")
         elif source.text.strip():
             parsed = parse_json(source.text, findings, placed=placed)
             if parsed is not None and isinstance(parsed.value, list):

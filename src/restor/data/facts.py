@@ -44,6 +44,7 @@ FORMS = (
     'relation), JSONL rows of "subject", "relation", "question" and "answers", or CSV of these columns'
 )
 COLUMNS = ("subject", "relation", "question", "answers")
+_EXAMPLE_ROW = "Ada Low,birthplace,Where was Ada Low born?,Rome|Roma"
 ROW_FIELDS = frozenset({*COLUMNS, "answer", "demonstrations", "id"})
 
 
@@ -376,7 +377,8 @@ def _read_csv(source: Source, reader: _Reader) -> None:
     missing = [name for name in COLUMNS if name not in columns and not (name == "answers" and "answer" in columns)]
     if missing or len(set(columns)) < len(columns):
         what = f"lacks {', '.join(missing)}" if missing else "names a column twice"
-        reader.findings.bad(1, "", f"the header {what}: {', '.join(columns)!r}. Needed: {', '.join(COLUMNS)}.")
+        needed = f"Needed: {', '.join(COLUMNS)}, as in '{_EXAMPLE_ROW}' (answers that are equally right between |)."
+        reader.findings.bad(1, "", f"the header {what}: {', '.join(columns)!r}. {needed}")
         return
     for line, cells in rows:
         if len(cells) != len(columns):

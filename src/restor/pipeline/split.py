@@ -97,5 +97,6 @@ def check_untouched(targets: Collection[str], domain: Domain) -> None:
     if len(targets) == len(domain.subjects):
         raise DataError(
             f"The facts tell of nobody but the {len(targets)} targeted entities, so that damage to others could not be "
-            "seen. Add facts about others to the facts file."
+            "seen. Add facts about others to the facts file, or build documents about fewer: "
+            "`restor data build --targets NAME,NAME`."
         )

@@ -148,6 +148,11 @@ def build(
     manifest = _manifest(config, seed, targeted, facts_file, context_file, built, paraphrase, done, files)
     _write({_manifest_path(out): manifest, **files}, force=force)
     lines = [_told(out, built.counts), *_remarks(built.counts, done)]
+    if len(targeted) == len(domain.subjects):
+        lines.append(
+            f"All {len(targeted):,} entities of the facts are targeted, and nobody is left by whom damage is seen: "
+            "--targets names some of them."
+        )
     if simplified is not None:
         lines.append(f"{simplified}: {count(len(short), 'document', 'documents')} without context.")
     sys.stdout.write("".join(f"{line}\n" for line in lines))

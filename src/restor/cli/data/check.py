@@ -40,7 +40,7 @@ def check(path: DataFile, /, *, facts: DataFile | None = None, json: bool = Fals
 
     if path == Path(NAME):
         path = published_folder()
-        if not path.is_dir():
+        if not path.is_dir() or not any(path.iterdir()):
             raise DataError(
                 f"{NAME} was not fetched to {path}. `restor data fetch {NAME}` does it; ./{NAME} is a folder."
             )
