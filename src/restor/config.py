@@ -274,7 +274,7 @@ def _plain(name: str) -> str:
 
 
 def nearest(path: str, known: Iterable[str]) -> list[str]:
-    """Up to three dotted paths like `path`: the best of the same section, else those spelt like it or ending so."""
+    """Up to four dotted paths like `path`: the best of the same section, else those spelt like it or ending so."""
     paths = list(dict.fromkeys(known))
     section, _, word = path.rpartition(".")
     last = {item: item.rpartition(".")[2] for item in paths}
@@ -288,7 +288,8 @@ def nearest(path: str, known: Iterable[str]) -> list[str]:
     if spelt := alike(path, paths, most=3, cutoff=0.75):
         return [item for item in spelt if likeness(item) > likeness(spelt[0]) - 0.05]
     ends = alike(word, dict.fromkeys(last.values()), most=3, cutoff=0.75)
-    return sorted((item for item in paths if last[item] in ends), key=likeness, reverse=True)[:3]
+    ends = ends[:1] if word in ends else ends  # `lr` has no typo
+    return sorted((item for item in paths if last[item] in ends), key=likeness, reverse=True)[:4]
 
 
 def did_you_mean(path: str, known: Iterable[str]) -> str:

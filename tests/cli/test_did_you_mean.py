@@ -192,3 +192,17 @@ def test_case_and_dashes_make_no_difference():
     assert (
         unknown_name("judge", "LLM", ["alias", "llm"]) == "Unknown judge 'LLM'. Did you mean 'llm'? Known: alias, llm."
     )
+
+
+def test_a_setting_without_a_value_points_to_the_help_of_its_verb(here, capsys):
+    said = refused(capsys, "corrupt", "--model", "M", "--forget", "F", "--lr", "--out", "O")
+    assert "--lr needs a value, as in `--lr VALUE`. --help shows what can be given." in said
+
+
+def test_a_bare_field_name_lists_every_section_that_has_it(here, capsys):
+    assert "unlearning.lr" in refused(capsys, "run", "--lr", "5")
+
+
+def test_facts_in_place_of_documents_are_told(here, capsys):
+    said = refused(capsys, "data", "overlap", "--forget", "facts.csv", "--retain", "forget.txt", "--facts", "facts.csv")
+    assert "It looks like facts: `restor data build` writes documents from those." in said

@@ -79,3 +79,10 @@ def test_the_help_of_a_checkpoint_verb_has_every_setting_with_default_and_meanin
 def test_a_setting_of_one_verb_is_none_of_another(capsys):
     assert main(["corrupt", "--model", "m", "--forget", "f.txt", "--out", "o", "--retain_texts", "5"]) == 1
     assert "Unknown field 'retain_texts'. `restor corrupt --help` names all settings." in capsys.readouterr().err
+
+
+def test_the_help_of_data_shows_data_commands(capsys):
+    assert main(["data", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "restor data check facts.csv" in out
+    assert "restor run" not in out

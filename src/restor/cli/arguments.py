@@ -82,7 +82,7 @@ def fields_as_set(tokens: Iterable[str], options: Collection[str], sections: Col
         if not equals:
             following = next(left, "--")
             if following.startswith("--"):
-                raise UsageError(f"{name} needs a value, as in `{name} VALUE`. `restor list fields` shows all fields.")
+                raise UsageError(f"{name} needs a value, as in `{name} VALUE`. --help shows what can be given.")
             value = following
         found.append(f"--set={field}={value}")
     return found

@@ -81,8 +81,8 @@ _VERBS = {
     ),
     "list": (
         "restor.cli.list:show",
-        "List recipes, algorithms, wrappers, domains, datasets, corruptors, judges, or all fields of a configuration.",
-        "restor list algorithms",
+        "List recipes, arms, algorithms, wrappers, domains, datasets, corruptors, judges or the fields of a configuration.",
+        "restor list arms",
         "restor list algorithms npo",
         "restor list algorithms ./my_loss.py:MyLoss",
         "restor list fields study.yaml",
@@ -166,7 +166,18 @@ def build_app() -> App:
     )
     for number, (verb, (target, text, *examples)) in enumerate(_VERBS.items()):
         app.command(target, name=verb, help=text, help_epilogue=_shown(examples), sort_key=number)
-    data = App(name="data", help="Published and own data: fetch, check, build, compare.", sort_key=len(_VERBS))
+    data = App(
+        name="data",
+        help="Published and own data: fetch, check, build, compare.",
+        help_epilogue=_shown(
+            (
+                "restor data check facts.csv",
+                'restor data build fact_swap --facts facts.csv --targets "Ada Low,Bob Roy" --out forget.jsonl',
+                "restor data fetch restor",
+            )
+        ),
+        sort_key=len(_VERBS),
+    )
     for number, (verb, (target, text, *examples)) in enumerate(_DATA_VERBS.items()):
         data.command(target, name=verb, help=text, help_epilogue=_shown(examples), sort_key=number)
     app.command(data)
