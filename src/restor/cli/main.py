@@ -81,7 +81,7 @@ _VERBS = {
     ),
     "list": (
         "restor.cli.list:show",
-        "List recipes, arms, algorithms, wrappers, domains, datasets, corruptors, judges or the fields of a configuration.",
+        "List recipes, arms, algorithms, wrappers, domains, datasets, corruptors, judges or the fields of a study.",
         "restor list arms",
         "restor list algorithms npo",
         "restor list algorithms ./my_loss.py:MyLoss",
