@@ -138,3 +138,15 @@ def test_a_judge_of_the_users_own_that_fails_ends_the_study_in_one_message(study
     if "IndexError" in told:
         assert run("--evaluation.judge.name", "own.py:Short", "--debug", "--quiet") == 1
         assert 'own.py", line 14, in judge' in capsys.readouterr().err
+
+
+def test_a_judge_that_fails_for_every_checkpoint_ends_the_comparison_in_its_message(study, capsys):
+    assert run("--quiet") == 0
+    [clean] = study.glob("store/artifacts/clean-*")
+    (study / "own.py").write_text(JUDGE.replace("HERE", "return []"))
+    capsys.readouterr()
+    given = ["--model", f"a={clean / 'model'}", "--facts", str(clean / "facts.jsonl"), "--store", "store"]
+    assert main(["evaluate", *given, "--judge", "own.py:Short"]) == 1
+    err = capsys.readouterr().err
+    assert "\nError: Short.judge must give one verdict for each of" in err
+    assert "fault of restor" not in err

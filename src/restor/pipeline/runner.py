@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Literal, final
 
 from restor.config import Config, stable_hash, to_yaml
-from restor.errors import ConfigError, DataError
+from restor.errors import CodeError, ConfigError, DataError
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.metrics.base import all_figures
 from restor.experiment import ExperimentConfig
@@ -173,6 +173,7 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
                 shutil.rmtree(folder, ignore_errors=True)
                 store.studies.forget(work.id)
             raise
+        _check_made(work, maker)
         began = maker.begin(REPORT, REPORT, work.id)
         stage = _report_stage(work, maker)
         announce(store, work.id, work.config, [*stages, stage], arms)
@@ -273,6 +274,17 @@ def _notes(config: ExperimentConfig, arms: Sequence[PlannedArm]) -> list[str]:
             "text that touches no probed relation."
         )
     return notes
+
+
+def _check_made(work: Work, maker: Maker) -> None:
+    """Make sure that there is something to report.
+
+    Raises:
+        CodeError: if no arm has answers, with the first reason: a judge of the user's own that fails fails everywhere.
+    """
+    asked = [arm.evaluation for plan in work.plans for arm in plan.arms]
+    if not any(stage.key in maker.artifacts for stage in asked):
+        raise CodeError(maker.failure(asked) or "Nothing was asked.")
 
 
 def _write_results(directory: Path, work: Work, maker: Maker) -> None:
