@@ -256,6 +256,9 @@ def test_the_clean_model_takes_the_place_of_a_missing_ideal_one():
     assert towards.value == pytest.approx(0.5), "towards the clean model, whether there is an ideal one or not"
     flat = Restoration().compute(Answers(arm, arm, [], arm))["restoration"]
     assert flat.note == "undefined: the corruption did not bite (clean 33 %, corrupted 33 %)"
+    ignorant = told("------")
+    unknown = Restoration().compute(Answers(ignorant, ignorant, [], ignorant))["restoration"]
+    assert unknown.note == "undefined: the clean model knows hardly any of these facts (0 %)"
 
 
 @pytest.mark.parametrize(

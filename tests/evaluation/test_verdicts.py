@@ -140,6 +140,13 @@ def test_a_corruption_that_did_not_bite_leaves_nothing_to_say():
     assert set(found) <= {"undefined", "inconclusive"}
 
 
+def test_where_the_ideal_model_knew_nothing_there_was_nothing_to_lose():
+    found = decide(evidence(PUBLISHED, 0, {"o": 0.001}, corrupted={"o": 0.001}, ideal={"o": 0.01}))
+    assert found.kind == "undefined"
+    assert found.reason.startswith("Undefined: the ideal model answers ")
+    assert "nothing to lose. Ask about facts that it knows." in found.reason
+
+
 def test_few_facts_are_inconclusive_and_say_how_many_are_needed():
     found = [decide(evidence((4, 3, 1), place, {"o": 0.5, "p": 0.3})) for place in range(REPETITIONS)]
     open_ones = [verdict for verdict in found if verdict.kind == "inconclusive"]

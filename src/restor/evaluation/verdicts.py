@@ -50,6 +50,7 @@ from restor.evaluation.statistics.clusters import Clusters, Floats
 from restor.evaluation.statistics.contrast import RESTORATION, RESTORATION_ABOVE
 from restor.evaluation.statistics.equivalence import Equivalence, equivalence
 from restor.evaluation.statistics.estimates import (
+    SMALLEST_GAP,
     Estimate,
     above_all,
     difference,
@@ -83,6 +84,9 @@ def decide(evidence: Evidence, tests: Sequence[PairedTest] = ()) -> ArmVerdict:
     top, corrupted = seen.share(right.top), seen.share(right.corrupted)
     if back.value is None:
         text = f"the {evidence.top_name} model answers {top} of the questions rightly and the corrupted one {corrupted}"
+        if float(np.nanmean(right.top)) < SMALLEST_GAP:
+            text = f"the {evidence.top_name} model answers {top} of the questions rightly, so there is nothing to lose"
+            return seen.verdict("undefined", f"Undefined: {text}. Ask about facts that it knows.")
         return seen.verdict("undefined", f"Undefined, as the false documents hardly took anything: {text}.")
     bite = seen.bite
     if back.low is None or back.high is None or bite.low is None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restor.evaluation.statistics.clusters import Clusters, Floats
-from restor.evaluation.statistics.estimates import Estimate, mean, restoration, restored_mean, share
+from restor.evaluation.statistics.estimates import SMALLEST_GAP, Estimate, mean, restoration, restored_mean, share
 from restor.registry import Catalogue
 from restor.results import Figure, Value
 from restor.types import Group, Judgement, Kind
@@ -382,10 +382,16 @@ def gained(
 
 
 def not_bitten(top_name: str) -> Callable[[float, float], str]:
-    """Says that the corruption did not bite, from two accuracies."""
-    return lambda top, corrupted: (
-        f"undefined: the corruption did not bite ({top_name} {100 * top:.0f} %, corrupted {100 * corrupted:.0f} %)"
-    )
+    """Says why the corruption took nothing, from two accuracies: there was nothing to take, or it did not bite."""
+
+    def why(top: float, corrupted: float) -> str:
+        if top < SMALLEST_GAP:
+            return f"undefined: the {top_name} model knows hardly any of these facts ({100 * top:.0f} %)"
+        return (
+            f"undefined: the corruption did not bite ({top_name} {100 * top:.0f} %, corrupted {100 * corrupted:.0f} %)"
+        )
+
+    return why
 
 
 def mean_of(
