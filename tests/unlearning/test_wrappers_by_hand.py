@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from restor.errors import TrainingError
 from restor.models.labelled import TokenBatch, collate, predict
+from restor.training.loop import _checkpointed
 from restor.training.reference import AdapterOffReference
 from restor.training.rules import Step
 from restor.unlearning.wrappers._gradients import combine, inner, replaced
@@ -434,9 +435,8 @@ def test_lat_disturbs_a_layer_by_projected_gradient_descent(llama, checkpointing
     """Against the same written out: Adam by hand on one disturbance for every position."""
     config = LATConfig(layer=0, epsilon=0.4, steps=3, lr=0.2)
     step = LlamaStep(llama(0).train())
-    if checkpointing:
-        step.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    losses = LAT(config).gradient(step, {})
+    with _checkpointed(step.model, checkpointing):
+        losses = LAT(config).gradient(step, {})
     found = {name: value.grad for name, value in step.parameters.items()}
 
     model = llama(0).train()
