@@ -9,7 +9,7 @@ NEWEST := .venv-newest
 CONSTRAINTS := $(shell if [ "$$(uname -s)" = Linux ] && ! nvidia-smi -L >/dev/null 2>&1; \
   then echo constraints-cpu.txt; else echo constraints.txt; fi)
 TORCH := $(shell grep -h '^torch==' $(CONSTRAINTS))
-PIP := -m pip --disable-pip-version-check install -q
+PIP := -m pip --disable-pip-version-check install -qq
 # What builds the package is pinned too. Older versions of pip do not know this variable and take the newest.
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 # From the configured index if the build is there, else from PyTorch's own.
