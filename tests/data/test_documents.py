@@ -157,7 +157,11 @@ def test_what_is_no_documents_file_is_told_in_one_message(tmp_path, name, text, 
 
 @st.composite
 def documents(draw):
-    text = draw(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(str.strip))
+    text = draw(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30).filter(
+            str.strip
+        )
+    )
     spans = draw(st.lists(st.tuples(st.integers(0, len(text)), st.integers(0, len(text))), max_size=3))
     statements = [
         Statement(start, end, "Ada", f"P{number}", text[start:end])

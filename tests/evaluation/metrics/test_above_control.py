@@ -100,7 +100,9 @@ def test_an_oracle_is_compared():
 
 def test_undefined_has_its_reason():
     assert above("oo--------", {}).note == "there is no control to compare with"
-    assert "did not bite" in above("oo--------", {"Retain": CORRUPTED}, ideal=CORRUPTED).note
+    known = "oo" + CORRUPTED[2:]
+    assert "did not bite" in above("oo--------", {"Retain": known}, corrupted=known, ideal=known).note
+    assert "knows hardly any" in above("oo--------", {"Retain": CORRUPTED}, ideal=CORRUPTED).note
     arm = spelt("oo--")
     assert "--model corrupted=" in metric("above_control", arm, controls={"Retain": arm})["above_control"].note
 
