@@ -111,3 +111,22 @@ def test_no_text_takes_long(text):
     began = time.process_time()
     sentence_ends(text)
     assert time.process_time() - began < 3
+
+
+def test_a_line_without_an_end_is_not_measured_again_for_each_of_its_parts():
+    measured = []
+
+    def size(text: str) -> int:
+        measured.append(len(text))
+        return -(-len(text) // 3)
+
+    made = cut(Document("abcdefghij" * 3_000), size, 40)
+    assert len(made.parts) == 250
+    assert max(measured[1:]) < 2_500, "only at the beginning"
+    assert sum(measured) < 40 * 30_000
+
+
+def test_spaces_behind_a_sentence_do_not_make_it_too_long():
+    made = cut(Document("One is here." + " " * 1_000 + "Two is there."), characters, 20)
+    assert [part.text for part in made.parts] == ["One is here.", "Two is there."]
+    assert not made.within

@@ -21,6 +21,9 @@ _LONGEST_SHORT = 5
 _LINE_ENDS = re.compile(r"\n\s*+")
 _WORD_ENDS = re.compile(r"\s++")
 
+FAR = 4
+"""Times as long as what should fit is far longer."""
+
 Size = Callable[[str], int]
 """How many tokens a text is as a row."""
 
@@ -126,7 +129,7 @@ def _furthest(text: str, start: int, ends: Sequence[int], size: Size, room: int,
     first, high, step = low, len(ends), 1
     at = min(max(bisect_right(ends, start + guess) - 1, low + 1), high - 1)
     while high - low > 1:
-        if size(_trimmed(text[start : ends[at]])) <= room:
+        if _fits(text, start, ends[at], size, room, guess):
             low, at = at, at + step
         else:
             high, at = at, at - step
@@ -134,6 +137,19 @@ def _furthest(text: str, start: int, ends: Sequence[int], size: Size, room: int,
         if not low < at < high:
             at = (low + high) // 2
     return ends[low] if low > first else None
+
+
+def _fits(text: str, start: int, end: int, size: Size, room: int, guess: int) -> bool:
+    """Whether a part is at most `room` tokens.
+
+    Of one that is far longer a beginning is measured: a line without an end would be read again for each of its parts.
+    """
+    reach = start + FAR * max(guess, 1)
+    while reach < end:
+        if size(_trimmed(text[start:reach])) > 2 * room:  # so many that none of what follows can make it fit
+            return False
+        reach += FAR * (reach - start)
+    return size(_trimmed(text[start:end])) <= room
 
 
 def _trimmed(part: str) -> str:
