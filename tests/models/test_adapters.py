@@ -130,6 +130,7 @@ KINDS = {
     "saved norms": lora(modules_to_save=["norm", "input_layernorm"]),
     "tokens": lora(trainable_token_indices=[5, 6]),
     "tokens of the head": lora(trainable_token_indices={"lm_head": [5, 6]}),
+    "tokens, and the head as a whole": lora("lm_head", "q_proj", trainable_token_indices=[5, 6]),
     "other tokens of both": lora(trainable_token_indices={"embed_tokens": [5, 6], "lm_head": [7, 8]}),
 }
 

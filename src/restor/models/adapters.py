@@ -167,6 +167,7 @@ def fold(adapted: Any) -> PreTrainedModel:
     configs = (adapted.config, adapted.config.get_text_config())
     tied = any(getattr(config, "tie_word_embeddings", False) for config in configs)
     _separate(adapted)
+    _merge_tokens(adapted)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of shared weights, which are not shared any more
         merged: PreTrainedModel = adapted.merge_and_unload()
@@ -288,6 +289,18 @@ def _separate(adapted: nn.Module) -> None:
         for module, name in owners[shared][1:]:
             own = getattr(module, name).detach().clone()
             setattr(module, name, nn.Parameter(own, requires_grad=False))
+
+
+def _merge_tokens(adapted: nn.Module) -> None:
+    """Merge single tokens of layers that the adapter also changes as a whole, which peft would leave where they are."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils import TrainableTokensWrapper
+
+    for module in adapted.modules():
+        if isinstance(module, BaseTunerLayer) and isinstance(module.base_layer, TrainableTokensWrapper):
+            tokens = module.base_layer.token_adapter
+            tokens.merge()
+            module.base_layer = tokens.base_layer
 
 
 # Tokens that the adapter adds ----------------------------------------------------------------------------------------
