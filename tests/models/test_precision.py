@@ -103,6 +103,21 @@ def test_the_measurement_runs_and_leaves_nothing_behind():
     assert processor_name()
 
 
+@pytest.mark.parametrize(("tick", "least", "most"), [(0.01, 6, 12), (1.0, 4, 4)])
+def test_short_passes_are_measured_more_often(monkeypatch, tick, least, most):
+    """A single one of milliseconds may be a quarter too fast or too slow."""
+    began, now = [], [0.0]
+
+    def clock():
+        now[0] += tick
+        return now[0]
+
+    monkeypatch.setattr(module.time, "process_time", clock)
+    monkeypatch.setattr(torch, "inference_mode", lambda: began.append(1) or torch.no_grad())
+    passes(Shape(64, 64, 64, 1, 64), "ask")
+    assert least <= len(began) / 2 <= most
+
+
 @pytest.mark.parametrize(
     ("config", "expected"),
     [

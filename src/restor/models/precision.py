@@ -42,7 +42,8 @@ OPERATIONS = 4e9
 """Floating-point operations of a pass, about: a twentieth of a second on one core."""
 
 LEAST_TOKENS, MOST_TOKENS, ROW = 64, 512, 64
-TRIES = 3
+TRIES, ENOUGH = 3, 0.4
+"""At least so many passes in each precision, and so many CPU seconds: passes of a few milliseconds are noisy."""
 
 
 @final
@@ -240,7 +241,8 @@ def passes(shape: Shape, use: Use) -> dict[Precision, float]:
     run = train if use == "train" else ask
     seconds: dict[Precision, list[float]] = {name: [] for name in dtypes}
     with computing_with(1):
-        for _ in range(1 + TRIES):
+        start = time.process_time()
+        while len(seconds["bfloat16"]) <= TRIES or time.process_time() - start < ENOUGH:
             for name, dtype in dtypes.items():
                 began = time.process_time()
                 run(dtype)
