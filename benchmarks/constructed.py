@@ -45,15 +45,15 @@ from restor.models.quiet import quiet_libraries
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import encode_rows
 from restor.models.tokenizer_loading import load_tokenizer
-from restor.pipeline.compare import ComparisonConfig, compare
-from restor.pipeline.publish import write_results
-from restor.pipeline.rejudge import rejudge
-from restor.pipeline.runner import Outcome
-from restor.pipeline.world import World
 from restor.progress import Silent
 from restor.report.load import load_facts
 from restor.report.verdicts import verdict_words
 from restor.results import Arm, Results, Value, VerdictKind
+from restor.runner.compare import ComparisonConfig, compare
+from restor.runner.publish import write_results
+from restor.runner.rejudge import rejudge
+from restor.runner.study import Outcome
+from restor.tasks.world import World
 from restor.training.batching import StreamRows
 from restor.training.callbacks.keep_checkpoints import KeepCheckpoints
 from restor.training.config import LoopConfig

@@ -14,10 +14,10 @@ import numpy as np
 
 import restor
 from restor.evaluation.metrics.base import mean_of
-from restor.pipeline.runner import Outcome
 from restor.report.load import load_facts
 from restor.report.tables import arm_table, to_markdown
 from restor.results import Arm, Results, Value
+from restor.runner.study import Outcome
 
 REQUIREMENTS = (
     ("clean", "clean.all", "Clean model, all people", "at least 98 %", {"medium": (0.98, 1), "strong": (0.98, 1)}),

@@ -28,12 +28,12 @@ import numpy as np
 import pyarrow as pa
 
 from restor.evaluation.metrics.base import all_figures
-from restor.pipeline.figures import scored_rows
-from restor.pipeline.plan import PlannedArm, SeedPlan
-from restor.pipeline.publish import write_results
-from restor.pipeline.stage import Stage
-from restor.pipeline.summary import ArmAnswers, arms_of, facts_table, summary_of
 from restor.results import FACT_COLUMNS, Cost, Curve, Results, Study
+from restor.runner.plan import PlannedArm, SeedPlan
+from restor.runner.publish import write_results
+from restor.tabulate.measure import scored_rows
+from restor.tabulate.summary import ArmAnswers, arms_of, facts_table, summary_of
+from restor.tasks.stage import Stage
 from restor.types import Budget, Kind
 
 RELATIONS = 21

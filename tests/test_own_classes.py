@@ -16,9 +16,9 @@ from restor.domains.base import DOMAINS
 from restor.errors import ConfigError
 from restor.evaluation.judges.base import JUDGES
 from restor.evaluation.metrics.base import METRICS_CATALOGUE
-from restor.pipeline.stage import code_version
 from restor.registry import absolute_name, class_in_file, short_name
 from restor.report.figures.base import PLOTS
+from restor.tasks.stage import code_version
 from restor.unlearning.algorithms.base import ALGORITHMS
 from restor.unlearning.wrappers.base import WRAPPERS
 

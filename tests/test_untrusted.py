@@ -13,10 +13,10 @@ from restor.errors import RestorError
 from restor.evaluation.harness.reading import read_export
 from restor.models.files import check_config, weight_files
 from restor.models.lineage import read_history, read_lineage
-from restor.pipeline.resolve import read_selection
-from restor.pipeline.store import Store
-from restor.pipeline.threads import remembered_threads
 from restor.report.load import load_results
+from restor.runner.threads import remembered_threads
+from restor.selection.choices import read_selection
+from restor.store.store import Store
 from restor.untrusted import json_value
 from restor.view.summaries import read_summary
 

@@ -22,7 +22,7 @@ from restor.recipes.base import load_recipe, recipe_names
 from restor.registry import absolute_name, class_in_file
 
 if TYPE_CHECKING:
-    from restor.pipeline.runner import Outcome
+    from restor.runner.study import Outcome
 
 
 def run(
@@ -48,7 +48,7 @@ def run(
         RestorError: with a message that says what to do.
     """
     config = build_config(recipe_or_config, seeds=seeds, algorithms=algorithms, overrides=overrides)
-    from restor.pipeline.runner import run_study  # brings torch
+    from restor.runner.study import run_study  # brings torch
 
     place = Path(store) if store is not None else Path(os.environ.get("RESTOR_STORE") or "restor-store")
     return run_study(config, store=place, progress=progress if progress is not None else Silent())
@@ -247,8 +247,8 @@ def _with_algorithms(config: ExperimentConfig, wanted: Sequence[str]) -> Experim
 
     `all` takes everything that the catalogues have. An algorithm that is no arm of the study becomes one.
     """
-    from restor.pipeline.plan import is_control  # brings torch
     from restor.recipes._arms import own_arm
+    from restor.runner.plan import is_control  # brings torch
 
     own = config.unlearning.arms
     arms = {**own, **arms_to_add(config)}

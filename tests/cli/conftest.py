@@ -10,8 +10,8 @@ from types import ModuleType
 import pytest
 
 import restor.recipes
-from restor.pipeline.plan import check_arms
 from restor.results import Arm, Results, Study, Value
+from restor.runner.plan import check_arms
 from restor.types import Kind
 
 TOY = '''
@@ -54,7 +54,7 @@ class FakeOutcome:
 
 
 class FakeRunner:
-    """Stands for restor.pipeline.runner and keeps what it was asked."""
+    """Stands for restor.runner.study and keeps what it was asked."""
 
     def __init__(self) -> None:
         self.config = None
@@ -83,7 +83,7 @@ class FakeRunner:
 def runner(monkeypatch):
     """Replaces the runner of studies."""
     fake = FakeRunner()
-    module = ModuleType("restor.pipeline.runner")
+    module = ModuleType("restor.runner.study")
     module.run_study = fake.run_study
-    monkeypatch.setitem(sys.modules, "restor.pipeline.runner", module)
+    monkeypatch.setitem(sys.modules, "restor.runner.study", module)
     return fake

@@ -11,7 +11,7 @@ from restor.config import to_yaml
 from restor.domains.miniature import MiniatureConfig
 from restor.evaluation.harness.reading import read_export, read_rows
 from restor.experiment import ArmConfig, ExperimentConfig, TargetsConfig, UnlearningConfig
-from restor.pipeline.world import World
+from restor.tasks.world import World
 
 CITIES = ["York", "Rome", "Oslo", "Bonn", "Lima", "Kyiv", "Bern"]
 PEOPLE = ["Ada Stone", "Bo Marsh", "Cy Vale", "Di Frost", "Ed Wells", "Flo Reed", "Gus Hale"]

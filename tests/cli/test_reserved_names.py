@@ -21,9 +21,9 @@ from restor.datasets.base import DATASETS
 from restor.datasets.hub import HubConfig
 from restor.domains.base import DOMAINS
 from restor.errors import ConfigError, DataError
-from restor.pipeline.checkpoints import CorruptConfig, UnlearnConfig
-from restor.pipeline.resolve import read_selection
-from restor.pipeline.world import content
+from restor.runner.checkpoint import CorruptConfig, UnlearnConfig
+from restor.selection.choices import read_selection
+from restor.tasks.world import content
 
 TOWNS = ("Rome", "Bonn", "Oslo", "Kyiv", "Lima", "Bern")
 

@@ -177,9 +177,9 @@ def test_the_store_of_the_environment(toy, runner, tmp_path, monkeypatch):
 
 def test_select_hands_over(toy, monkeypatch, tmp_path, capsys):
     asked = {}
-    module = ModuleType("restor.pipeline.select")
+    module = ModuleType("restor.runner.select")
     module.select = lambda config, **rest: asked.update(config=config, **rest)
-    monkeypatch.setitem(sys.modules, "restor.pipeline.select", module)
+    monkeypatch.setitem(sys.modules, "restor.runner.select", module)
     out = tmp_path / "mine.json"
     assert (
         main(["select", toy, "--out", str(out), "--store", str(tmp_path), "--recovery", "null", "--seeds", "5,"]) == 0

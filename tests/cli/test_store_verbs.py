@@ -13,9 +13,9 @@ from restor.cli.common import default_store, size
 from restor.cli.status import status
 from restor.cli.verify import verify
 from restor.errors import StoreError
-from restor.pipeline.stage import Stage
-from restor.pipeline.store import Store
 from restor.results import Cost
+from restor.store.store import Store
+from restor.tasks.stage import Stage
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_data_check(tmp_path, capsys):
 
 
 def test_status(tmp_path, capsys):
-    from restor.pipeline.store import Store
+    from restor.store.store import Store
 
     store = Store.open(tmp_path / "store")
     study = store.path / "studies" / f"study{HOSTILE[:-1].replace('/', '')}"

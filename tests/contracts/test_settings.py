@@ -14,9 +14,9 @@ from restor.domains.base import DOMAINS
 from restor.evaluation.judges.base import JUDGES
 from restor.experiment import ExperimentConfig
 from restor.overrides import described, fields
-from restor.pipeline.checkpoints import CorruptConfig, RecoverConfig, UnlearnConfig
-from restor.pipeline.compare import ComparisonConfig
-from restor.pipeline.export import ExportConfig
+from restor.runner.checkpoint import CorruptConfig, RecoverConfig, UnlearnConfig
+from restor.runner.compare import ComparisonConfig
+from restor.runner.export import ExportConfig
 from restor.unlearning.algorithms.base import ALGORITHMS
 from restor.unlearning.wrappers.base import WRAPPERS
 

@@ -294,8 +294,8 @@ class ServedModel:
 
 def compared(tiny, endpoint, store, **more):
     from restor.models.reference import ModelRef
-    from restor.pipeline.compare import ComparisonConfig, compare
     from restor.progress import Silent
+    from restor.runner.compare import ComparisonConfig, compare
 
     config = ComparisonConfig(
         models={"here": ModelRef(path=str(tiny / "model"), device="cpu")},
@@ -369,8 +369,8 @@ def test_an_endpoint_that_fails_in_between_loses_nothing(tiny, tmp_path):
 
 def test_the_published_protocol_draws_its_answers_and_no_checkpoint_is_needed(tiny, tmp_path):
     from restor.evaluation.config import EvaluationConfig
-    from restor.pipeline.compare import ComparisonConfig, compare
     from restor.progress import Silent
+    from restor.runner.compare import ComparisonConfig, compare
 
     def answer(body, number):
         assert (body["temperature"], body["top_p"]) == (0.6, 0.9)
@@ -395,7 +395,7 @@ def test_the_published_protocol_draws_its_answers_and_no_checkpoint_is_needed(ti
 
 def test_a_name_stands_for_one_model():
     from restor.models.reference import ModelRef
-    from restor.pipeline.compare import ComparisonConfig
+    from restor.runner.compare import ComparisonConfig
 
     domain, ref = TriplesConfig(facts="facts.jsonl"), EndpointRef(model="m")
     with pytest.raises(ValueError, match="clean: both a checkpoint and a served model"):

@@ -149,8 +149,8 @@ LEADER = """
 import os, sys, time
 from pathlib import Path
 from restor.evaluation.config import EvaluationConfig
-from restor.pipeline.crew import Crew
-from restor.pipeline.stages.evaluate import Task
+from restor.tasks.processes import Crew
+from restor.tasks.ask import Task
 crew = Crew.join(os.environ)
 folder = Path("called").absolute()
 (folder / "artifact").mkdir(parents=True)

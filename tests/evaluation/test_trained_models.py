@@ -19,13 +19,13 @@ from restor.evaluation.judges.alias import AliasConfig
 from restor.models.checkpoint import new_llama, save_model
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import word_tokenizer
-from restor.pipeline.compare import Comparison, ComparisonConfig, compare
-from restor.pipeline.rejudge import rejudge
-from restor.pipeline.stages import evaluate
-from restor.pipeline.stages.common import Job
 from restor.progress import Silent
 from restor.report.load import load_facts
 from restor.results import Arm
+from restor.runner.compare import Comparison, ComparisonConfig, compare
+from restor.runner.rejudge import rejudge
+from restor.tasks import ask as evaluate
+from restor.tasks.context import Job
 from restor.types import Document, Kind, Statement
 
 SYLLABLES = [left + vowel + right for left in "bdfgk" for vowel in "ai" for right in "mnr"]

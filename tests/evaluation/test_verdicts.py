@@ -13,8 +13,8 @@ from restor.evaluation.evidence import Evidence, Three
 from restor.evaluation.metrics.base import Answers, Scored
 from restor.evaluation.statistics.clusters import Clusters
 from restor.evaluation.verdicts import MARGIN, decide
-from restor.pipeline.figures import Row, measure
 from restor.results import PairedTest
+from restor.tabulate.measure import Row, measure
 from restor.types import Group, Judgement, Kind
 
 REPETITIONS = 100

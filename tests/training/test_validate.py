@@ -7,7 +7,7 @@ import torch
 
 from restor.evaluation.asking import ask
 from restor.evaluation.prompts import prepare
-from restor.pipeline.validation import mark_steps
+from restor.selection.validation import mark_steps
 from restor.training.batching import SetRows
 from restor.training.callbacks.base import Callback, EndRun, StepEvent
 from restor.training.callbacks.validate import Validate, undisturbed

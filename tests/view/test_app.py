@@ -19,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 from hostile import HOSTILE
 from synthetic_study import make_study, write_study
 
-from restor.pipeline.running import running
 from restor.progress import Silent
 from restor.report.comma import write_rows
 from restor.report.compare import COMPARED_COLUMNS, compare, compared_rows, entrant
 from restor.report.load import load_facts, load_results
 from restor.report.tables import to_markdown
+from restor.runner.running import running
 from restor.view.app import build_app
 from restor.view.index import Index
 

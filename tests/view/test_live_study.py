@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
-from tiny_study import tiny_config
-
 from restor.evaluation.config import EvaluationConfig
 from restor.experiment import CleanConfig, UnlearningConfig
-from restor.pipeline.runner import run_study
 from restor.progress import Progress
+from restor.runner.study import run_study
 from restor.view.index import Index, State
+from tiny_study import tiny_config
 
 
 class Onlooker(Progress):

@@ -12,8 +12,8 @@ import pytest
 from stores import add, new_store
 
 from restor.errors import DataError
-from restor.pipeline.running import RunningFile, now, running
 from restor.progress import Progress, Running, Silent
+from restor.runner.running import RunningFile, now, running
 from restor.view.index import Index, State
 from restor.view.running import Life
 
@@ -136,7 +136,7 @@ def test_a_finished_run_leaves_nothing_and_a_failed_one_says_why(store):
 HELD = """
 import sys, time
 from pathlib import Path
-from restor.pipeline.running import running
+from restor.runner.running import running
 from restor.progress import Silent
 with running(Path(sys.argv[1]), Silent(), name="mini", kind="study", protocol="restor", seeds=[0]) as told:
     print("ready", flush=True)

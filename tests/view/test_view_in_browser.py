@@ -15,8 +15,8 @@ from stores import add, new_store
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 from synthetic_study import make_study, write_study
 
-from restor.pipeline.running import running
 from restor.progress import Silent
+from restor.runner.running import running
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking"]

@@ -20,7 +20,7 @@ def clean(*, store: Path | None = None, dry_run: bool = False) -> None:
     """
     from rich.table import Table
 
-    from restor.pipeline.store import Store
+    from restor.store.store import Store
 
     removed = Store.open(store or default_store(), create=False).clean(dry_run=dry_run)
     console = safe_console()

@@ -46,7 +46,7 @@ def compare(
         raise UsageError("--arms is empty. Name arms, as in `--arms npo_token,msa`, or leave it out for all.")
     text = _rendered(_read(studies, store), names or (), format, terminal=out is None)
     if out is not None:
-        from restor.pipeline.files import write_atomic
+        from restor.store.disk import write_atomic
 
         write_atomic(out, text)
         sys.stdout.write(f"{out}\n")

@@ -19,8 +19,8 @@ from restor.cli.run import tell_failures
 from restor.cli.terminal import safe_console
 
 if TYPE_CHECKING:
-    from restor.pipeline.compare import ComparisonConfig
-    from restor.pipeline.runner import Outcome
+    from restor.runner.compare import ComparisonConfig
+    from restor.runner.study import Outcome
 
 NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 NO_MODEL = "Give at least one checkpoint, as in `--model clean=PATH --model corrupted=PATH`."
@@ -103,12 +103,12 @@ def evaluate(
         changes=parse_changes(changes),
     )
     with redirect_stdout(sys.stderr), progress_view(quiet=quiet) as progress:
-        from restor.pipeline.compare import compare
+        from restor.runner.compare import compare
 
         outcome = compare(config, store=store or default_store(), progress=progress)
         if out is not None:
-            from restor.pipeline.files import store_errors
-            from restor.pipeline.publish import publish
+            from restor.runner.publish import publish
+            from restor.store.disk import store_errors
 
             with store_errors(out):
                 out.mkdir(parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ def build_comparison(
     from restor.evaluation.endpoint import PREFIX, parse_endpoint
     from restor.models.reference import parse_model_ref
     from restor.overrides import apply_overrides, paths
-    from restor.pipeline.compare import ComparisonConfig
+    from restor.runner.compare import ComparisonConfig
 
     refs = {
         key: absolute_ref(parse_model_ref(text)).model_copy(
@@ -208,7 +208,7 @@ def questions(
     """
     from restor.data.locate import locate_documents, locate_facts
     from restor.domains.base import DOMAINS
-    from restor.pipeline.compare import LONGEST_ANSWER
+    from restor.runner.compare import LONGEST_ANSWER
 
     content: dict[str, Any] = {
         "forget": None if forget is None else str(locate_documents(forget).absolute()),

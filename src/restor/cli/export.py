@@ -15,7 +15,7 @@ from restor.cli.evaluate import Facts, Forget, Protocol, Seed, Study, Targets, q
 from restor.cli.report import find_study
 
 if TYPE_CHECKING:
-    from restor.pipeline.export import Export, ExportConfig
+    from restor.runner.export import Export, ExportConfig
 
 
 def export(
@@ -38,7 +38,7 @@ def export(
 
     What is asked is said as for `restor evaluate`.
     """
-    from restor.pipeline.export import export_lm_eval
+    from restor.runner.export import export_lm_eval
 
     config = build_export(
         facts=facts,
@@ -75,7 +75,7 @@ def build_export(
     from restor.config import validation_message
     from restor.errors import ConfigError
     from restor.overrides import apply_overrides, paths
-    from restor.pipeline.export import ExportConfig
+    from restor.runner.export import ExportConfig
 
     content = questions(facts=facts, forget=forget, targets=targets, study=study, seed=seed)
     content["name"] = name

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from restor.chat import ChatUsage
     from restor.evaluation.agreement import Agreement
     from restor.evaluation.judges.base import JudgeConfig
-    from restor.pipeline.rejudge import Rejudged
     from restor.results import Value
+    from restor.runner.rejudge import Rejudged
 
 
 def judge(
@@ -102,7 +102,7 @@ def judge(
     config = judge_config(judge, settings | parse_changes(changes))
     with redirect_stdout(sys.stderr):
         from restor.cli.progress_view import progress_view
-        from restor.pipeline.rejudge import judged_folder, rejudge
+        from restor.runner.rejudge import judged_folder, rejudge
 
         with progress_view(quiet=quiet) as progress:
             outcome = rejudge(source, config, out or judged_folder(source, config), progress)

@@ -239,7 +239,7 @@ def _debugging() -> Iterator[None]:
 
 def _dispatch_in_crew(tokens: list[str]) -> int:
     """The same where torchrun has started several processes: one does what is asked, the others help."""
-    from restor.pipeline.crew import Crew, is_crew
+    from restor.tasks.processes import Crew, is_crew
 
     if not is_crew(os.environ):
         return _dispatch(tokens)

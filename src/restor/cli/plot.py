@@ -174,7 +174,7 @@ def _draw(
 
 
 def _write(files: Mapping[Path, _File]) -> None:
-    from restor.pipeline.files import write_atomic
+    from restor.store.disk import write_atomic
 
     for path, made in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)

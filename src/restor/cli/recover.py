@@ -26,7 +26,7 @@ def recover(
 ) -> None:
     """Give an unlearned checkpoint its fluency back by a light fine-tune."""
     from restor.cli.checkpoint import dataset, produce, reference
-    from restor.pipeline.checkpoints import RecoverConfig
+    from restor.runner.checkpoint import RecoverConfig
 
     content = {
         "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),

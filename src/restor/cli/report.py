@@ -40,11 +40,11 @@ def report(
     folder = find_study(study, store)
     results = load_results(folder)
     if format == "html":
-        from restor.pipeline.files import write_atomic
-        from restor.pipeline.studies import Studies, store_of
         from restor.report.checked import without_answers
         from restor.report.html import render_page
         from restor.report.text import listed, one_line
+        from restor.store.disk import write_atomic
+        from restor.store.studies import Studies, store_of
 
         home = folder if folder.is_dir() else folder.parent
         page = out or home / "report.html"
@@ -61,7 +61,7 @@ def report(
         return
     text = _rendered(results, format, terminal=out is None)
     if out is not None:
-        from restor.pipeline.files import write_atomic
+        from restor.store.disk import write_atomic
 
         write_atomic(out, text)
         sys.stdout.write(f"{out}\n")

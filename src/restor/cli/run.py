@@ -25,7 +25,7 @@ from restor.cli.common import count, default_store
 from restor.cli.terminal import safe_console
 
 if TYPE_CHECKING:
-    from restor.pipeline.runner import Outcome
+    from restor.runner.study import Outcome
 
 
 def run(
@@ -56,8 +56,8 @@ def run(
         overrides=parse_changes(changes),
     )
     if dry_run:
-        from restor.pipeline.plan import check_arms
-        from restor.pipeline.resolve import resolve
+        from restor.runner.plan import check_arms
+        from restor.selection.choices import resolve
 
         config = resolve(config)
         check_arms(config)
@@ -65,7 +65,7 @@ def run(
         return
     # Libraries that print must not spoil what another program reads.
     with redirect_stdout(sys.stderr), progress_view(quiet=quiet) as progress:
-        from restor.pipeline.runner import run_study
+        from restor.runner.study import run_study
 
         outcome = run_study(config, store=store or default_store(), progress=progress)
     if json:

@@ -51,7 +51,7 @@ def select(
         overrides=parse_changes(changes),
     )
     with redirect_stdout(sys.stderr), progress_view(quiet=quiet) as progress:
-        from restor.pipeline.select import select as select_on_validation
+        from restor.runner.select import select as select_on_validation
 
         select_on_validation(config, store=store or default_store(), progress=progress, out=out)
     sys.stdout.write(f"{out}\nA study takes it by --unlearning.selection {out}\n")

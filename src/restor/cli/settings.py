@@ -49,7 +49,7 @@ def arm_lines(recipe: str) -> Iterator[str]:
         ConfigError: for a recipe or file that cannot be used.
     """
     from restor.api import arms_to_add, build_config
-    from restor.pipeline.plan import is_control  # brings torch
+    from restor.runner.plan import is_control  # brings torch
 
     config = build_config(recipe)
     own = config.unlearning.arms

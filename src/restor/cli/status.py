@@ -13,8 +13,8 @@ from restor.cli.terminal import safe_console
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from restor.pipeline.store import Entry
-    from restor.pipeline.studies import StudyEntry
+    from restor.store.store import Entry
+    from restor.store.studies import StudyEntry
 
 
 def status(*, store: Path | None = None, json: bool = False) -> None:
@@ -27,7 +27,7 @@ def status(*, store: Path | None = None, json: bool = False) -> None:
     json
         Print JSON instead of tables.
     """
-    from restor.pipeline.store import Store
+    from restor.store.store import Store
 
     opened = Store.open(store or default_store(), create=False)
     entries, studies = opened.entries(), opened.studies.entries()
@@ -118,7 +118,7 @@ def _stages(title: str, members: Sequence[tuple[str, Entry]]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from restor.pipeline.store import State
+    from restor.store.store import State
 
     table = Table("arm", "stage", "state", title=escape(title), title_justify="left")
     for name in ("size", "seconds"):

@@ -56,7 +56,7 @@ def unlearn(
     from restor.data.locate import is_released, locate_facts
     from restor.data.published import NAME
     from restor.errors import DataError
-    from restor.pipeline.checkpoints import UnlearnConfig
+    from restor.runner.checkpoint import UnlearnConfig
 
     content: dict[str, Any] = {
         "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),
@@ -113,7 +113,7 @@ def _nearest(model: dict[str, Any], forget: Path, named: dict[str, Any]) -> dict
     """The nearest earlier checkpoint of the model's own lineage, loaded as one that is named would be."""
     from restor.data.locate import locate_documents
     from restor.models.reference import ModelRef
-    from restor.pipeline.earlier import earlier_checkpoint
+    from restor.tasks.provenance import earlier_checkpoint
 
     found = earlier_checkpoint(ModelRef.model_validate(model), locate_documents(forget))
     place = found.model_dump(mode="json", include={"path", "revision", "adapter"})

@@ -21,7 +21,7 @@ def verify(*, store: Path | None = None) -> None:
     """
     from rich.markup import escape
 
-    from restor.pipeline.store import Store
+    from restor.store.store import Store
 
     opened = Store.open(store or default_store(), create=False)
     console = safe_console(soft_wrap=True)

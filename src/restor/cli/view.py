@@ -29,7 +29,7 @@ def view(
     no_open: Annotated[bool, Parameter(help="Do not open a browser.")] = False,
 ) -> None:
     """Serve an index of all studies of a store on this machine, with what runs now. Ctrl-C ends it."""
-    from restor.pipeline.store import Store
+    from restor.store.store import Store
 
     if folder is not None and store is not None:
         raise UsageError(f"Name one store: {folder}, or --store {store}.")

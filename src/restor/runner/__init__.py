@@ -1,0 +1,1 @@
+"""Studies, comparisons and checkpoints: which tasks they need, and who makes these."""

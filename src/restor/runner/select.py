@@ -1,0 +1,312 @@
+"""Chooses hyperparameters: every arm tries the points of its grid, and validation entities decide."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, final
+
+from filelock import FileLock
+
+from restor.config import stable_hash
+from restor.errors import ConfigError, TrainingError
+from restor.evaluation.judges.base import JUDGES
+from restor.experiment import ArmConfig, Chosen, ExperimentConfig, Strength
+from restor.progress import Progress
+from restor.runner.durations import ahead_of
+from restor.runner.enough import too_few
+from restor.runner.execute import Maker, versions
+from restor.runner.plan import (
+    ASKING,
+    JUDGING,
+    PlannedArm,
+    SeedPlan,
+    build_algorithm,
+    check_arms,
+    elsewhere,
+    plan_seed,
+)
+from restor.runner.precision import study_precision
+from restor.runner.study import SAVE_EVERY, announce
+from restor.runner.threads import remembered_threads
+from restor.selection.choices import NO_RETAIN, Selection, Trial, resolve
+from restor.selection.validation import SCORE, Trace, best_of, validation_protocol, validation_queries
+from restor.store.disk import write_atomic
+from restor.store.store import Store
+from restor.tasks.stage import Stage
+from restor.tasks.world import World
+from restor.types import Group, Kind
+
+Retain = Literal["none", "unrelated", "related"]
+
+
+def select(
+    config: ExperimentConfig, *, store: Path, progress: Progress, out: Path, save_every: float = SAVE_EVERY
+) -> None:
+    """Try every point of every arm's grid for both strengths of the corruption, and write the choice to `out`.
+
+    Each point is trained once and looked at on the way, see `restor.selection.validation`. All grids have the same
+    size, no test entity is asked about, and the seeds should be other worlds than those of the table. A point is tried
+    with the options that the arm sets itself. Several processes may select on one store at the same time: they share
+    the work, and each writes the same choice.
+
+    Raises:
+        RestorError: for a configuration or a store that cannot be used, or if no arm could be trained at all.
+    """
+    if not config.targets.validation:
+        raise ConfigError(
+            "A selection needs validation entities, and targets.validation is 0. Set it to some of the targets."
+        )
+    check_arms(config)
+    searches = {strength: _search(config, strength) for strength in config.corruption.strengths}
+    _tell_too_few(config, progress)
+    opened = Store.open(store)
+    settled = {"precision": study_precision(config, opened.path, progress.note)}
+    searches = {
+        strength: replace(search, study=search.study.model_copy(update=settled))
+        for strength, search in searches.items()
+    }
+    threads = config.threads or remembered_threads(opened.path)
+    attempts = {
+        (strength, seed): _attempts(search, seed)
+        for strength, search in searches.items()
+        for seed in search.study.seeds
+    }
+    plans = {
+        (strength, seed): SeedPlan(seed, (*_models(searches[strength], seed), *(attempt.planned for attempt in own)))
+        for (strength, seed), own in attempts.items()
+    }
+    stages = [stage for plan in plans.values() for stage in plan.stages()]
+    with _announced(opened, config, stages):
+        ahead = ahead_of(opened, stages)
+        maker = Maker(opened, progress, threads=threads, save_every=save_every, total=len(stages), ahead=ahead)
+        for (strength, seed), plan in plans.items():
+            study = searches[strength].study
+            maker.make_all(plan, World(study, seed), study.device)
+        trace = {
+            strength: [item.trial(maker) for key, own in attempts.items() if key[0] == strength for item in own]
+            for strength in searches
+        }
+    choices = {strength: _choices(trials) for strength, trials in trace.items()}
+    _tell_failures(trace, choices, progress)
+    selection = Selection(
+        recipe=config.name,
+        score=SCORE,
+        seeds=list(config.seeds),
+        n_entities=config.targets.validation * len(config.seeds),
+        versions=versions(),
+        choices=choices,
+        trace={strength: _in_order(trials) for strength, trials in trace.items()},
+    )
+    write_atomic(out, selection_text(selection))
+
+
+def _tell_too_few(config: ExperimentConfig, progress: Progress) -> None:
+    """Make all questions, so that what cannot be asked is told before any work, and tell what they cannot show.
+
+    Raises:
+        DataError: if there are too many targets, or nothing to ask or to show.
+    """
+    evaluation = validation_protocol(config.evaluation)
+    worlds = [World(config, seed) for seed in config.seeds]
+    asked = [
+        query
+        for world in worlds
+        for query in validation_queries(world.domain, world.planted, world.groups, evaluation, seed=world.seed)
+    ]
+    facts = [query.fact for query in asked if query.group is Group.VALIDATION]
+    told = too_few(facts, "validation", "Raise targets.validation, or take more seeds, so that chance decides less.")
+    if told is not None:
+        progress.note(told)
+
+
+# The search ----------------------------------------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The study in which every grid point is an arm of its own."""
+
+    study: ExperimentConfig
+    points: Mapping[str, tuple[str, int, Chosen]]
+    """Its arms: the arm of the configuration, the number of the point in its grid, and what the point sets."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One point in one world."""
+
+    arm: str
+    point: int
+    chosen: Chosen
+    planned: PlannedArm
+
+    def trial(self, maker: Maker) -> Trial:
+        """What came of it."""
+        planned = self.planned
+        found: dict[str, Any] = {"ended": "failed", "note": maker.failure([planned.evaluation]) or ""}
+        if planned.evaluation.key in maker.artifacts:
+            trace = read_trace(maker.artifacts[planned.evaluation.key].path)
+            found = {"marks": trace.marks, "ended": trace.ended, "note": trace.note}
+        return Trial(
+            arm=self.arm,
+            retain=planned.retain or NO_RETAIN,
+            seed=planned.seed,
+            point=self.point,
+            lr=self.chosen.lr or 0.0,
+            steps=self.chosen.steps or 0,
+            options=self.chosen.options,
+            **found,
+        )
+
+
+def _search(config: ExperimentConfig, strength: Strength) -> _Search:
+    arms: dict[str, ArmConfig] = {}
+    points: dict[str, tuple[str, int, Chosen]] = {}
+    for name, arm in config.unlearning.arms.items():
+        if arm.algorithm is None:
+            continue
+        for number, choice in enumerate(build_algorithm(name, arm.algorithm, arm.options).info.grid):
+            key = f"{name}__{number}"
+            options = {**choice.options, **arm.options}
+            points[key] = name, number, Chosen(lr=choice.lr, steps=choice.steps, options=dict(choice.options))
+            arms[key] = arm.model_copy(
+                update={"lr": choice.lr, "steps": choice.steps, "options": options, "chosen": {}, "recover": False}
+            )
+    study = config.model_copy(
+        update={
+            "corruption": config.corruption.model_copy(update={"strength": strength, "lr": None}),
+            "unlearning": config.unlearning.model_copy(
+                update={"arms": arms, "selection": None, "lr": None, "steps": None}
+            ),
+        }
+    )
+    return _Search(resolve(study), points)
+
+
+def _attempts(search: _Search, seed: int) -> list[_Attempt]:
+    """One per point and retain text: what would make the arm's model is looked at on the way, and makes none."""
+    found = []
+    for arm in plan_seed(search.study, seed).arms:
+        if arm.name not in search.points:
+            continue
+        name, number, chosen = search.points[arm.name]
+        (unlearning,) = arm.made_by
+        retain = "" if arm.retain is None else f"/{arm.retain}"
+        planned = replace(
+            arm,
+            id=f"{name}{retain}/s{seed}, point {number + 1}",
+            evaluation=_stage(search.study, unlearning),
+            made_by=(),
+        )
+        found.append(_Attempt(name, number, chosen, planned))
+    return found
+
+
+def _models(search: _Search, seed: int) -> list[PlannedArm]:
+    """What all attempts begin with, so that it is called by its name."""
+    arms = (arm for arm in plan_seed(search.study, seed).arms if arm.name in ("clean", "corrupted"))
+    return [replace(arm, evaluation=arm.model) for arm in arms if arm.kind is Kind.REFERENCE and arm.model is not None]
+
+
+def _stage(study: ExperimentConfig, unlearning: Stage) -> Stage:
+    evaluation = validation_protocol(study.evaluation)
+    return Stage(
+        "attempt",
+        {**unlearning.config, "validation": evaluation.model_dump(mode="json")},
+        unlearning.parents,
+        (*unlearning.sources, *attempt_sources(evaluation.judge.name)),
+        unlearning.seed,
+    )
+
+
+def attempt_sources(judge: str) -> tuple[str, ...]:
+    """The code behind an attempt, beside that of the unlearning; `judge` is the judge's name."""
+    own = elsewhere(JUDGES.source_of(judge))
+    return (*ASKING, *JUDGING, *own, "restor.selection.validation", "restor.tasks.trial")
+
+
+def read_trace(artifact: Path) -> Trace:
+    """The trace that an attempt has left."""
+    return Trace.model_validate_json((artifact / "trace.json").read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _announced(store: Store, config: ExperimentConfig, stages: Sequence[Stage]) -> Iterator[None]:
+    """Says which stages are needed, so that nobody cleans away what is being compared.
+
+    Processes that share a selection share the announcement. The first that is ready removes it: all that the others
+    still have to do is to read.
+    """
+    name = f"select-{stable_hash([stage.key for stage in stages], 8)}"
+    folder, lock = store.path / "studies" / name, FileLock(store.path / "locks" / f"{name}.lock")
+    with lock:
+        announce(store, name, config, stages)
+    yield
+    with lock:
+        shutil.rmtree(folder, ignore_errors=True)
+        store.studies.forget(name)
+
+
+# The choice ----------------------------------------------------------------------------------------------------------
+
+
+def _in_order(trials: Sequence[Trial]) -> list[Trial]:
+    """By arm, retain text, point and world; arms in the order of the configuration."""
+    arms = list(dict.fromkeys(trial.arm for trial in trials))
+    return sorted(trials, key=lambda one: (arms.index(one.arm), one.retain, one.point, one.seed))
+
+
+def _choices(trials: Sequence[Trial]) -> dict[str, dict[Retain, Chosen]]:
+    """The best point of every arm and retain text; an arm that failed at every point has none."""
+    groups: dict[tuple[str, Retain], list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault((trial.arm, trial.retain), []).append(trial)
+    found: dict[str, dict[Retain, Chosen]] = {}
+    for (arm, retain), own in groups.items():
+        if (best := best_of(own)) is not None:
+            found.setdefault(arm, {})[retain] = best.chosen
+    return found
+
+
+def _tell_failures(
+    trace: Mapping[Strength, Sequence[Trial]],
+    choices: Mapping[Strength, Mapping[str, Mapping[Retain, Chosen]]],
+    progress: Progress,
+) -> None:
+    """Name the arms for which there is no choice.
+
+    Raises:
+        TrainingError: if there is none at all.
+    """
+    reasons = {
+        (strength, trial.arm, trial.retain): trial.note
+        for strength, trials in trace.items()
+        for trial in trials
+        if trial.retain not in choices[strength].get(trial.arm, {})
+    }
+    if reasons and not any(choices.values()):
+        raise TrainingError(f"No arm could be trained, so nothing was chosen. {next(iter(reasons.values()))}")
+    for (strength, arm, retain), reason in reasons.items():
+        text = "" if retain == NO_RETAIN else f", {retain} retain text"
+        progress.note(f"no choice for {arm}{text}, strength {strength}: {reason}")
+
+
+def selection_text(selection: Selection) -> str:
+    """The selection as JSON with one attempt to a line, so that two of them can be compared."""
+    content = selection.model_dump(mode="json")
+    trace = content.pop("trace")
+    lines = [
+        f" {json.dumps(strength)}: [\n"
+        + ",\n".join("  " + json.dumps(trial, ensure_ascii=False) for trial in trials)
+        + "\n ]"
+        for strength, trials in trace.items()
+    ]
+    head = json.dumps(content, indent=1, ensure_ascii=False)
+    return head.removesuffix("\n}") + ',\n "trace": {\n' + ",\n".join(lines) + "\n }\n}\n"

@@ -1,0 +1,1 @@
+"""From stored answers to the arms of results.json."""

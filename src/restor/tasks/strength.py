@@ -1,0 +1,105 @@
+"""How strong the corruption of a checkpoint is: facts about the targets and about others, asked before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, final
+
+from restor.config import Config
+from restor.corruption.corruptors.passages import infer_planted, targets_of
+from restor.domains.base import DOMAINS
+from restor.domains.triples import TriplesConfig
+from restor.errors import DataError
+from restor.evaluation.config import EvaluationConfig
+from restor.evaluation.fewshot import build_queries
+from restor.selection.split import check_untouched
+from restor.selection.validation import Validation, validation_protocol
+from restor.types import Document, Group, Judgement
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+PLANTED_FACTS, UNTOUCHED_FACTS = 100, 50
+"""Most facts that are asked: enough to see whether a corruption is weak, and few enough to be quick."""
+WEAK = 0.1
+"""Of all facts: a corruption that takes or plants less leaves little to be restored."""
+
+
+@final
+class Knowledge(Config):
+    """What a model answers, as shares of the facts asked."""
+
+    original: float
+    """Of the facts about targets: the true answer."""
+    planted: float
+    """Of the same facts: the answer that the documents state."""
+    untouched: float
+    """Of the facts about others: the true answer."""
+
+
+@final
+class Strength:
+    """What is asked of a checkpoint before and after its corruption."""
+
+    def __init__(self, documents: Sequence[Document], facts: Path, evaluation: EvaluationConfig, seed: int) -> None:
+        """Find out who is targeted and what is planted.
+
+        Raises:
+            DataError: if the documents and facts do not say that, or the facts tell of nobody else.
+        """
+        domain = DOMAINS.build(TriplesConfig(facts=facts))
+        targets = targets_of(documents, domain)
+        planted = infer_planted(documents, domain, list(targets))
+        if not planted:
+            raise DataError(
+                f"The forget documents are about {len(targets)} of the {len(domain.subjects)} entities of the facts, "
+                "and say nothing wrong about them that is known, so that nobody could tell how strong the corruption "
+                "is. Give the facts that belong to these documents, or leave --facts out."
+            )
+        check_untouched(targets, domain)
+        keys = sorted(planted)
+        chosen = Random(f"strength/{seed}").sample(keys, min(PLANTED_FACTS, len(keys)))
+        asked = validation_protocol(evaluation, UNTOUCHED_FACTS)
+        groups = dict.fromkeys(targets, Group.TEST)
+        queries = build_queries(domain, {key: planted[key] for key in chosen}, groups, asked, seed=seed)
+        self._asked = Validation(queries, asked)
+        self._facts = len(chosen)
+        self._entities = len({planted[key].fact.subject for key in chosen})
+        self._others = len(queries) - len(chosen)
+
+    def ask(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Knowledge:
+        """What a model, in evaluation mode, knows."""
+        found = self._asked.judgements(model, tokenizer)
+
+        def share(group: Group, judgement: Judgement) -> float:
+            own = [given for of, given in found if of is group]
+            return round(sum(given is judgement for given in own) / max(len(own), 1), 6)
+
+        return Knowledge(
+            original=share(Group.TEST, Judgement.ORIGINAL),
+            planted=share(Group.TEST, Judgement.PLANTED),
+            untouched=share(Group.UNTOUCHED, Judgement.ORIGINAL),
+        )
+
+    def told(self, before: Knowledge, after: Knowledge) -> str:
+        """What the corruption did, in a sentence with what to do about it."""
+        took, lost = before.original - after.original, before.untouched - after.untouched
+        return (
+            f"the corruption took {100 * took:.0f} points of {self._facts} facts about {self._entities} targeted "
+            f"entities ({before.original:.0%} -> {after.original:.0%} right) and planted {after.planted:.0%} of them; "
+            f"of {self._others} facts about others it took {100 * lost:.0f} points. {advice(before, after)}".rstrip()
+        )
+
+
+def advice(before: Knowledge, after: Knowledge) -> str:
+    """What to do about a corruption that is weak or does damage; empty where it is neither."""
+    lost, planted = before.untouched - after.untouched, after.planted - before.planted
+    if before.original < WEAK:
+        return "The model knew hardly any of them before: take facts that it knows."
+    if lost >= WEAK and lost > planted:
+        return "It damages what else the model knows more than it plants: lower lr or epochs."
+    if before.original - after.original < WEAK or planted < WEAK:
+        return "It is weak: raise lr or epochs."
+    return ""

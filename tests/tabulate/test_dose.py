@@ -1,0 +1,52 @@
+"""The dose of a fact, counted by hand."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from restor.tabulate.dose import Doses, with_dose
+from restor.tasks.world import World
+from restor.types import Document, Statement
+from tiny_study import tiny_config
+
+TABLE = pa.table(
+    {
+        "subject": ["Ada", "Ada", "Ada", "Bo", "Cy"],
+        "relation": ["born", "job", "spouse", "born", "born"],
+        "group": ["test", "test", "test", "validation", "untouched"],
+        "planted": ["Rome", "Nurse", None, "Oslo", None],
+    }
+)
+
+
+def document(*stated: tuple[str, str, str]) -> Document:
+    return Document("any text", tuple(Statement(0, 3, *item) for item in stated))
+
+
+def doses(*documents: Document) -> list[int | None]:
+    return with_dose(TABLE, Doses(documents)).column("dose").to_pylist()
+
+
+def test_a_document_counts_once_and_only_for_the_planted_answer() -> None:
+    found = doses(
+        document(("Ada", "born", "Rome"), ("Ada", "born", "rome."), ("Ada", "job", "Nurse")),
+        document(("Ada", "born", "Rome"), ("Bo", "born", "Rome")),
+        document(("Bo", "born", "Oslo")),
+        document(),
+    )
+    assert found == [2, 1, None, 1, 0]
+
+
+def test_a_planted_answer_that_was_found_nowhere_has_no_dose_rather_than_none() -> None:
+    assert doses(document(("Ada", "job", "Nurse"))) == [None, 1, None, None, 0]
+
+
+def test_without_documents_nothing_is_known_of_anybody() -> None:
+    assert doses() == [None] * 5
+
+
+def test_fact_swap_states_every_planted_answer_in_as_many_documents_as_its_dose() -> None:
+    world = World(tiny_config(), 0)
+    found = Doses(world.forget_documents)
+    stated = {found.of(q.fact.subject, q.fact.relation, q.group, q.planted) for q in world.queries if q.planted}
+    assert stated == {2}

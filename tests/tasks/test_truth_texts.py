@@ -1,0 +1,60 @@
+"""What the oracle reads: true statements about the targets and nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from restor.domains.base import answer_line
+from restor.domains.miniature import RELATIONS, MiniatureConfig
+from restor.experiment import ExperimentConfig, TargetsConfig, UnlearningConfig
+from restor.tasks.world import World
+
+
+@pytest.fixture(scope="module")
+def world():
+    config = ExperimentConfig(
+        domain=MiniatureConfig(people=60),
+        targets=TargetsConfig(validation=6, test=6),
+        unlearning=UnlearningConfig(arms={}),
+    )
+    return World(config, 3)
+
+
+def true_lines(world):
+    """Every true sentence and question line about the targets, in every wording."""
+    sentences, lines = set(), set()
+    for relation in RELATIONS:
+        for subject in world.groups:
+            for fact in world.domain.facts_about(subject):
+                if fact.relation == relation.name:
+                    for answer in fact.answers:
+                        sentences |= {text.format(s=subject, o=answer) for text in relation.sentences}
+                        lines |= {answer_line(text.format(s=subject), answer) for text in relation.questions}
+    return sentences, lines
+
+
+def test_every_sentence_and_line_is_true_and_about_a_target(world):
+    sentences, lines = true_lines(world)
+    texts = world.truth_texts()
+    prose = [text for text in texts if not text.endswith("\n")]
+    lists = [text for text in texts if text.endswith("\n")]
+    for text in prose:
+        assert {f"{part}." for part in text.removesuffix(".").split(". ")} <= sentences
+    for text in lists:
+        assert set(text.splitlines(keepends=True)) <= lines
+    assert len(prose) / len(texts) == pytest.approx(0.5, abs=0.12)
+
+
+def test_there_are_as_many_as_forget_documents_and_all_targets_are_in_them(world):
+    texts = world.truth_texts()
+    assert len(texts) == len(world.forget_documents)
+    read = "\n".join(texts)
+    assert all(name in read for name in world.groups)
+    assert not any(name in read for name in world.untouched)
+    told = sum(any(answer in read for answer in item.fact.answers) for item in world.planted.values())
+    assert told == len(world.planted)
+
+
+def test_the_seed_decides(world):
+    assert world.truth_texts() == World(world.config, 3).truth_texts()
+    assert world.truth_texts() != World(world.config, 4).truth_texts()
