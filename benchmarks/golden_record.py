@@ -16,6 +16,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -97,7 +98,9 @@ def record(place: Path) -> Iterator[tuple[str, str]]:
     clean, corrupted = models["clean/s0"].parent, models["corrupted/s0"].parent
     forget, facts = corrupted / "forget.jsonl", clean / "facts.jsonl"
     common = ("--threads", 1, "--lr", "0.001", "--tokens", 256, "--precision", "float32")
-    clean, corrupted = clean / "model", corrupted / "model"
+    # Under names without store keys, which reports repeat.
+    clean = shutil.copytree(clean / "model", place / "clean")
+    corrupted = shutil.copytree(corrupted / "model", place / "corrupted")
     retain = place / "retain.txt"
     retain.write_text("\n".join(_texts(forget)[:20]), encoding="utf-8")
     unlearn = ("unlearn", "--forget", forget, "--facts", facts, "--retain", retain, *common)
@@ -117,7 +120,19 @@ def record(place: Path) -> Iterator[tuple[str, str]]:
     named = {"clean": clean, "corrupted": corrupted, **{name: place / name for name in ("unlearn", "recover")}}
     asked = [part for name, path in named.items() for part in ("--model", f"{name}={path}")]
     compared = _restor(
-        place, "evaluate", *asked, "--facts", facts, "--forget", forget, "--store", store, "--threads", 1
+        place,
+        "evaluate",
+        *asked,
+        "--dtype",
+        "float32",
+        "--facts",
+        facts,
+        "--forget",
+        forget,
+        "--store",
+        store,
+        "--threads",
+        1,
     )
     yield from _results("comparison", compared)
     again = _restor(place, "judge", folder, "--judge", "alias", "--set", "fuzzy=null", "--out", place / "again")
