@@ -50,7 +50,7 @@ from restor.report.load import load_facts
 from restor.report.verdicts import verdict_words
 from restor.results import Arm, Results, Value, VerdictKind
 from restor.runner.compare import ComparisonConfig, compare
-from restor.runner.publish import write_results
+from restor.tasks.tabulation.publish import write_results
 from restor.runner.rejudge import rejudge
 from restor.runner.study import Outcome
 from restor.tasks.world import World

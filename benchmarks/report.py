@@ -30,9 +30,9 @@ import pyarrow as pa
 from restor.evaluation.metrics.base import all_figures
 from restor.results import FACT_COLUMNS, Cost, Curve, Results, Study
 from restor.runner.plan import PlannedArm, SeedPlan
-from restor.runner.publish import write_results
-from restor.tabulate.measure import scored_rows
-from restor.tabulate.summary import ArmAnswers, arms_of, facts_table, summary_of
+from restor.tasks.tabulation.publish import write_results
+from restor.tasks.tabulation.measure import scored_rows
+from restor.tasks.tabulation.summary import ArmAnswers, arms_of, facts_table, summary_of
 from restor.tasks.stage import Stage
 from restor.types import Budget, Kind
 

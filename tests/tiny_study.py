@@ -11,16 +11,9 @@ from typing import final
 from restor.corruption.corruptors.fact_swap import FactSwapConfig
 from restor.domains.miniature import MiniatureConfig
 from restor.evaluation.config import EvaluationConfig
-from restor.experiment import (
-    ArmConfig,
-    CleanConfig,
-    CorruptionConfig,
-    ExperimentConfig,
-    ModelConfig,
-    RecoveryConfig,
-    TargetsConfig,
-    UnlearningConfig,
-)
+from restor.experiment import ArmConfig, CorruptionConfig, ExperimentConfig, RecoveryConfig, UnlearningConfig
+from restor.tasks.clean import CleanConfig, ModelConfig
+from restor.tasks.plant import TargetsConfig
 from restor.progress import Progress
 
 

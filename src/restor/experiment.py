@@ -5,88 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, final
 
-from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from restor.config import MOST_THREADS, Config
-from restor.corruption.corruptors.base import CORRUPTORS, CorruptorConfig
+from restor.corruption.corruptors.base import CorruptorChoice
 from restor.corruption.corruptors.fact_swap import FactSwapConfig
-from restor.datasets.base import DATASETS, DatasetConfig
+from restor.datasets.base import DatasetChoice
 from restor.datasets.general import GeneralConfig
-from restor.domains.base import DOMAINS, DomainConfig
+from restor.domains.base import DomainChoice
 from restor.domains.miniature import MiniatureConfig
 from restor.evaluation.config import EvaluationConfig
 from restor.models.reference import ModelRef
 from restor.registry import absolute_name
+from restor.selection.trial import Chosen
+from restor.tasks.clean import CleanConfig, ModelConfig
+from restor.tasks.plant import TargetsConfig
 from restor.training.config import LoraConfig, OptimizerConfig
+from restor.types import ForgetPart, RetainText, Strength
 
-DomainChoice = Annotated[SerializeAsAny[DomainConfig], BeforeValidator(DOMAINS.parse)]
-DatasetChoice = Annotated[SerializeAsAny[DatasetConfig], BeforeValidator(DATASETS.parse)]
-CorruptorChoice = Annotated[SerializeAsAny[CorruptorConfig], BeforeValidator(CORRUPTORS.parse)]
 EntryName = Annotated[str, AfterValidator(absolute_name)]
 """A catalogue entry's name; a class in a file gets the file's absolute path, so that a stored study runs anywhere."""
 
-RetainText = Literal["unrelated", "related"]
-ForgetPart = Literal["documents", "simplified", "statements"]
-Strength = Literal["medium", "strong"]
 STRENGTHS: Mapping[Strength, float] = {"medium": 1.2e-3, "strong": 2.2e-3}
 """Learning rate of each named strength of the corruption."""
-
-
-@final
-class ModelConfig(Config):
-    """The shape of a small Llama that is trained from nothing, and its tokenizer."""
-
-    hidden: int = Field(128, ge=8)
-    """Width of the hidden states; a multiple of twice the heads."""
-    intermediate: int = Field(384, ge=8)
-    """Width within an MLP."""
-    layers: int = Field(2, ge=1)
-    """How many layers."""
-    heads: int = Field(4, ge=1)
-    """Attention heads of a layer."""
-    context: int = Field(512, ge=32)
-    """Longest input, tokens."""
-    tokenizer: Literal["words", "bpe"] = "words"
-    """`words` needs a domain that can list its vocabulary; `bpe` is trained on the domain's text."""
-    vocabulary: int = Field(8192, ge=300)
-    """Size of a `bpe` vocabulary."""
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> ModelConfig:
-        if self.hidden % (2 * self.heads):
-            raise ValueError(f"hidden ({self.hidden}) must be a multiple of twice the heads ({self.heads})")
-        return self
-
-
-@final
-class CleanConfig(Config):
-    """Training the clean model from nothing on the domain and the other family."""
-
-    steps: int = Field(1800, ge=1)
-    """Steps of the training."""
-    lr: float = Field(5e-3, gt=0)
-    """Highest learning rate."""
-    tokens_per_step: int = Field(768, ge=32)
-    """Tokens of text per step."""
-    general_share: float = Field(0.3, ge=0, lt=1)
-    """Share of the texts that come from the other family."""
-    checkpoints: tuple[float, ...] = (0.2, 0.5)
-    """Shares of the training after which a checkpoint is kept, with what it has read."""
-    optimizer: OptimizerConfig = OptimizerConfig(warmup=0.05)
-    """The optimiser and its schedule."""
-
-
-@final
-class TargetsConfig(Config):
-    """How many entities are targeted; validation and test entities are different ones.
-
-    Ready-made documents say themselves who is targeted: then all but the validation entities are test entities.
-    """
-
-    validation: int = Field(16, ge=0)
-    """Targeted entities that only the choice of hyperparameters looks at."""
-    test: int = Field(16, ge=1)
-    """Targeted entities whose facts the tables count."""
 
 
 @final
@@ -111,20 +52,6 @@ class CorruptionConfig(Config):
     """The optimiser and its schedule."""
     lora: LoraConfig | None = None
     """Full fine-tuning when null."""
-
-
-@final
-class Chosen(Config):
-    """Hyperparameters that a selection chose for one arm and one kind of retain text."""
-
-    lr: float | None = Field(None, gt=0)
-    """Learning rate; null leaves that of the study."""
-    steps: int | None = Field(None, ge=0)
-    """Steps; null leaves those of the study."""
-    stop: int | None = Field(None, ge=1)
-    """Step at which training ends, while the learning rate's schedule is still that of `steps`; null: at its end."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Hyperparameters of the algorithm."""
 
 
 @final

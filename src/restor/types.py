@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
+
+RetainText = Literal["unrelated", "related"]
+"""Kinds of retain text: the other family, or the probed one about untouched entities."""
+Strength = Literal["medium", "strong"]
+"""Named strengths of a corruption."""
+ForgetPart = Literal["documents", "simplified", "statements"]
+"""What is forgotten of forget documents: all; only their false statements; or all is read and these are the labels."""
 
 
 class Judgement(StrEnum):

@@ -10,7 +10,8 @@ from restor.cli.main import main
 from restor.config import to_yaml
 from restor.domains.miniature import MiniatureConfig
 from restor.evaluation.harness.reading import read_export, read_rows
-from restor.experiment import ArmConfig, ExperimentConfig, TargetsConfig, UnlearningConfig
+from restor.experiment import ArmConfig, ExperimentConfig, UnlearningConfig
+from restor.tasks.plant import TargetsConfig
 from restor.tasks.world import World
 
 CITIES = ["York", "Rome", "Oslo", "Bonn", "Lima", "Kyiv", "Bern"]

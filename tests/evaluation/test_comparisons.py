@@ -9,7 +9,7 @@ from restor.evaluation.comparisons import Others, corrected, paired_tests, shown
 from restor.evaluation.metrics.base import Answers, Scored
 from restor.evaluation.statistics.clusters import Clusters
 from restor.results import PairedTest
-from restor.tabulate.measure import Row, measure
+from restor.tasks.tabulation.measure import Row, measure
 from restor.types import Group, Judgement, Kind
 
 

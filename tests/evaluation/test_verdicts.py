@@ -14,7 +14,7 @@ from restor.evaluation.metrics.base import Answers, Scored
 from restor.evaluation.statistics.clusters import Clusters
 from restor.evaluation.verdicts import MARGIN, decide
 from restor.results import PairedTest
-from restor.tabulate.measure import Row, measure
+from restor.tasks.tabulation.measure import Row, measure
 from restor.types import Group, Judgement, Kind
 
 REPETITIONS = 100

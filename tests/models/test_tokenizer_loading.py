@@ -19,7 +19,7 @@ from restor.models.loading import load_checkpoint, save_checkpoint
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import bpe_tokenizer, encode_rows
 from restor.models.tokenizer_loading import load_tokenizer
-from restor.tasks.local_chat import LocalChat
+from restor.evaluation.local_chat import LocalChat
 from restor.types import Fact
 from restor.unlearning.edits import encode_edits
 from tokenizer_kinds import KINDS, LINES, finish, sentencepiece_like, tokenizer

@@ -11,10 +11,10 @@ from restor.evaluation.statistics.multiple import holm
 from restor.progress import Silent
 from restor.results import FACT_COLUMNS, Cost, Results, Study
 from restor.runner.plan import PlannedArm, SeedPlan
-from restor.runner.publish import write_results
+from restor.tasks.tabulation.publish import write_results
 from restor.runner.rejudge import rejudge
-from restor.tabulate.measure import control_name, scored_rows
-from restor.tabulate.summary import ArmAnswers, arms_of, facts_table, summary_of
+from restor.tasks.tabulation.measure import control_name, scored_rows
+from restor.tasks.tabulation.summary import ArmAnswers, arms_of, facts_table, summary_of
 from restor.tasks.stage import Stage
 from restor.types import Kind
 

@@ -10,7 +10,8 @@ from restor.data.facts import FactsFile, write_facts_jsonl
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError, RestorError
 from restor.evaluation.config import EvaluationConfig
-from restor.experiment import ExperimentConfig, TargetsConfig
+from restor.experiment import ExperimentConfig
+from restor.tasks.plant import TargetsConfig
 from restor.progress import Progress
 from restor.runner.enough import too_few
 from restor.runner.select import select

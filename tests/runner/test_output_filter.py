@@ -12,7 +12,7 @@ from restor.experiment import ArmConfig, UnlearningConfig
 from restor.progress import Silent
 from restor.runner.plan import plan_seed
 from restor.runner.study import run_study
-from restor.selection.choices import resolve
+from restor.runner.resolve import resolve
 from restor.types import Kind
 from tiny_study import tiny_config
 

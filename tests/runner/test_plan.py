@@ -11,11 +11,12 @@ from restor.domains.miniature import MiniatureConfig
 from restor.errors import ConfigError
 from restor.evaluation.baselines import BASELINES
 from restor.evaluation.config import EvaluationConfig
-from restor.experiment import ArmConfig, ExperimentConfig, RecoveryConfig, TargetsConfig, UnlearningConfig
+from restor.experiment import ArmConfig, ExperimentConfig, RecoveryConfig, UnlearningConfig
+from restor.tasks.plant import TargetsConfig
 from restor.runner.plan import check_arms, plan_seed
 from restor.runner.select import attempt_sources
 from restor.runner.study import _made_for
-from restor.selection.choices import resolve
+from restor.runner.resolve import resolve
 from restor.tasks.stage import code_version
 from restor.types import Budget, Kind
 

@@ -22,7 +22,7 @@ from restor.progress import Silent
 from restor.recipes.published_wikidata import published_wikidata
 from restor.runner.plan import plan_seed
 from restor.runner.study import run_study
-from restor.selection.choices import resolve
+from restor.runner.resolve import resolve
 from restor.tasks.world import World
 from restor.training.config import LoraConfig
 from restor.types import Group, Kind

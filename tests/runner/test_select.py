@@ -12,12 +12,15 @@ import torch
 
 import restor.evaluation.asking as asking
 from restor.errors import ConfigError, TrainingError
-from restor.experiment import ArmConfig, Chosen, ExperimentConfig
+from restor.experiment import ArmConfig, ExperimentConfig
+from restor.selection.trial import Chosen
 from restor.progress import Silent
 from restor.runner.execute import Maker
 from restor.runner.plan import SeedPlan, plan_seed
 from restor.runner.select import select
-from restor.selection.choices import Selection, Trial, read_selection, resolve, settings_of
+from restor.selection.choices import Selection, read_selection
+from restor.selection.trial import Trial
+from restor.runner.resolve import resolve, settings_of
 from restor.selection.validation import Shares, Validation
 from restor.store.store import Store
 from restor.tasks.world import World

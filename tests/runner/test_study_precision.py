@@ -21,7 +21,7 @@ from restor.runner.checkpoint import CorruptConfig, make_checkpoint
 from restor.runner.compare import ComparisonConfig, compare
 from restor.runner.plan import plan_seed
 from restor.runner.precision import asked_refs, study_precision
-from restor.selection.choices import resolve
+from restor.runner.resolve import resolve
 from restor.types import Document
 from tiny_study import tiny_config
 

@@ -7,8 +7,8 @@ import pytest
 from restor.domains.miniature import Miniature, MiniatureConfig
 from restor.errors import DataError
 from restor.evaluation.config import EvaluationConfig
-from restor.experiment import Chosen
-from restor.selection.choices import Mark, Trial
+from restor.selection.trial import Chosen
+from restor.selection.trial import Mark, Trial
 from restor.selection.validation import (
     Shares,
     Trace,

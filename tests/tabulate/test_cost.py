@@ -7,7 +7,7 @@ import pytest
 
 from restor.results import Cost
 from restor.runner.plan import plan_seed
-from restor.tabulate.summary import ArmAnswers, known_sum, mean_cost
+from restor.tasks.tabulation.summary import ArmAnswers, known_sum, mean_cost
 from tiny_study import tiny_config
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from restor.experiment import Chosen
+from restor.selection.trial import Chosen
 from restor.results import Curve
 from restor.runner.plan import plan_seed
-from restor.selection.choices import Mark, Selection, Trial, resolve
-from restor.tabulate.curves import MOST_POINTS, loss_curves, thinned, validation_curves
+from restor.selection.trial import Mark, Trial
+from restor.selection.choices import Selection
+from restor.runner.resolve import resolve
+from restor.tasks.tabulation.curves import MOST_POINTS, loss_curves, thinned, validation_curves
 from tiny_study import tiny_config
 
 

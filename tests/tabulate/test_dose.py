@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from restor.tabulate.dose import Doses, with_dose
+from restor.tasks.tabulation.dose import Doses, with_dose
 from restor.tasks.world import World
 from restor.types import Document, Statement
 from tiny_study import tiny_config

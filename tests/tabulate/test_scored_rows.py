@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pytest
 
 from restor.results import LATER_COLUMNS
-from restor.tabulate.measure import scored_rows
+from restor.tasks.tabulation.measure import scored_rows
 from restor.tasks.ask import ANSWERS
 
 LISTS = ("options", "option_logprobs", "layers_original", "layers_planted")

@@ -28,7 +28,7 @@ from restor.report.load import load_facts
 from restor.results import Arm, Results, Study
 from restor.runner.compare import ComparisonConfig, compare
 from restor.runner.plan import Judging
-from restor.tasks.local_chat import LocalChat, build_judge, local_model
+from restor.evaluation.local_chat import LocalChat, build_judge, local_model
 from restor.tasks.stage import Stage
 from restor.types import Completion, Fact, Group, Judgement, Kind, Query
 
@@ -247,8 +247,8 @@ def test_a_chat_template_that_cannot_be_used_is_told_in_one_message(tmp_path, mo
 
 
 def test_requests_beyond_one_rendering_keep_their_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("restor.tasks.local_chat.RENDERED", 2)
+    monkeypatch.setattr("restor.evaluation.local_chat.RENDERED", 2)
     folder = make(tmp_path / "judge", template=TEMPLATE)
     parts = list(LocalChat(ModelRef(path=str(folder)))(REQUESTS, 4))
-    monkeypatch.setattr("restor.tasks.local_chat.RENDERED", 1000)
+    monkeypatch.setattr("restor.evaluation.local_chat.RENDERED", 1000)
     assert parts == list(LocalChat(ModelRef(path=str(folder)))(REQUESTS, 4))

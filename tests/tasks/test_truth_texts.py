@@ -6,7 +6,8 @@ import pytest
 
 from restor.domains.base import answer_line
 from restor.domains.miniature import RELATIONS, MiniatureConfig
-from restor.experiment import ExperimentConfig, TargetsConfig, UnlearningConfig
+from restor.experiment import ExperimentConfig, UnlearningConfig
+from restor.tasks.plant import TargetsConfig
 from restor.tasks.world import World
 
 

@@ -10,7 +10,8 @@ import pytest
 from restor.domains.miniature import MiniatureConfig
 from restor.errors import DataError
 from restor.evaluation.config import EvaluationConfig
-from restor.experiment import ArmConfig, ExperimentConfig, TargetsConfig, UnlearningConfig
+from restor.experiment import ArmConfig, ExperimentConfig, UnlearningConfig
+from restor.tasks.plant import TargetsConfig
 from restor.progress import Silent
 from restor.runner.study import run_study
 from restor.tasks.world import World

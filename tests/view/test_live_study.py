@@ -7,7 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
 from restor.evaluation.config import EvaluationConfig
-from restor.experiment import CleanConfig, UnlearningConfig
+from restor.tasks.clean import CleanConfig
+from restor.experiment import UnlearningConfig
 from restor.progress import Progress
 from restor.runner.study import run_study
 from restor.view.index import Index, State

@@ -107,8 +107,8 @@ def evaluate(
 
         outcome = compare(config, store=store or default_store(), progress=progress)
         if out is not None:
-            from restor.runner.publish import publish
             from restor.store.disk import store_errors
+            from restor.tasks.tabulation.publish import publish
 
             with store_errors(out):
                 out.mkdir(parents=True, exist_ok=True)
@@ -208,7 +208,7 @@ def questions(
     """
     from restor.data.locate import locate_documents, locate_facts
     from restor.domains.base import DOMAINS
-    from restor.runner.compare import LONGEST_ANSWER
+    from restor.evaluation.protocol import LONGEST_ANSWER
 
     content: dict[str, Any] = {
         "forget": None if forget is None else str(locate_documents(forget).absolute()),

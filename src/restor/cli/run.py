@@ -57,7 +57,7 @@ def run(
     )
     if dry_run:
         from restor.runner.plan import check_arms
-        from restor.selection.choices import resolve
+        from restor.runner.resolve import resolve
 
         config = resolve(config)
         check_arms(config)

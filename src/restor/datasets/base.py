@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from random import Random
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, SerializeAsAny
 
 from restor.config import Config
 from restor.registry import Catalogue
@@ -41,3 +43,7 @@ class Dataset(ABC):
 
 
 DATASETS: Catalogue[Dataset] = Catalogue("data set", "restor.datasets", Dataset, "restor.datasets")
+
+
+DatasetChoice = Annotated[SerializeAsAny[DatasetConfig], BeforeValidator(DATASETS.parse)]
+"""A field of a configuration that holds the choice of a data set, by its name and its settings."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from random import Random
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, SerializeAsAny
 
 from restor.config import Config
 from restor.registry import Catalogue
@@ -77,6 +79,9 @@ class Domain(ABC):
 
 
 DOMAINS: Catalogue[Domain] = Catalogue("domain", "restor.domains", Domain, "restor.domains")
+
+DomainChoice = Annotated[SerializeAsAny[DomainConfig], BeforeValidator(DOMAINS.parse)]
+"""A field of a configuration that holds the choice of a domain, by its name and its settings."""
 
 
 def answer_line(question: str, answer: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any, final
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from restor.evaluation.asking import Asker
-from restor.evaluation.config import EvaluationConfig, Suppress
 from restor.evaluation.engine.engine import Limits, silent
 from restor.evaluation.prompts import Plan
+from restor.evaluation.protocol import AskingConfig, Suppress
 from restor.evaluation.sampling import Sampling
 from restor.types import Query
 
@@ -42,7 +42,7 @@ class Evaluation:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         plan: Plan,
-        config: EvaluationConfig,
+        config: AskingConfig,
         *,
         seed: int,
         suppress: Suppress | None = None,
@@ -79,7 +79,7 @@ def evaluate(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     plan: Plan,
-    config: EvaluationConfig,
+    config: AskingConfig,
     *,
     seed: int,
     suppress: Suppress | None = None,

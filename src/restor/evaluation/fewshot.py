@@ -8,7 +8,7 @@ from random import Random
 
 from restor.domains.base import Domain, answer_line
 from restor.errors import DataError
-from restor.evaluation.config import EvaluationConfig
+from restor.evaluation.protocol import AskingConfig
 from restor.types import Demonstration, Fact, FalseFact, Group, Query
 from restor.words import normalise
 
@@ -17,7 +17,7 @@ def build_queries(
     domain: Domain,
     planted: Mapping[str, FalseFact],
     groups: Mapping[str, Group],
-    config: EvaluationConfig,
+    config: AskingConfig,
     *,
     seed: int,
     unplanted: bool = False,
@@ -84,7 +84,7 @@ def build_queries(
     return sorted(queries, key=lambda query: (query.fact.relation, query.prefix))
 
 
-def _untouched(domain: Domain, groups: Mapping[str, Group], config: EvaluationConfig, seed: int) -> list[Fact]:
+def _untouched(domain: Domain, groups: Mapping[str, Group], config: AskingConfig, seed: int) -> list[Fact]:
     """The facts about untouched entities that are asked."""
     found = [fact for fact in domain.facts if fact.subject not in groups]
     if config.asked == "listed":
@@ -97,7 +97,7 @@ def _untouched(domain: Domain, groups: Mapping[str, Group], config: EvaluationCo
 
 
 def _demonstrations(
-    domain: Domain, relation: str, hidden: frozenset[str], config: EvaluationConfig
+    domain: Domain, relation: str, hidden: frozenset[str], config: AskingConfig
 ) -> Sequence[Demonstration]:
     """What may be shown for a relation, the asked entity not yet left out: one more than a prompt needs, at least."""
     stored = domain.demonstrations(relation)

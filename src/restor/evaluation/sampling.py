@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self, final
 
-from restor.evaluation.config import EvaluationConfig
+from restor.evaluation.protocol import AskingConfig
 from restor.types import Query
 
 
@@ -30,7 +30,7 @@ class Sampling:
         assert self.temperature > 0 and 0 < self.top_p <= 1 and self.runs > 0, self  # noqa: PT018
 
     @classmethod
-    def of(cls, config: EvaluationConfig, seed: int) -> Self | None:
+    def of(cls, config: AskingConfig, seed: int) -> Self | None:
         """What a configuration asks for; None where answers are greedy."""
         if config.protocol != "published":
             return None

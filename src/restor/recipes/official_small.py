@@ -6,15 +6,10 @@ from pathlib import Path
 
 from restor.domains.triples import TriplesConfig
 from restor.evaluation.config import EvaluationConfig
-from restor.experiment import (
-    CleanConfig,
-    CorruptionConfig,
-    ExperimentConfig,
-    ModelConfig,
-    TargetsConfig,
-    UnlearningConfig,
-)
+from restor.experiment import CorruptionConfig, ExperimentConfig, UnlearningConfig
 from restor.recipes._arms import standard_arms
+from restor.tasks.clean import CleanConfig, ModelConfig
+from restor.tasks.plant import TargetsConfig
 
 
 def official_small() -> ExperimentConfig:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from restor.corruption.corruptors.passages import PassagesConfig
-from restor.experiment import ExperimentConfig, TargetsConfig
+from restor.experiment import ExperimentConfig
 from restor.recipes.official_small import official_small
+from restor.tasks.plant import TargetsConfig
 
 ARMS = ("nothing", "recovery_only", "retain_only", "npo_token", "msa")
 

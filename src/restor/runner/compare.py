@@ -4,73 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import Any, Self, final
 
 from pydantic import Field, model_validator
 
-from restor.config import MOST_THREADS, Config, EntityName, did_you_mean, stable_hash
-from restor.corruption.corruptors.passages import infer_planted, targets_of
-from restor.data.documents import read_documents
-from restor.domains.base import DOMAINS, Domain
-from restor.errors import DataError
+from restor.config import MOST_THREADS, Config, EntityName, stable_hash
+from restor.domains.base import DomainChoice
 from restor.evaluation.baselines import BASELINES
-from restor.evaluation.config import PROTOCOLS, EvaluationConfig
+from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.endpoint import EndpointRef, Served, identify
 from restor.evaluation.fewshot import build_queries
-from restor.experiment import DomainChoice, ExperimentConfig
+from restor.evaluation.protocol import LONGEST_ANSWER, PROTOCOLS
+from restor.experiment import ExperimentConfig
 from restor.models.lineage import read_lineage
 from restor.models.reference import ModelRef, fingerprint
 from restor.progress import Progress
 from restor.runner.enough import too_few
-from restor.runner.plan import (
-    ASKING,
-    COMMON,
-    DATA,
-    Judging,
-    PlannedArm,
-    SeedPlan,
-    baseline_arm,
-    checkpoint_stage,
-    elsewhere,
-)
+from restor.runner.plan import Judging, baseline_arm, refer
 from restor.runner.precision import asked_refs
+from restor.runner.study import Outcome, Work, make, world_of
 from restor.runner.threads import remembered_threads
 from restor.selection.validation import decided_on
-from restor.store.disk import sha256_file
 from restor.store.store import Store
-from restor.tasks.stage import Stage
-from restor.tasks.world import Asked, World, content, with_seed
-from restor.types import Document, FalseFact, Group, Kind, Query
-
-if TYPE_CHECKING:
-    from restor.runner.study import Outcome
+from restor.tasks.ask import Ask
+from restor.tasks.ask_endpoint import AskEndpoint
+from restor.tasks.base import Answers, Model, Planted, Questions, Ref, Task, Verdicts, ref_to
+from restor.tasks.baseline import AnswerWithoutModel
+from restor.tasks.plant import Plant, World
+from restor.tasks.planted_by_documents import PlantedByDocuments, Stated
+from restor.tasks.questions import WriteQuestions
+from restor.tasks.settle import settled
+from restor.tasks.tabulation.arms import PlannedArm, SeedPlan, lineage_of
+from restor.types import Group, Kind, Query
 
 REFERENCES: Mapping[str, str] = {"clean": "Clean", "corrupted": "Corrupted", "ideal": "Ideal"}
 """Names of models that others are measured against, with their labels; any other name is a model to be judged."""
-
-LONGEST_ANSWER = 32
-"""Most tokens of an answer where real names are asked for: 99.9 % of the published ones are shorter, even as tokens of
-a vocabulary of 4,096."""
-
-ASKING_SERVED = (
-    *COMMON,
-    *DATA,
-    "restor.chat",
-    "restor.domains",
-    "restor.datasets",
-    "restor.corruption.corruptors",
-    "restor.evaluation.config",
-    "restor.evaluation.endpoint",
-    "restor.evaluation.evaluate",
-    "restor.evaluation.fewshot",
-    "restor.evaluation.sampling",
-    "restor.tasks.ask_endpoint",
-    "restor.tasks.ask",
-)
 
 
 class QuestionsConfig(Config, ABC):
@@ -123,84 +96,80 @@ class ComparisonConfig(QuestionsConfig):
 
 
 @final
-class Comparison(Asked):
-    """What the checkpoints of a comparison are asked: a pure function of facts, documents and configuration."""
+class Comparison:
+    """What the checkpoints of a comparison are asked: as facts and documents say, or as a study did.
+
+    Args:
+        config: where the questions come from.
+    """
 
     def __init__(self, config: QuestionsConfig) -> None:
         self.config = config
+        seed, study = config.seed, config.study
+        chosen = config.domain if study is None else study.domain
+        assert chosen is not None, "a configuration has a study or a domain"
+        self.domain_config = settled(chosen, seed)
+        self.world: World | None = None
+        self._stated: Stated | None = None
+        if study is not None:
+            self.world = world_of(study.model_copy(update={"evaluation": config.evaluation}), seed)
+        else:
+            self._stated = Stated(domain=self.domain_config, documents=config.forget, targets=config.targets)
 
-    @cached_property
-    def domain(self) -> Domain:
-        """What is true."""
-        assert self.config.domain is not None
-        return DOMAINS.build(with_seed(self.config.domain, self.config.seed))
+    @property
+    def source(self) -> World | Stated:
+        """Who is targeted, and what is planted."""
+        source = self.world or self._stated
+        assert source is not None, "there is one of them"
+        return source
 
-    @cached_property
-    def forget_documents(self) -> Sequence[Document]:
-        """The forget documents, where they were given."""
-        return read_documents(self.config.forget) if self.config.forget is not None else ()
-
-    @cached_property
-    def groups(self) -> dict[str, Group]:
-        """The targeted entities. What documents are about without being asked for is neither test nor untouched.
-
-        Raises:
-            DataError: for an unknown target, or documents that are about nobody known.
-        """
-        known = set(self.domain.subjects)
-        if unknown := [name for name in self.config.targets if name not in known]:
-            raise DataError(
-                f"There are no facts about {', '.join(map(repr, unknown[:5]))}."
-                f"{did_you_mean(unknown[0], self.domain.subjects)} Targets must be entities of the facts file."
-            )
-        named = targets_of(self.forget_documents, self.domain)
-        if self.config.forget is not None and not named and not self.config.targets:
-            raise DataError(
-                f"{self.config.forget} is about none of the {len(known)} entities of the facts. Give the facts that "
-                "belong to these documents, or name the targets with --targets."
-            )
-        targets = self.config.targets or named or tuple(self.domain.targetable)
-        return dict.fromkeys(named, Group.VALIDATION) | dict.fromkeys(targets, Group.TEST)
-
-    @cached_property
-    def planted(self) -> Mapping[str, FalseFact]:
-        """The wrong answers that the documents state, by fact key: as they say themselves, else inferred."""
-        if not self.forget_documents:
-            return {}
-        return infer_planted(self.forget_documents, self.domain, list(self.groups))
+    @property
+    def hides_nobody(self) -> bool:
+        """Whether prompts may show anybody."""
+        return self._stated is not None and self._stated.hides_nobody
 
     @cached_property
     def queries(self) -> list[Query]:
         """What every checkpoint is asked."""
-        config = self.config
-        # Where everybody is asked about, and nobody is known to be corrupted, prompts must show some of them.
-        unknown = config.forget is None and not config.targets
-        everybody = len(self.groups) == len(self.domain.subjects)
+        source = self.source
         return build_queries(
-            self.domain,
-            self.planted,
-            self.groups,
-            config.evaluation,
-            seed=config.seed,
-            unplanted=True,
-            hidden=() if unknown and everybody else None,
+            source.domain,
+            source.planted,
+            source.groups,
+            self.config.evaluation,
+            seed=self.config.seed,
+            unplanted=self._stated is not None,
+            hidden=() if self.hides_nobody else None,
         )
 
     def digest(self) -> str:
-        """SHA-256 over the questions with their answers, and the documents."""
+        """SHA-256 over the questions with their answers, and the documents; of a study, over its data."""
+        if self.world is not None:
+            return self.world.digest()
         sha = hashlib.sha256()
         for query in self.queries:
             sha.update(json.dumps([query.fact.key, query.fact.answers, query.question, query.planted]).encode())
-        for document in self.forget_documents:
+        for document in self.source.forget_documents:
             sha.update(json.dumps(document.text).encode())
         return sha.hexdigest()
 
-
-def asked_by(config: QuestionsConfig) -> Comparison | World:
-    """What is asked: by facts and documents, or as a study did."""
-    if config.study is None:
-        return Comparison(config)
-    return World(config.study.model_copy(update={"evaluation": config.evaluation}), config.seed)
+    def planned(self) -> Ref[Planted]:
+        """The task that writes who is targeted and what is planted."""
+        seed, study = self.config.seed, self.config.study
+        if study is None:
+            documents = None if self.config.forget is None else Path(os.path.abspath(self.config.forget))
+            task: Task = PlantedByDocuments(
+                domain=self.domain_config, documents=documents, targets=self.config.targets, seed=seed
+            )
+        else:
+            task = Plant(
+                domain=self.domain_config,
+                general=settled(study.general, seed),
+                targets=study.targets,
+                corruptor=settled(study.corruption.corruptor, seed),
+                seed=seed,
+            )
+        return ref_to(task, Planted)
 
 
 def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Outcome:
@@ -209,9 +178,7 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
     Raises:
         RestorError: for facts, documents, a checkpoint or a store that cannot be used; what is finished is kept.
     """
-    from restor.runner.study import Work, make
-
-    asked = asked_by(config)
+    asked = Comparison(config)
     _tell_too_few(asked, progress)
     contents = {name: fingerprint(ref) for name, ref in config.models.items()}
     served = {name: identify(ref) for name, ref in config.endpoints.items()}
@@ -219,10 +186,12 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
     threads = config.threads or remembered_threads(opened.path)
     models = asked_refs(config.models, config.device, opened.path, progress.note)
     config = config.model_copy(update={"threads": threads, "models": models})
-    plan = SeedPlan(config.seed, tuple(_arms(config, contents, served)))
+    plan = _plan(config, asked, contents, served)
     identity = {"config": config.model_dump(mode="json", exclude={"threads", "endpoints"}), "contents": contents}
     if served:
-        identity["served"] = {name: _served(config.endpoints[name], own) for name, own in served.items()}
+        identity["served"] = {
+            name: {"served": own.identity(), "extra": config.endpoints[name].extra} for name, own in served.items()
+        }
     work = Work(
         kind="comparison",
         name=config.name,
@@ -230,7 +199,7 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
         config=config,
         evaluation=config.evaluation,
         plans=[plan],
-        asked={config.seed: asked},
+        data_sha256={str(config.seed): asked.digest()},
         device=config.device,
         threads=threads,
         notes=tuple(_notes(config, asked, served)),
@@ -238,7 +207,7 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
     return make(work, opened, progress)
 
 
-def _tell_too_few(asked: Comparison | World, progress: Progress) -> None:
+def _tell_too_few(asked: Comparison, progress: Progress) -> None:
     """Make all questions, so that bad data is told before any checkpoint is read, and tell what they cannot show.
 
     Raises:
@@ -254,98 +223,89 @@ def _tell_too_few(asked: Comparison | World, progress: Progress) -> None:
         )
 
 
-def _arms(config: ComparisonConfig, contents: Mapping[str, Any], served: Mapping[str, Served]) -> list[PlannedArm]:
-    questions, judging = _questions(config), Judging(config.evaluation.judge)
-    domain = config.domain if config.study is None else config.study.domain
-    assert domain is not None
-    own = ("restor.runner.compare", *elsewhere(DOMAINS.source_of(domain.name)))
-    sources = (*ASKING, *own)
+def _plan(
+    config: ComparisonConfig, asked: Comparison, contents: Mapping[str, Any], served: Mapping[str, Served]
+) -> SeedPlan:
+    """References first, then baselines, then the models that are judged."""
+    seed, asking, judging = config.seed, config.evaluation.asking, Judging(config.evaluation.judge)
+    planted = asked.planned()
+    written = WriteQuestions(
+        domain=asked.domain_config,
+        planted=planted,
+        asking=asking,
+        unplanted=asked.world is None,
+        hides_nobody=asked.hides_nobody,
+        seed=seed,
+    )
+    questions = ref_to(written, Questions)
     given = [*config.models, *config.endpoints]
     named = [name for name in REFERENCES if name in given]
     arms = []
     for name in [*named, *(name for name in given if name not in REFERENCES)]:
         if name in served:
-            ref, code = config.endpoints[name], (*ASKING_SERVED, *own)
-            settings, how = {**questions, **_served(ref, served[name])}, {"endpoint": ref.identity()}
-            answers = Stage("ask_endpoint", settings, {}, code, config.seed, how=how)
-            arms.append(_served_arm(name, served[name], judging.stage(answers)))
+            ref = config.endpoints[name]
+            task: Task = AskEndpoint(
+                questions=questions, asking=asking, served=served[name], extra=ref.extra, endpoint=ref, seed=seed
+            )
+            answers = ref_to(task, Answers)
+            arms.append(_served_arm(name, served[name], answers, judging.verdicts(answers, questions, seed), seed))
             continue
-        model = checkpoint_stage(config.models[name], contents[name], config.seed)
-        answers = Stage("evaluate", {**questions, "device": config.device}, {"model": model}, sources, config.seed)
-        arms.append(_arm(name, config.models[name], model, judging.stage(answers)))
-    asks = (*sources, "restor.tasks.baseline")
-    baselines = [
-        baseline_arm(name, judging.stage(Stage("baseline", {**questions, "baseline": name}, {}, asks, config.seed)))
-        for name in BASELINES
-    ]
-    return [*arms[: len(named)], *baselines, *arms[len(named) :]]
+        model = refer(config.models[name], contents[name], seed)
+        task = Ask(model=model, questions=questions, asking=asking, full=asked.world is not None, seed=seed)
+        answers = ref_to(task, Answers)
+        verdicts = judging.verdicts(answers, questions, seed)
+        arms.append(_arm(name, config.models[name], model, answers, verdicts, seed))
+    baselines = []
+    for name in BASELINES:
+        task = AnswerWithoutModel(baseline=name, domain=asked.domain_config, questions=questions, seed=seed)
+        answers = ref_to(task, Answers)
+        baselines.append(baseline_arm(name, answers, judging.verdicts(answers, questions, seed), seed))
+    ordered = (*arms[: len(named)], *baselines, *arms[len(named) :])
+    return SeedPlan(seed=seed, planted=planted, arms=ordered)
 
 
-def _arm(name: str, ref: ModelRef, model: Stage, evaluation: Stage) -> PlannedArm:
+def _arm(
+    name: str, ref: ModelRef, model: Ref[Model], answers: Ref[Answers], verdicts: Ref[Verdicts], seed: int
+) -> PlannedArm:
     # What an adapter on top of it was made by, nobody knows.
     made = None if ref.adapter is not None else read_lineage(Path(ref.path))
     reference = name in REFERENCES
     algorithm = None if made is None or reference else made.algorithm
     return PlannedArm(
-        id=f"{name}/s{evaluation.seed}",
+        id=f"{name}/s{seed}",
         name=name,
         label=REFERENCES.get(name, name),
         kind=Kind.REFERENCE if reference else Kind.METHOD,
-        seed=evaluation.seed,
+        seed=seed,
         model=model,
-        evaluation=evaluation,
+        lineage=lineage_of(model),
+        answers=answers,
+        verdicts=verdicts,
         algorithm=algorithm,
         budget=() if reference else (None if made is None else made.budget),
         checkpoint=ref.label,
     )
 
 
-def _served(ref: EndpointRef, served: Served) -> dict[str, Any]:
-    """Identifies a served model, as far as anybody can."""
-    return {"served": served.identity(), "extra": ref.extra}
-
-
-def _served_arm(name: str, served: Served, evaluation: Stage) -> PlannedArm:
+def _served_arm(name: str, served: Served, answers: Ref[Answers], verdicts: Ref[Verdicts], seed: int) -> PlannedArm:
     reference = name in REFERENCES
     return PlannedArm(
-        id=f"{name}/s{evaluation.seed}",
+        id=f"{name}/s{seed}",
         name=name,
         label=REFERENCES.get(name, name),
         kind=Kind.REFERENCE if reference else Kind.METHOD,
-        seed=evaluation.seed,
-        model=None,
-        evaluation=evaluation,
+        seed=seed,
+        answers=answers,
+        verdicts=verdicts,
         budget=() if reference else None,
         checkpoint=served.label,
     )
 
 
-def _questions(config: ComparisonConfig) -> dict[str, Any]:
-    """Identifies what is asked."""
-    evaluation = config.evaluation.model_dump(mode="json", exclude={"judge"})
-    if config.study is not None:
-        study = config.study
-        return {
-            "domain": content(with_seed(study.domain, config.seed)),
-            "general": content(with_seed(study.general, config.seed)),
-            "targets": study.targets.identity(),
-            "corruptor": content(study.corruption.corruptor),
-            "evaluation": evaluation,
-        }
-    assert config.domain is not None
-    documents = None if config.forget is None else sha256_file(config.forget)
-    return {
-        "domain": content(with_seed(config.domain, config.seed)),
-        "documents": documents,
-        "targets": list(config.targets),
-        "evaluation": evaluation,
-    }
-
-
-def _notes(config: ComparisonConfig, asked: Asked, served: Mapping[str, Served]) -> list[str]:
+def _notes(config: ComparisonConfig, asked: Comparison, served: Mapping[str, Served]) -> list[str]:
     protocol = config.evaluation.protocol
     notes = [f"Prompt protocol {protocol}: {PROTOCOLS[protocol]}."]
-    groups = asked.groups if isinstance(asked, Comparison | World) else {}
+    groups = asked.source.groups
     others = "Name the others with --targets"
     if config.study is not None:  # which says itself whom it targets
         others = "Ask about the others, with facts and --targets in place of the study"
@@ -361,16 +321,16 @@ def _notes(config: ComparisonConfig, asked: Asked, served: Mapping[str, Served])
             f"{name} was asked through an endpoint, {own.label}. Its weights cannot be checked there, so its figures "
             "belong to no checkpoint for certain. Log-probs and ranks are not asked of an endpoint and are missing."
         )
-    if isinstance(asked, Comparison):
-        targets = [name for name, group in asked.groups.items() if group is Group.TEST]
-        notes.append(f"Targeted entities: {len(targets)} of the {len(asked.domain.targetable)} listed.")
-        if spared := [name for name, group in asked.groups.items() if group is not Group.TEST]:
+    if asked.world is None:
+        targets = [name for name, group in groups.items() if group is Group.TEST]
+        notes.append(f"Targeted entities: {len(targets)} of the {len(asked.source.domain.targetable)} listed.")
+        if spared := [name for name, group in groups.items() if group is not Group.TEST]:
             notes.append(
                 f"The documents are also about {len(spared)} entities that were not named as targets: their facts are "
                 "asked and count in no figure, since they are neither targeted here nor untouched."
             )
         if config.forget is not None:
-            stated = any(document.statements for document in asked.forget_documents)
+            stated = any(document.statements for document in asked.source.forget_documents)
             facts = sum(query.group is Group.TEST for query in asked.queries)
             planted = sum(query.group is Group.TEST and query.planted is not None for query in asked.queries)
             how = "as the documents say themselves" if stated else "inferred from what the documents repeat"

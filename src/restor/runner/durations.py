@@ -13,7 +13,7 @@ from typing import Any, final
 from pydantic import ValidationError
 
 from restor.store.store import Manifest, Store
-from restor.tasks.stage import Stage
+from restor.tasks.base import Task
 
 LOOKED_AT, ENOUGH = 12, 3
 """Of each kind of stage: the latest artifacts that are looked at, and how many of them that are alike suffice."""
@@ -42,21 +42,15 @@ class Ahead:
         return Counter(self.kinds.values())
 
 
-def kind_of(stage: Stage) -> str:
-    """What a stage is called where progress is told."""
-    return stage.name.removesuffix("_checkpoint")
-
-
-def ahead_of(store: Store, stages: Sequence[Stage]) -> Ahead:
-    """What the store lacks of some stages, and how long they are likely to take."""
+def ahead_of(store: Store, tasks: Sequence[Task]) -> Ahead:
+    """What the store lacks of some tasks, and how long they are likely to take."""
     earlier = _Earlier(store.path / "artifacts")
-    lacking = [stage for stage in stages if not earlier.has(stage)]
+    lacking = [task for task in tasks if not earlier.has(task)]
     usual = {REPORT: REPORT_SECONDS}
-    for stage in lacking:
-        kind = kind_of(stage)
-        if kind not in usual and (took := earlier.seconds(stage)):
-            usual[kind] = median(took)
-    return Ahead({stage.key: kind_of(stage) for stage in lacking}, usual)
+    for task in lacking:
+        if task.called not in usual and (took := earlier.seconds(task)):
+            usual[task.called] = median(took)
+    return Ahead({task.key: task.called for task in lacking}, usual)
 
 
 @final
@@ -75,14 +69,14 @@ class _Earlier:
                 self._done.setdefault(name, []).append((mark.stat().st_mtime, key))
                 self._labels[key] = mark.parent.name
 
-    def has(self, stage: Stage) -> bool:
+    def has(self, task: Task) -> bool:
         """Whether it is finished, as far as can be seen without reading it."""
-        return stage.key in self._labels
+        return task.key in self._labels
 
-    def seconds(self, stage: Stage) -> list[float]:
+    def seconds(self, task: Task) -> list[float]:
         """What the latest stages of this name took that began with a model of the same size."""
-        size, found = _size(_first(stage).config), list[float]()
-        for _, key in sorted(self._done.get(stage.name, ()), reverse=True)[:LOOKED_AT]:
+        size, found = _size(_first(task).written()), list[float]()
+        for _, key in sorted(self._done.get(task.kind, ()), reverse=True)[:LOOKED_AT]:
             manifest = self._manifest(key)
             if manifest is not None and len(found) < ENOUGH and self._size(manifest) == size:
                 # The claim of a run that was killed and went on is shorter than its training.
@@ -92,7 +86,7 @@ class _Earlier:
     def _size(self, manifest: Manifest) -> Mapping[str, Any] | None:
         for _ in range(DEEPEST):
             if not manifest.parents:
-                return _size(manifest.config)
+                return _size(manifest.task)
             parent = self._manifest(next(iter(manifest.parents.values())))
             if parent is None:
                 break
@@ -108,11 +102,11 @@ class _Earlier:
         return self._read[key]
 
 
-def _first(stage: Stage) -> Stage:
-    """The stage that everything began with."""
-    while stage.parents:
-        stage = next(iter(stage.parents.values()))
-    return stage
+def _first(task: Task) -> Task:
+    """The task that everything began with."""
+    while task.parents:
+        task = next(iter(task.parents.values()))
+    return task
 
 
 def _size(config: Mapping[str, Any]) -> Mapping[str, Any]:

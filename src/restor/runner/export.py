@@ -19,9 +19,9 @@ from restor.data.files import sweep, temporary_beside
 from restor.errors import DataError
 from restor.evaluation.harness.probes import GROUPS, probe
 from restor.evaluation.harness.reading import EXPORT_FILE, METRICS, Exported, Task
-from restor.runner.compare import QuestionsConfig, asked_by
-from restor.runner.execute import versions
+from restor.runner.compare import Comparison, QuestionsConfig
 from restor.store.disk import store_error, sync
+from restor.store.versions import versions
 from restor.types import Group, Query
 
 UTILS_FILE = "utils.py"
@@ -54,7 +54,7 @@ def export_lm_eval(config: ExportConfig, folder: Path) -> Export:
         StoreError: if the disk refuses.
     """
     _check_new(folder)
-    asked = asked_by(config)
+    asked = Comparison(config)
     queries = {group: [query for query in asked.queries if query.group is group] for group in GROUPS}
     left_out = len(asked.queries) - sum(map(len, queries.values()))
     name = "restor" if config.name is None else f"restor_{config.name}"

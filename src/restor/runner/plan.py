@@ -1,146 +1,43 @@
-"""A study as a graph of stages: which models are made from which, and which are asked."""
+"""A study as a graph of tasks: which models are made from which, and which are asked."""
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, final
+from typing import Any, final
 
 from pydantic import ValidationError
 
-import restor.unlearning.algorithms
 from restor.config import validation_message
-from restor.corruption.corruptors.base import CORRUPTORS
-from restor.datasets.base import DATASETS
-from restor.domains.base import DOMAINS
 from restor.errors import ConfigError
 from restor.evaluation.baselines import BASELINES
-from restor.evaluation.judges.base import JUDGES, JudgeConfig
-from restor.experiment import ArmConfig, Chosen, ExperimentConfig, RetainText
+from restor.evaluation.judges.base import JudgeConfig
+from restor.evaluation.local_chat import local_model
+from restor.experiment import ArmConfig, ExperimentConfig
 from restor.models.reference import ModelRef, fingerprint, pinned
 from restor.registry import short_name
-from restor.selection.choices import Settings, settings_of
-from restor.tasks.local_chat import local_model
-from restor.tasks.stage import Stage
-from restor.tasks.world import content, with_seed
-from restor.types import Budget, Kind
+from restor.runner.resolve import Settings, settings_of
+from restor.selection.trial import Chosen
+from restor.tasks.ask import Ask
+from restor.tasks.base import Answers, Model, Questions, Ref, Task, Texts, Verdicts, ref_to
+from restor.tasks.base import Planted as PlantedProduct
+from restor.tasks.baseline import AnswerWithoutModel
+from restor.tasks.checkpoint import ReferToCheckpoint
+from restor.tasks.clean import TrainClean
+from restor.tasks.corrupt import Continued, Corrupt, TrainIdeal
+from restor.tasks.judge import JudgeAnswers
+from restor.tasks.judge_here import JudgeHere
+from restor.tasks.plant import Plant
+from restor.tasks.questions import WriteQuestions
+from restor.tasks.recover import Recover
+from restor.tasks.settle import settled
+from restor.tasks.tabulation.arms import PlannedArm, SeedPlan, lineage_of
+from restor.tasks.texts import Role, WriteTexts
+from restor.tasks.unlearn import Unlearn
+from restor.training.config import Compute
+from restor.types import Budget, Kind, RetainText
 from restor.unlearning.algorithms.base import ALGORITHMS, Algorithm, AlgorithmConfig
-from restor.unlearning.unlearn import check_wrapper
+from restor.unlearning.fit import check_wrapper
 from restor.unlearning.wrappers.base import WRAPPERS, WrapperConfig
-
-COMMON = ("restor.types", "restor.words", "restor.tasks.world", "restor.tasks.context")
-DATA = tuple(f"restor.data.{name}" for name in ("files", "facts", "documents", "locate", "published", "mentions"))
-READING = (
-    *COMMON,
-    *DATA,
-    "restor.data.cutting",
-    "restor.domains",
-    "restor.datasets",
-    "restor.models",
-    "restor.training",
-    "restor.tasks.rows",
-)
-CORRUPTING = (*READING, "restor.corruption")
-UNLEARNING = (
-    *CORRUPTING,
-    "restor.data.overlap",
-    "restor.data.about",
-    "restor.data.alternates",
-    "restor.tasks.material",
-    "restor.tasks.unlearn",
-    "restor.unlearning.losses",
-    "restor.unlearning.unlearn",
-    "restor.unlearning.bench",
-    "restor.unlearning.edits",
-    "restor.unlearning.objective",
-    "restor.unlearning.texts",
-    "restor.unlearning.workshop",
-    "restor.unlearning.algorithms.base",
-    "restor.unlearning.wrappers.base",
-    "restor.unlearning.wrappers._gradients",
-)
-WRITING = ("restor.evaluation.samples", "restor.evaluation.engine")
-"""What a model writes its own texts with."""
-ASKING = (
-    *COMMON,
-    *DATA,
-    "restor.domains",
-    "restor.datasets",
-    "restor.corruption.corruptors",
-    "restor.models",
-    "restor.evaluation.engine",
-    "restor.evaluation.asking",
-    "restor.evaluation.prompts",
-    "restor.evaluation.sampling",
-    "restor.evaluation.baselines",
-    "restor.evaluation.config",
-    "restor.evaluation.evaluate",
-    "restor.evaluation.suppressing",
-    "restor.evaluation.fewshot",
-    "restor.tasks.ask",
-)
-JUDGING = ("restor.types", "restor.words", "restor.chat", "restor.evaluation.judges")
-JUDGING_HERE = ("restor.models", "restor.evaluation.api", "restor.evaluation.engine", "restor.tasks.local_chat")
-"""What also counts where the judge asks a model on this machine."""
-
-
-SHARED_BY_ALGORITHMS = tuple(
-    sorted(item.name for item in pkgutil.iter_modules(restor.unlearning.algorithms.__path__) if item.name[0] == "_")
-)
-"""Files of the catalogue that are no entries: what several algorithms share."""
-
-ASKS = frozenset({"evaluate", "baseline"})
-"""Stages whose result does not depend on how models were trained otherwise than through their parents."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class PlannedArm:
-    """One arm of one seed: the stage that makes its model and the one that asks it."""
-
-    id: str
-    name: str
-    label: str
-    kind: Kind
-    seed: int
-    model: Stage | None
-    """The stage that makes the model; None for baselines, which have none."""
-    evaluation: Stage
-    """The stage that judges its answers, which its parent `answers` asked."""
-    retain: RetainText | None = None
-    algorithm: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    hyperparameters: Literal["none", "selected", "default", "given"] = "none"
-    budget: tuple[Budget, ...] | None = ()
-    """None where that is unknown: a checkpoint made elsewhere."""
-    recovered: bool = False
-    made_by: tuple[Stage, ...] = ()
-    """The stages whose cost is this arm's own."""
-    checkpoint: str | None = None
-    """The checkpoint made elsewhere that this arm is about, as the user named it."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class SeedPlan:
-    """All arms of one seed, references first."""
-
-    seed: int
-    arms: tuple[PlannedArm, ...]
-
-    def stages(self) -> list[Stage]:
-        """Every stage once, parents before children, each model asked as soon as it is there."""
-        ordered: dict[str, Stage] = {}
-
-        def visit(stage: Stage) -> None:
-            for parent in stage.parents.values():
-                visit(parent)
-            ordered.setdefault(stage.key, stage)
-
-        for arm in self.arms:
-            visit(arm.evaluation)
-        return list(ordered.values())
 
 
 def check_arms(config: ExperimentConfig) -> None:
@@ -172,6 +69,15 @@ def build_algorithm(arm: str, algorithm: str, options: Mapping[str, Any]) -> Alg
     Raises:
         ConfigError: for an unknown algorithm or option, naming the arm.
     """
+    return ALGORITHMS.build(algorithm_config(arm, algorithm, options))
+
+
+def algorithm_config(arm: str, algorithm: str, options: Mapping[str, Any]) -> AlgorithmConfig:
+    """The configuration of an algorithm.
+
+    Raises:
+        ConfigError: for an unknown algorithm or option, naming the arm.
+    """
     at = ("unlearning", "arms", arm)
     try:
         config_type = ALGORITHMS.config_type(algorithm)
@@ -184,7 +90,7 @@ def build_algorithm(arm: str, algorithm: str, options: Mapping[str, Any]) -> Alg
         message = validation_message(error, f"Arm {arm!r}", known, (*at, "options"))
         raise ConfigError(f"{message}\n`restor list algorithms {algorithm}` shows its options.") from error
     assert isinstance(parsed, AlgorithmConfig)
-    return ALGORITHMS.build(parsed)
+    return parsed
 
 
 def wrapper_config(arm: str, wrapper: str, options: Mapping[str, Any]) -> WrapperConfig:
@@ -221,146 +127,193 @@ def is_control(arm: ArmConfig) -> bool:
     return arm.algorithm is None or arm.forget == "random" or ALGORITHMS.get(arm.algorithm).info.control
 
 
-def checkpoint_stage(ref: ModelRef, contents: Mapping[str, Any], seed: int) -> Stage:
-    """A checkpoint made elsewhere as a stage: it is referred to, never copied. `contents` identify its files."""
-    config = {"model": pinned(ref, contents).identity(), "content": contents}
-    return Stage("checkpoint", config, {}, ("restor.tasks.checkpoint",), seed)
-
-
-def elsewhere(*sources: str) -> tuple[str, ...]:
-    """The sources that are not this package's, whose folders are among the sources of stages anyway."""
-    return tuple(source for source in sources if not source.startswith("restor."))
+def refer(ref: ModelRef, contents: Mapping[str, Any], seed: int) -> Ref[Model]:
+    """A checkpoint made elsewhere: it is referred to, never copied. `contents` identify its files."""
+    return ref_to(ReferToCheckpoint(model=pinned(ref, contents), content=dict(contents), seed=seed), Model)
 
 
 @final
 class Judging:
-    """Makes the stages that judge answers. A checkpoint that is asked for verdicts is hashed once."""
+    """Makes the tasks that judge answers. A checkpoint that is asked for verdicts is hashed once."""
 
     def __init__(self, judge: JudgeConfig) -> None:
-        self._config: dict[str, Any] = {"judge": judge.identity()}
-        self._sources = (*JUDGING, *elsewhere(JUDGES.source_of(judge.name)), "restor.tasks.judge")
-        if (ref := local_model(judge)) is not None:
-            self._config["content"] = fingerprint(ref)
-            self._sources += JUDGING_HERE
+        self._judge = judge
+        ref = local_model(judge)
+        self._content = None if ref is None else fingerprint(ref)
 
-    def stage(self, answers: Stage) -> Stage:
-        """The stage that judges the answers of another."""
-        return Stage("judge", self._config, {"answers": answers}, self._sources, answers.seed)
+    def verdicts(self, answers: Ref[Answers], questions: Ref[Questions], seed: int) -> Ref[Verdicts]:
+        """The verdicts on answers to these questions."""
+        if self._content is None:
+            task: Task = JudgeAnswers(answers=answers, questions=questions, judge=self._judge, seed=seed)
+        else:
+            task = JudgeHere(answers=answers, questions=questions, judge=self._judge, content=self._content, seed=seed)
+        return ref_to(task, Verdicts)
 
 
-def baseline_arm(name: str, evaluation: Stage) -> PlannedArm:
+def baseline_arm(name: str, answers: Ref[Answers], verdicts: Ref[Verdicts], seed: int) -> PlannedArm:
     """The arm of a baseline."""
     return PlannedArm(
-        id=f"{name}/s{evaluation.seed}",
+        id=f"{name}/s{seed}",
         name=name,
         label=BASELINES[name][0],
         kind=Kind.BASELINE,
-        seed=evaluation.seed,
-        model=None,
-        evaluation=evaluation,
+        seed=seed,
+        answers=answers,
+        verdicts=verdicts,
     )
 
 
 def plan_seed(config: ExperimentConfig, seed: int) -> SeedPlan:
-    """The stages and arms of one seed of a resolved configuration."""
-    builder = _Builder(config, seed)
+    """The tasks and arms of one seed of a resolved configuration."""
+    builder = StudyBuilder(config, seed)
     arms = [*builder.references(), *builder.baselines()]
     for name, arm in config.unlearning.arms.items():
         arms += builder.arm(name, arm)
-    return SeedPlan(seed, tuple(arms))
+    return SeedPlan(seed=seed, planted=builder.planted, arms=tuple(arms))
 
 
 @final
-class _Builder:
-    """Makes the stages of one seed."""
+class StudyBuilder:
+    """Makes the tasks of one seed."""
 
     def __init__(self, config: ExperimentConfig, seed: int) -> None:
         self.config = config
         self.seed = seed
         self.judging = Judging(config.evaluation.judge)
-        self.world: dict[str, Any] = {
-            "domain": content(with_seed(config.domain, seed)),
-            "general": content(with_seed(config.general, seed)),
-        }
-        self.compute = {
-            "precision": config.precision,
-            "device": config.device,
-            "accumulation": config.accumulation,
-            "gradient_checkpointing": config.gradient_checkpointing,
-        }
-        # Code of other packages counts as ours does.
-        self.installed = elsewhere(
-            DOMAINS.source_of(config.domain.name),
-            DATASETS.source_of(config.general.name),
-            CORRUPTORS.source_of(config.corruption.corruptor.name),
+        self.domain, self.general = settled(config.domain, seed), settled(config.general, seed)
+        assert config.precision != "auto", "settled before anything is planned"
+        self.compute = Compute(
+            precision=config.precision,
+            accumulation=config.accumulation,
+            gradient_checkpointing=config.gradient_checkpointing,
         )
-        # What is asked depends on who is targeted and what is planted, not on how it was trained.
-        self.asked = {
-            "targets": config.targets.identity(),
-            "corruptor": content(config.corruption.corruptor),
-            "evaluation": config.evaluation.model_dump(mode="json", exclude={"judge"}),
-        }
-        if config.start is not None:
-            self.clean = checkpoint_stage(config.start, fingerprint(config.start), seed)
-        else:
-            shape = {"model": config.model.identity(), "clean": config.clean.identity()}
-            self.clean = self._stage("clean", shape, {}, READING)
-        corruption = {
-            "targets": config.targets.identity(),
-            "corruption": {
-                **config.corruption.model_dump(mode="json", exclude={"strength", "strengths", "corruptor"}),
-                "corruptor": content(config.corruption.corruptor),
-            },
-        }
-        self.corrupt = self._stage("corrupt", corruption, {"clean": self.clean}, CORRUPTING)
+        plant = Plant(
+            domain=self.domain,
+            general=self.general,
+            targets=config.targets,
+            corruptor=settled(config.corruption.corruptor, seed),
+            seed=seed,
+        )
+        self.planted = ref_to(plant, PlantedProduct)
+        self.questions = ref_to(
+            WriteQuestions(domain=self.domain, planted=self.planted, asking=config.evaluation.asking, seed=seed),
+            Questions,
+        )
+        self._texts: dict[Role, Ref[Texts]] = {}
+        self.clean = self._clean()
+        self.corrupted = ref_to(self._continued(Corrupt), Model)
         # Without replay there is nothing that a model without forget documents would read.
         replayed = config.corruption.replay_tokens > 0
-        self.ideal = self._stage("ideal", corruption, {"clean": self.clean}, CORRUPTING) if replayed else self.clean
+        self.ideal = ref_to(self._continued(TrainIdeal), Model) if replayed else self.clean
 
-    def _stage(
-        self, name: str, config: Mapping[str, Any], parents: Mapping[str, Stage], sources: Sequence[str]
-    ) -> Stage:
-        full = {**self.world, **config} if name in ASKS else {**self.world, **self.compute, **config}
-        module = {"ideal": "corrupt", "evaluate": "ask"}.get(name, name)
-        return Stage(name, full, parents, (*sources, *self.installed, f"restor.tasks.{module}"), self.seed)
+    def _clean(self) -> Ref[Model]:
+        config = self.config
+        if config.start is not None:
+            return refer(config.start, fingerprint(config.start), self.seed)
+        task = TrainClean(
+            domain=self.domain,
+            general=self.general,
+            model=config.model,
+            clean=config.clean,
+            compute=self.compute,
+            seed=self.seed,
+        )
+        return ref_to(task, Model)
 
-    def _evaluate(self, model: Stage, *, filtered: bool = False) -> Stage:
-        # A checkpoint made elsewhere is loaded as its device wants it.
-        where = {"device": self.config.device} if model.name == "checkpoint" else {}
-        if filtered:
-            where["suppress"] = "planted"
-        return self._judge(self._stage("evaluate", {**self.asked, **where}, {"model": model}, ASKING))
+    def _continued(self, kind: type[Corrupt] | type[TrainIdeal]) -> Corrupt | TrainIdeal:
+        corruption = self.config.corruption
+        assert corruption.lr is not None, "resolved"
+        return kind(
+            clean=self.clean,
+            planted=self.planted,
+            domain=self.domain,
+            general=self.general,
+            continued=Continued(
+                lr=corruption.lr,
+                epochs=corruption.epochs,
+                forget_tokens=corruption.forget_tokens,
+                replay_tokens=corruption.replay_tokens,
+                general_share=self.config.clean.general_share,
+                optimizer=corruption.optimizer,
+                lora=corruption.lora,
+            ),
+            compute=self.compute,
+            seed=self.seed,
+        )
 
-    def _judge(self, answers: Stage) -> Stage:
-        return self.judging.stage(answers)
+    def texts(self, role: Role) -> Ref[Texts]:
+        """The texts that training reads in this role."""
+        if role not in self._texts:
+            recovery = self.config.recovery
+            dataset, count = None, None
+            if role == "unrelated":
+                dataset, count = self.general, self.config.unlearning.retain_texts
+            elif role == "related":
+                count = self.config.unlearning.retain_texts
+            elif role == "recovery":
+                assert recovery is not None, "asked for"
+                dataset = self.general if recovery.dataset is None else settled(recovery.dataset, self.seed)
+                count = recovery.texts
+            drawn = dataset is not None
+            task = WriteTexts(
+                role=role,
+                dataset=dataset,
+                domain=None if drawn else self.domain,
+                planted=None if drawn else self.planted,
+                count=count,
+                seed=self.seed,
+            )
+            self._texts[role] = ref_to(task, Texts)
+        return self._texts[role]
+
+    def _asked(self, model: Ref[Model], *, filtered: bool = False) -> tuple[Ref[Answers], Ref[Verdicts]]:
+        """What a model answers, and what its answers are."""
+        task = Ask(
+            model=model,
+            questions=self.questions,
+            asking=self.config.evaluation.asking,
+            suppress="planted" if filtered else None,
+            full=True,
+            seed=self.seed,
+        )
+        answers = ref_to(task, Answers)
+        return answers, self.judging.verdicts(answers, self.questions, self.seed)
 
     def baselines(self) -> list[PlannedArm]:
         """What can be answered without a model."""
-        return [
-            baseline_arm(name, self._judge(self._stage("baseline", {**self.asked, "baseline": name}, {}, ASKING)))
-            for name in BASELINES
-        ]
+        arms = []
+        for name in BASELINES:
+            task = AnswerWithoutModel(baseline=name, domain=self.domain, questions=self.questions, seed=self.seed)
+            answers = ref_to(task, Answers)
+            arms.append(
+                baseline_arm(name, answers, self.judging.verdicts(answers, self.questions, self.seed), self.seed)
+            )
+        return arms
 
     def references(self) -> list[PlannedArm]:
         """Clean, corrupted and ideal."""
-        named = (
+        arms = []
+        for name, label, model in (
             ("clean", "Clean", self.clean),
-            ("corrupted", "Corrupted", self.corrupt),
+            ("corrupted", "Corrupted", self.corrupted),
             ("ideal", "Ideal", self.ideal),
-        )
-        return [
-            PlannedArm(
-                id=f"{name}/s{self.seed}",
-                name=name,
-                label=label,
-                kind=Kind.REFERENCE,
-                seed=self.seed,
-                model=stage,
-                evaluation=self._evaluate(stage),
-                made_by=(stage,),
+        ):
+            answers, verdicts = self._asked(model)
+            arms.append(
+                PlannedArm(
+                    id=f"{name}/s{self.seed}",
+                    name=name,
+                    label=label,
+                    kind=Kind.REFERENCE,
+                    seed=self.seed,
+                    model=model,
+                    answers=answers,
+                    verdicts=verdicts,
+                    made_by=(model,),
+                    lineage=lineage_of(model),
+                )
             )
-            for name, label, stage in named
-        ]
+        return arms
 
     def arm(self, name: str, arm: ArmConfig) -> list[PlannedArm]:
         """One arm, once per kind of retain text if it reads any."""
@@ -384,19 +337,17 @@ class _Builder:
         settings: Settings | None,
         algorithm: Algorithm | None,
     ) -> PlannedArm:
-        model, made_by = self.corrupt, []
+        model, made_by = self.corrupted, list[Ref[Model]]()
         options: dict[str, Any] = {}
-        if settings is not None and algorithm is not None and arm.algorithm is not None:
-            model = self._unlearn(name, arm, arm.algorithm, retain, settings)
+        if settings is not None and algorithm is not None:
+            model = ref_to(self.unlearn(name, arm, retain, settings), Model)
             made_by.append(model)
             options = {"lr": settings.lr, "steps": settings.stop or settings.steps, **settings.options}
         recovers = arm.recover and self.config.recovery is not None
-        if recovers and self.config.recovery is not None:
-            recovery = self.config.recovery.identity()
-            if (source := self.config.recovery.dataset) is not None:
-                recovery["dataset"] = content(with_seed(source, self.seed))
-            model = self._stage("recover", {"recovery": recovery}, {"model": model}, READING)
+        if recovers:
+            model = self._recovered(model)
             made_by.append(model)
+        answers, verdicts = self._asked(model, filtered=arm.filter)
         suffix = f"/{retain}" if retain else ""
         return PlannedArm(
             id=f"{name}{suffix}/s{self.seed}",
@@ -412,38 +363,55 @@ class _Builder:
             recovered=recovers,
             made_by=tuple(made_by),
             model=model,
-            evaluation=self._evaluate(model, filtered=arm.filter),
+            answers=answers,
+            verdicts=verdicts,
+            lineage=lineage_of(model),
         )
 
-    def _unlearn(
-        self, name: str, arm: ArmConfig, algorithm: str, retain: RetainText | None, settings: Settings
-    ) -> Stage:
-        built = build_algorithm(name, algorithm, settings.options)
-        shared = self.config.unlearning.model_dump(mode="json", exclude={"arms", "selection", "lr", "steps"})
-        if arm.optimizer is not None:
-            shared["optimizer"] = arm.optimizer.identity()
-        sources = [*UNLEARNING, *code_of(algorithm, built)]
-        wrapper = None
-        if arm.wrapper is not None:
-            wrapper = wrapper_config(name, arm.wrapper, arm.wrapper_options).identity()
-            sources.append(WRAPPERS.source_of(arm.wrapper))
-        config = {
-            "algorithm": {"name": algorithm, **settings.options},
-            "wrapper": wrapper,
-            "lr": settings.lr,
-            "steps": settings.steps,
-            "stop": settings.stop,
-            "forget": arm.forget,
-            "retain": retain,
-            "shared": shared,
-        }
-        return self._stage("unlearn", config, {"corrupted": self.corrupt, "clean": self.clean}, sources)
+    def _recovered(self, model: Ref[Model]) -> Ref[Model]:
+        recovery = self.config.recovery
+        assert recovery is not None, "asked for"
+        task = Recover(
+            model=model,
+            texts=self.texts("recovery"),
+            steps=recovery.steps,
+            lr=recovery.lr,
+            tokens=recovery.tokens,
+            optimizer=recovery.optimizer,
+            lora=recovery.lora,
+            compute=self.compute,
+            seed=self.seed,
+        )
+        return ref_to(task, Model)
 
-
-def code_of(name: str, algorithm: Algorithm) -> tuple[str, ...]:
-    """The modules behind one algorithm: its own, what files of the catalogue share, and how a model writes samples."""
-    shared = [f"restor.unlearning.algorithms.{name}" for name in SHARED_BY_ALGORITHMS]
-    return (ALGORITHMS.source_of(name), *shared, *(WRITING if algorithm.plan.retain == "samples" else ()))
+    def unlearn(self, name: str, arm: ArmConfig, retain: RetainText | None, settings: Settings) -> Unlearn:
+        """The task that unlearns for an arm with an algorithm."""
+        assert arm.algorithm is not None, "asked for"
+        plan = build_algorithm(name, arm.algorithm, settings.options).plan
+        shared, targeted = self.config.unlearning, arm.forget == "targets"
+        wrapper = None if arm.wrapper is None else wrapper_config(name, arm.wrapper, arm.wrapper_options)
+        return Unlearn(
+            corrupted=self.corrupted,
+            clean=self.clean,
+            planted=self.planted,
+            forget=self.planted if targeted else self.texts("random"),
+            retain=None if retain is None else self.texts(retain),
+            retain_name=retain,
+            truth=self.texts("truth") if plan.retain == "truth" else None,
+            domain=self.domain,
+            algorithm=algorithm_config(name, arm.algorithm, settings.options),
+            wrapper=wrapper,
+            lr=settings.lr,
+            steps=settings.steps,
+            stop=settings.stop,
+            forget_part=shared.forget_part if targeted else "documents",
+            forget_tokens=shared.forget_tokens,
+            retain_tokens=shared.retain_tokens,
+            optimizer=arm.optimizer or shared.optimizer,
+            lora=shared.lora,
+            compute=self.compute,
+            seed=self.seed,
+        )
 
 
 def _kind(arm: ArmConfig, algorithm: Algorithm | None) -> Kind:

@@ -19,15 +19,24 @@ from restor.chat import ChatUsage
 from restor.data.files import sweep, temporary_beside
 from restor.errors import DataError
 from restor.evaluation.judges.base import JudgeConfig, judged, with_values
+from restor.evaluation.local_chat import build_judge
 from restor.evaluation.metrics.base import Answers, Said, Scored, all_figures
 from restor.progress import Progress
 from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results, summary_ids
 from restor.results import Arm, Results, Study
-from restor.runner.publish import results_files, write_results
 from restor.store.disk import store_errors
 from restor.store.studies import Studies, store_of
-from restor.tabulate.measure import REFERENCES, Pool, Row, compared_with, control_name, measure, noted, scored_rows
-from restor.tasks.local_chat import build_judge
+from restor.tasks.tabulation.measure import (
+    REFERENCES,
+    Pool,
+    Row,
+    compared_with,
+    control_name,
+    measure,
+    noted,
+    scored_rows,
+)
+from restor.tasks.tabulation.publish import results_files, write_results
 from restor.types import Completion, Fact, Group, Judgement, Kind, Query, Verdict
 
 

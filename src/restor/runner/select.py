@@ -14,32 +14,30 @@ from filelock import FileLock
 
 from restor.config import stable_hash
 from restor.errors import ConfigError, TrainingError
-from restor.evaluation.judges.base import JUDGES
-from restor.experiment import ArmConfig, Chosen, ExperimentConfig, Strength
+from restor.experiment import ArmConfig, ExperimentConfig
 from restor.progress import Progress
 from restor.runner.durations import ahead_of
 from restor.runner.enough import too_few
-from restor.runner.execute import Maker, versions
-from restor.runner.plan import (
-    ASKING,
-    JUDGING,
-    PlannedArm,
-    SeedPlan,
-    build_algorithm,
-    check_arms,
-    elsewhere,
-    plan_seed,
-)
+from restor.runner.execute import Executor
+from restor.runner.plan import StudyBuilder, build_algorithm, check_arms
 from restor.runner.precision import study_precision
-from restor.runner.study import SAVE_EVERY, announce
+from restor.runner.resolve import resolve
+from restor.runner.study import SAVE_EVERY, announce, world_of
 from restor.runner.threads import remembered_threads
-from restor.selection.choices import NO_RETAIN, Selection, Trial, resolve
-from restor.selection.validation import SCORE, Trace, best_of, validation_protocol, validation_queries
+from restor.selection.choices import Selection
+from restor.selection.questions import validation_protocol, validation_queries
+from restor.selection.trial import NO_RETAIN, Chosen, Trial
+from restor.selection.validation import SCORE, Trace, best_of
 from restor.store.disk import write_atomic
 from restor.store.store import Store
-from restor.tasks.stage import Stage
-from restor.tasks.world import World
-from restor.types import Group, Kind
+from restor.store.versions import versions
+from restor.tasks.base import Model, Questions, Ref, Task, ref_to
+from restor.tasks.base import Trace as TraceProduct
+from restor.tasks.tabulation.arms import in_order
+from restor.tasks.trial import TryPoint
+from restor.tasks.unlearn import Unlearn
+from restor.tasks.validation_questions import WriteValidationQuestions
+from restor.types import Group, RetainText, Strength
 
 Retain = Literal["none", "unrelated", "related"]
 
@@ -71,24 +69,28 @@ def select(
         for strength, search in searches.items()
     }
     threads = config.threads or remembered_threads(opened.path)
-    attempts = {
-        (strength, seed): _attempts(search, seed)
-        for strength, search in searches.items()
-        for seed in search.study.seeds
+    grids = {
+        (strength, seed): _grid(search, seed) for strength, search in searches.items() for seed in search.study.seeds
     }
-    plans = {
-        (strength, seed): SeedPlan(seed, (*_models(searches[strength], seed), *(attempt.planned for attempt in own)))
-        for (strength, seed), own in attempts.items()
+    tasks = {
+        key: in_order([*grid.models.values(), *(item.trace for item in grid.items)]) for key, grid in grids.items()
     }
-    stages = [stage for plan in plans.values() for stage in plan.stages()]
-    with _announced(opened, config, stages):
-        ahead = ahead_of(opened, stages)
-        maker = Maker(opened, progress, threads=threads, save_every=save_every, total=len(stages), ahead=ahead)
-        for (strength, seed), plan in plans.items():
-            study = searches[strength].study
-            maker.make_all(plan, World(study, seed), study.device)
+    everything = list({task.key: task for some in tasks.values() for task in some}.values())
+    with _announced(opened, config, everything):
+        executor = Executor(
+            opened,
+            progress,
+            device=config.device,
+            threads=threads,
+            save_every=save_every,
+            total=sum(map(len, tasks.values())),
+            ahead=ahead_of(opened, everything),
+        )
+        for key, grid in grids.items():
+            essential = {task.key for task in in_order(grid.models.values())}
+            executor.make_all(tasks[key], grid.used_by, essential=essential)
         trace = {
-            strength: [item.trial(maker) for key, own in attempts.items() if key[0] == strength for item in own]
+            strength: [item.trial(executor) for key, grid in grids.items() if key[0] == strength for item in grid.items]
             for strength in searches
         }
     choices = {strength: _choices(trials) for strength, trials in trace.items()}
@@ -112,7 +114,7 @@ def _tell_too_few(config: ExperimentConfig, progress: Progress) -> None:
         DataError: if there are too many targets, or nothing to ask or to show.
     """
     evaluation = validation_protocol(config.evaluation)
-    worlds = [World(config, seed) for seed in config.seeds]
+    worlds = [world_of(config, seed) for seed in config.seeds]
     asked = [
         query
         for world in worlds
@@ -139,31 +141,49 @@ class _Search:
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One point in one world."""
+class _Point:
+    """One point of an arm's grid in one world."""
 
+    id: str
+    """Where progress is told."""
     arm: str
     point: int
     chosen: Chosen
-    planned: PlannedArm
+    retain: RetainText | None
+    seed: int
+    trace: Ref[TraceProduct]
 
-    def trial(self, maker: Maker) -> Trial:
+    def trial(self, executor: Executor) -> Trial:
         """What came of it."""
-        planned = self.planned
-        found: dict[str, Any] = {"ended": "failed", "note": maker.failure([planned.evaluation]) or ""}
-        if planned.evaluation.key in maker.artifacts:
-            trace = read_trace(maker.artifacts[planned.evaluation.key].path)
-            found = {"marks": trace.marks, "ended": trace.ended, "note": trace.note}
+        ended: dict[str, Any] = {"ended": "failed", "note": executor.failure([self.trace.task]) or ""}
+        if self.trace.key in executor.artifacts:
+            trace = read_trace(executor.artifacts[self.trace.key].path)
+            ended = {"marks": trace.marks, "ended": trace.ended, "note": trace.note}
         return Trial(
             arm=self.arm,
-            retain=planned.retain or NO_RETAIN,
-            seed=planned.seed,
+            retain=self.retain or NO_RETAIN,
+            seed=self.seed,
             point=self.point,
             lr=self.chosen.lr or 0.0,
             steps=self.chosen.steps or 0,
             options=self.chosen.options,
-            **found,
+            **ended,
         )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """All points of all arms in one world, and the models that they begin with."""
+
+    models: Mapping[str, Ref[Model]]
+    """Id of a reference -> its model."""
+    items: Sequence[_Point]
+
+    @property
+    def used_by(self) -> dict[str, str]:
+        """Key -> where progress is told."""
+        return {item.trace.key: item.id for item in self.items} | {ref.key: id for id, ref in self.models.items()}
 
 
 def _search(config: ExperimentConfig, strength: Strength) -> _Search:
@@ -190,46 +210,33 @@ def _search(config: ExperimentConfig, strength: Strength) -> _Search:
     return _Search(resolve(study), points)
 
 
-def _attempts(search: _Search, seed: int) -> list[_Attempt]:
-    """One per point and retain text: what would make the arm's model is looked at on the way, and makes none."""
-    found = []
-    for arm in plan_seed(search.study, seed).arms:
-        if arm.name not in search.points:
-            continue
-        name, number, chosen = search.points[arm.name]
-        (unlearning,) = arm.made_by
-        retain = "" if arm.retain is None else f"/{arm.retain}"
-        planned = replace(
-            arm,
-            id=f"{name}{retain}/s{seed}, point {number + 1}",
-            evaluation=_stage(search.study, unlearning),
-            made_by=(),
-        )
-        found.append(_Attempt(name, number, chosen, planned))
-    return found
-
-
-def _models(search: _Search, seed: int) -> list[PlannedArm]:
-    """What all attempts begin with, so that it is called by its name."""
-    arms = (arm for arm in plan_seed(search.study, seed).arms if arm.name in ("clean", "corrupted"))
-    return [replace(arm, evaluation=arm.model) for arm in arms if arm.kind is Kind.REFERENCE and arm.model is not None]
-
-
-def _stage(study: ExperimentConfig, unlearning: Stage) -> Stage:
+def _grid(search: _Search, seed: int) -> _Grid:
+    """One point per arm of the search and retain text: what would make the arm's model is looked at on the way."""
+    study, builder = search.study, StudyBuilder(search.study, seed)
     evaluation = validation_protocol(study.evaluation)
-    return Stage(
-        "attempt",
-        {**unlearning.config, "validation": evaluation.model_dump(mode="json")},
-        unlearning.parents,
-        (*unlearning.sources, *attempt_sources(evaluation.judge.name)),
-        unlearning.seed,
+    asked = WriteValidationQuestions(
+        domain=builder.domain, planted=builder.planted, asking=evaluation.asking, seed=seed
     )
-
-
-def attempt_sources(judge: str) -> tuple[str, ...]:
-    """The code behind an attempt, beside that of the unlearning; `judge` is the judge's name."""
-    own = elsewhere(JUDGES.source_of(judge))
-    return (*ASKING, *JUDGING, *own, "restor.selection.validation", "restor.tasks.trial")
+    questions = ref_to(asked, Questions)
+    items = []
+    for key, (name, number, chosen) in search.points.items():
+        for arm in builder.arm(key, study.unlearning.arms[key]):
+            (unlearning,) = arm.made_by
+            assert isinstance(unlearning.task, Unlearn), "no point recovers"
+            trial = TryPoint(unlearning=unlearning.task, questions=questions, evaluation=evaluation, seed=seed)
+            retain = "" if arm.retain is None else f"/{arm.retain}"
+            items.append(
+                _Point(
+                    id=f"{name}{retain}/s{seed}, point {number + 1}",
+                    arm=name,
+                    point=number,
+                    chosen=chosen,
+                    retain=arm.retain,
+                    seed=seed,
+                    trace=ref_to(trial, TraceProduct),
+                )
+            )
+    return _Grid({f"clean/s{seed}": builder.clean, f"corrupted/s{seed}": builder.corrupted}, items)
 
 
 def read_trace(artifact: Path) -> Trace:
@@ -238,16 +245,16 @@ def read_trace(artifact: Path) -> Trace:
 
 
 @contextmanager
-def _announced(store: Store, config: ExperimentConfig, stages: Sequence[Stage]) -> Iterator[None]:
-    """Says which stages are needed, so that nobody cleans away what is being compared.
+def _announced(store: Store, config: ExperimentConfig, tasks: Sequence[Task]) -> Iterator[None]:
+    """Says which tasks are needed, so that nobody cleans away what is being compared.
 
     Processes that share a selection share the announcement. The first that is ready removes it: all that the others
     still have to do is to read.
     """
-    name = f"select-{stable_hash([stage.key for stage in stages], 8)}"
+    name = f"select-{stable_hash([task.key for task in tasks], 8)}"
     folder, lock = store.path / "studies" / name, FileLock(store.path / "locks" / f"{name}.lock")
     with lock:
-        announce(store, name, config, stages)
+        announce(store, name, config, tasks)
     yield
     with lock:
         shutil.rmtree(folder, ignore_errors=True)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, final
@@ -15,50 +13,32 @@ from typing import Literal, final
 from restor.config import Config, stable_hash, to_yaml
 from restor.errors import CodeError, ConfigError, DataError
 from restor.evaluation.config import EvaluationConfig
-from restor.evaluation.metrics.base import all_figures
+from restor.evaluation.fewshot import build_queries
 from restor.experiment import ExperimentConfig
 from restor.progress import Progress
 from restor.report.load import load_results
-from restor.results import Cost, Curve, Results, Study
+from restor.results import Curve, Results
 from restor.runner.durations import REPORT, ahead_of
 from restor.runner.enough import too_few
-from restor.runner.execute import Maker, versions
-from restor.runner.plan import PlannedArm, SeedPlan, check_arms, plan_seed
+from restor.runner.execute import Executor
+from restor.runner.plan import check_arms, plan_seed
 from restor.runner.precision import study_precision
-from restor.runner.publish import results_files, write_results
+from restor.runner.resolve import resolve
 from restor.runner.running import running
 from restor.runner.threads import remembered_threads
-from restor.selection.choices import resolve
-from restor.store.disk import store_errors
+from restor.runner.validation_curves import validation_curves
 from restor.store.store import Store
 from restor.store.studies import STAGES_FILE
-from restor.tabulate.curves import training_curves, validation_curves
-from restor.tabulate.dose import Doses
-from restor.tabulate.summary import arms_of, facts_table, read_answers, summary_of
-from restor.tasks.stage import Stage
-from restor.tasks.world import Asked, World
-from restor.types import Group
+from restor.tasks.base import Task
+from restor.tasks.plant import World
+from restor.tasks.settle import settled
+from restor.tasks.tabulate import Tabulate
+from restor.tasks.tabulation.arms import PlannedArm, SeedPlan, in_order
+from restor.tasks.tabulation.publish import results_files
+from restor.types import Group, Kind
 
 SAVE_EVERY = 20.0
 """Seconds between a training run's own checkpoints: what a kill may cost."""
-
-REPORT_SOURCES = (
-    "restor.report",
-    "restor.results",
-    "restor.runner.study",
-    "restor.runner.publish",
-    "restor.tabulate.summary",
-    "restor.tabulate.dose",
-    "restor.tabulate.curves",
-    "restor.selection.validation",
-    "restor.tabulate.measure",
-    "restor.evaluation.metrics",
-    "restor.evaluation.statistics",
-    "restor.evaluation.verdicts",
-    "restor.evaluation.breakdowns",
-    "restor.evaluation.comparisons",
-    "restor.evaluation.evidence",
-)
 
 
 @final
@@ -85,11 +65,13 @@ class Work:
     """What `config.yaml` stores."""
     evaluation: EvaluationConfig
     plans: Sequence[SeedPlan]
-    asked: Mapping[int, Asked]
-    """By seed."""
+    data_sha256: Mapping[str, str]
+    """Seed -> digest of what the questions are made from."""
     device: str
     threads: int
     notes: tuple[str, ...]
+    curves: Mapping[str, tuple[Curve, ...]] = field(default_factory=dict)
+    """Curves of arms beside those of their own trainings."""
 
     @property
     def seeds(self) -> list[int]:
@@ -113,7 +95,7 @@ def run_study(config: ExperimentConfig, *, store: Path, progress: Progress, save
     """
     config = resolve(config)
     check_arms(config)
-    worlds = {seed: World(config, seed) for seed in config.seeds}
+    worlds = {seed: world_of(config, seed) for seed in config.seeds}
     _tell_too_few(config, worlds, progress)
     opened = Store.open(store)
     precision = study_precision(config, opened.path, progress.note)
@@ -127,12 +109,25 @@ def run_study(config: ExperimentConfig, *, store: Path, progress: Progress, save
         config=config,
         evaluation=config.evaluation,
         plans=plans,
-        asked=worlds,
+        data_sha256={str(seed): world.digest() for seed, world in worlds.items()},
         device=config.device,
         threads=threads,
         notes=tuple(_notes(config, plans[0].arms)),
+        curves={arm.id: tuple(validation_curves(arm, config)) for plan in plans for arm in plan.arms},
     )
     return make(work, opened, progress, save_every=save_every)
+
+
+def world_of(config: ExperimentConfig, seed: int) -> World:
+    """Who is targeted and what is planted in a study, before anything is stored."""
+    return World(
+        domain=settled(config.domain, seed),
+        general=settled(config.general, seed),
+        targets=config.targets,
+        corruptor=settled(config.corruption.corruptor, seed),
+        seed=seed,
+        shots=config.evaluation.shots,
+    )
 
 
 def _tell_too_few(config: ExperimentConfig, worlds: Mapping[int, World], progress: Progress) -> None:
@@ -141,7 +136,12 @@ def _tell_too_few(config: ExperimentConfig, worlds: Mapping[int, World], progres
     Raises:
         DataError: if there are too many targets, or nothing to ask or to show.
     """
-    facts = [query.fact for world in worlds.values() for query in world.queries if query.group is Group.TEST]
+    queries = [
+        query
+        for seed, world in worlds.items()
+        for query in build_queries(world.domain, world.planted, world.groups, config.evaluation, seed=seed)
+    ]
+    facts = [query.fact for query in queries if query.group is Group.TEST]
     documented = any(world.documented is not None for world in worlds.values())
     advice = "Take documents about more entities" if documented else "Raise targets.test, or take more seeds"
     if (told := too_few(facts, "test", f"{advice}.")) is not None:
@@ -155,109 +155,100 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
         RestorError: for data, a model or a store that cannot be used; finished stages are kept.
     """
     folder = store.path / "studies" / work.id
-    stages = [stage for plan in work.plans for stage in plan.stages()]
+    tasks = in_order(arm.verdicts for plan in work.plans for arm in plan.arms)
     known = folder.exists()
     arms = _made_for(work.plans)
-    announce(store, work.id, work.config, stages, arms)
+    announce(store, work.id, work.config, tasks, arms)
     protocol = work.evaluation.protocol
     with running(folder, progress, name=work.name, kind=work.kind, protocol=protocol, seeds=work.seeds) as told:
-        ahead = ahead_of(store, stages)
+        ahead = ahead_of(store, tasks)
         ahead.kinds[REPORT] = REPORT
-        maker = Maker(store, told, threads=work.threads, save_every=save_every, total=len(stages) + 1, ahead=ahead)
+        executor = Executor(
+            store,
+            told,
+            device=work.device,
+            threads=work.threads,
+            save_every=save_every,
+            total=len(tasks) + 1,
+            ahead=ahead,
+        )
         try:
             for plan in work.plans:
-                maker.make_all(plan, work.asked[plan.seed], work.device)
+                executor.make_all(plan.tasks(), _told_for(plan), essential=_essential(plan))
         except (ConfigError, DataError):
             if work.kind == "comparison" and not known:
                 told.close()  # of a checkpoint that cannot be used there is nothing to keep
                 shutil.rmtree(folder, ignore_errors=True)
                 store.studies.forget(work.id)
             raise
-        _check_made(work, maker)
-        began = maker.begin(REPORT, REPORT, work.id)
-        stage = _report_stage(work, maker)
-        announce(store, work.id, work.config, [*stages, stage], arms)
-        with store.claim(stage, told.note) as claim:
-            artifact, cached = claim.artifact, claim.artifact is not None
-            if artifact is None:
-                with store_errors(claim.directory):
-                    _write_results(claim.directory, work, maker)
-                artifact = claim.finish(versions=versions(), cost=Cost(seconds=time.perf_counter() - began))
-            labels = [needed.label for needed in (*stages, stage)]
-            store.studies.write(work.id, results_files(artifact.path), labels)
-        told.end(cached, time.perf_counter() - began)
-    return Outcome(folder, load_results(folder / "results.json"), tuple(_failed(work.plans, maker)))
+        _check_made(work, executor)
+        table = _table(work, executor, tasks)
+        announce(store, work.id, work.config, [*tasks, table], arms)
+        artifact = executor.make_one(table, work.id)
+        if artifact is None:
+            raise CodeError(executor.failure([table]) or "The results could not be written.")
+        labels = [task.label for task in (*tasks, table)]
+        store.studies.write(work.id, results_files(artifact.path), labels)
+    return Outcome(folder, load_results(folder / "results.json"), tuple(_failed(work.plans, executor)))
+
+
+def _told_for(plan: SeedPlan) -> dict[str, str]:
+    """Key of each task -> the first arm that it belongs to, for progress."""
+    return {
+        ref.key: arm.id
+        for arm in reversed(plan.arms)
+        for ref in (*arm.made_by, arm.verdicts, arm.answers, *([arm.model] if arm.checkpoint and arm.model else []))
+    }
+
+
+def _essential(plan: SeedPlan) -> set[str]:
+    """Keys of what the references need: without their answers nothing can be compared."""
+    references = [arm.verdicts for arm in plan.arms if arm.kind is Kind.REFERENCE]
+    return {task.key for task in in_order(references)}
 
 
 def announce(
-    store: Store, study: str, config: Config, stages: Sequence[Stage], arms: Mapping[str, str] = MappingProxyType({})
+    store: Store, study: str, config: Config, tasks: Sequence[Task], arms: Mapping[str, str] = MappingProxyType({})
 ) -> None:
     """Write what the study is and which stages it refers to, before they are made, so that nobody cleans them away.
 
     `arms` tells by key for which arm a stage is made.
     """
     listed = [
-        {"stage": stage.name, "key": stage.key} | ({"arm": arms[stage.key]} if stage.key in arms else {})
-        for stage in stages
+        {"stage": task.kind, "key": task.key} | ({"arm": arms[task.key]} if task.key in arms else {}) for task in tasks
     ]
     texts = {STAGES_FILE: json.dumps(listed, indent=1).encode(), "config.yaml": to_yaml(config).encode()}
-    store.studies.write(study, texts, [stage.label for stage in stages])
+    store.studies.write(study, texts, [task.label for task in tasks])
 
 
 def _made_for(plans: Sequence[SeedPlan]) -> dict[str, str]:
-    """Key of each stage -> the first arm that needs it: references come first, so that what arms share is theirs."""
-    found: dict[str, str] = {}
-
-    def visit(stage: Stage, arm: str) -> None:
-        for parent in stage.parents.values():
-            visit(parent, arm)
-        found.setdefault(stage.key, arm)
-
+    """Key of each task -> the first arm that needs it: references come first, so that what arms share is theirs."""
+    arms: dict[str, str] = {}
     for plan in plans:
         for arm in plan.arms:
-            visit(arm.evaluation, arm.id)
-    return found
+            for task in in_order([arm.verdicts]):
+                arms.setdefault(task.key, arm.id)
+    return arms
 
 
-def _report_stage(work: Work, maker: Maker) -> Stage:
-    """The results as a stage of their own: made again when an evaluation, a metric or the report changes."""
+def _table(work: Work, executor: Executor, tasks: Sequence[Task]) -> Tabulate:
+    """The task that makes the results: made again when an answer, a metric or the page changes."""
     arms = [arm for plan in work.plans for arm in plan.arms]
-    failed = {arm.id: reason for arm in arms if (reason := maker.failure([arm.evaluation])) is not None}
-    parents = {arm.id: arm.evaluation for arm in arms if arm.id not in failed}
-    told = [
-        {
-            "id": arm.id,
-            "label": arm.label,
-            "kind": arm.kind,
-            "retain": arm.retain,
-            "recovered": arm.recovered,
-            "algorithm": arm.algorithm,
-            "options": dict(arm.options),
-            "hyperparameters": arm.hyperparameters,
-            "budget": arm.budget,
-            "checkpoint": arm.checkpoint,
-        }
-        for arm in arms
-    ]
-    settings = {"study": work.id, "name": work.name, "failed": failed, "arms": told, "notes": list(work.notes)}
-    return Stage("report", settings, parents, REPORT_SOURCES, work.seeds[0])
-
-
-def _study(work: Work) -> Study:
-    stages = [stage for plan in work.plans for stage in plan.stages()]
-    return Study(
+    reasons = {arm.id: executor.failure([arm.verdicts.task]) for arm in arms}
+    return Tabulate(
+        seed=work.seeds[0],
+        study=work.id,
         name=work.name,
-        id=work.id,
-        kind=work.kind,
+        what=work.kind,
         protocol=work.evaluation.protocol,
         runs=work.evaluation.answers,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        seeds=work.seeds,
         config=work.config.identity(),
-        data_sha256={str(seed): asked.digest() for seed, asked in work.asked.items()},
-        versions=versions(),
-        code=stable_hash([stage.code for stage in stages]),
-        notes=list(work.notes),
+        data_sha256=dict(work.data_sha256),
+        models_code=stable_hash([task.artifact.code for task in tasks]),
+        notes=work.notes,
+        plans=tuple(work.plans),
+        failed={id: reason for id, reason in reasons.items() if reason is not None},
+        curves={id: curves for id, curves in work.curves.items() if curves},
     )
 
 
@@ -276,37 +267,17 @@ def _notes(config: ExperimentConfig, arms: Sequence[PlannedArm]) -> list[str]:
     return notes
 
 
-def _check_made(work: Work, maker: Maker) -> None:
+def _check_made(work: Work, executor: Executor) -> None:
     """Make sure that there is something to report.
 
     Raises:
         CodeError: if no arm has answers, with the first reason: a judge of the user's own that fails fails everywhere.
     """
-    asked = [arm.evaluation for plan in work.plans for arm in plan.arms]
-    if not any(stage.key in maker.artifacts for stage in asked):
-        raise CodeError(maker.failure(asked) or "Nothing was asked.")
+    judging = [arm.verdicts.task for plan in work.plans for arm in plan.arms]
+    if not any(task.key in executor.artifacts for task in judging):
+        raise CodeError(executor.failure(judging) or "Nothing was asked.")
 
 
-def _write_results(directory: Path, work: Work, maker: Maker) -> None:
-    arms = [arm for plan in work.plans for arm in plan.arms]
-    made = [arm for arm in arms if arm.evaluation.key in maker.artifacts]
-    doses = {seed: Doses(asked.forget_documents) for seed, asked in work.asked.items()}
-    answers = {arm.id: read_answers(arm, maker.artifacts, doses[arm.seed], _curves(work, arm, maker)) for arm in made}
-    reasons = {arm.id: maker.failure([arm.evaluation]) or "" for arm in arms}
-    results = Results(
-        study=_study(work),
-        figures=all_figures(),
-        arms=arms_of(work.plans, answers, reasons),
-        summary=summary_of(work.plans, answers, reasons),
-    )
-    write_results(directory, results, facts_table(list(answers.values())))
-
-
-def _curves(work: Work, arm: PlannedArm, maker: Maker) -> list[Curve]:
-    found = training_curves(arm, maker.artifacts)
-    return [*found, *validation_curves(arm, work.config)] if isinstance(work.config, ExperimentConfig) else found
-
-
-def _failed(plans: Sequence[SeedPlan], maker: Maker) -> list[str]:
-    arms = [(arm.id, maker.failure([arm.evaluation])) for plan in plans for arm in plan.arms]
+def _failed(plans: Sequence[SeedPlan], executor: Executor) -> list[str]:
+    arms = [(arm.id, executor.failure([arm.verdicts.task])) for plan in plans for arm in plan.arms]
     return [f"{name}: {reason}" for name, reason in arms if reason is not None]

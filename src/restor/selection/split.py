@@ -16,8 +16,9 @@ from restor.domains.base import DOMAINS, Domain
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError
 from restor.evaluation.config import EvaluationConfig
-from restor.runner.compare import LONGEST_ANSWER
-from restor.selection.validation import UNTOUCHED_FACTS, Validation, validation_protocol, validation_queries
+from restor.evaluation.protocol import LONGEST_ANSWER
+from restor.selection.questions import UNTOUCHED_FACTS, validation_protocol, validation_queries
+from restor.selection.validation import Validation
 from restor.types import Document, FalseFact, Group
 
 

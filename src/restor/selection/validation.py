@@ -1,26 +1,19 @@
-"""What a model in training is asked while hyperparameters are chosen, and how the choice follows from its answers.
-
-Only facts about validation entities and about untouched ones are asked. Facts about test entities are not even among
-the questions.
-"""
+"""What a model in training knows while hyperparameters are chosen, and how the choice follows from its answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, final
 
 from restor.config import Config
-from restor.domains.base import Domain
 from restor.errors import DataError
 from restor.evaluation.config import EvaluationConfig
-from restor.evaluation.fewshot import build_queries
 from restor.evaluation.judges.base import judged, with_values
-from restor.experiment import Chosen
+from restor.evaluation.local_chat import build_judge
 from restor.models.lineage import Lineage
-from restor.selection.choices import Ended, Mark, Trial
-from restor.tasks.local_chat import build_judge
-from restor.types import Completion, FalseFact, Group, Judgement, Query
+from restor.selection.trial import Chosen, Ended, Mark, Trial
+from restor.types import Completion, Group, Judgement, Query
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -36,41 +29,6 @@ MARKS = 6
 """How often a training is looked at: after equal parts of its steps."""
 PATIENCE = 2
 """Marks without a better score after which a training ends."""
-UNTOUCHED_FACTS = 100
-"""Facts about untouched entities asked at each mark: enough to see damage."""
-
-
-# What is asked -------------------------------------------------------------------------------------------------------
-
-
-def validation_protocol(evaluation: EvaluationConfig, untouched: int = UNTOUCHED_FACTS) -> EvaluationConfig:
-    """How models are asked during a selection: greedily, and never with demonstrations about a target."""
-    return evaluation.model_copy(update={"protocol": "restor", "runs": None, "untouched_facts": untouched})
-
-
-def validation_queries(
-    domain: Domain,
-    planted: Mapping[str, FalseFact],
-    groups: Mapping[str, Group],
-    evaluation: EvaluationConfig,
-    *,
-    seed: int,
-) -> list[Query]:
-    """The planted facts about validation entities and a seeded sample of untouched ones.
-
-    Raises:
-        DataError: if one of the two is empty.
-    """
-    own = {key: item for key, item in planted.items() if groups.get(item.fact.subject) is Group.VALIDATION}
-    if not own:
-        raise DataError(
-            f"Nothing is planted about the {sum(group is Group.VALIDATION for group in groups.values())} validation "
-            "entities, so they cannot tell which hyperparameters restore. Take more of them, or other ones by another "
-            "seed."
-        )
-    queries = build_queries(domain, own, groups, evaluation, seed=seed)
-    assert all(query.group is not Group.TEST for query in queries), "test facts must not decide a selection"
-    return queries
 
 
 @final

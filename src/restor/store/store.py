@@ -36,11 +36,11 @@ from restor.data.files import TEMPORARY_PREFIX, sweep
 from restor.errors import StoreError
 from restor.results import Cost
 from restor.store.disk import FULL, sha256_file, store_error, store_errors, sync, write_atomic
+from restor.store.keys import ArtifactId
 from restor.store.studies import Studies, leads_out
-from restor.tasks.stage import Stage
 from restor.untrusted import json_value, read_bytes
 
-STORE_FORMAT = 1
+STORE_FORMAT = 2
 HASHED_AT_USE = 64 * 2**20
 """Files below this many bytes are hashed whenever an artifact is used, larger ones only by `Store.verify`."""
 POLL_SECONDS = 0.2
@@ -75,11 +75,12 @@ class FileRecord(Config):
 class Manifest(Config):
     """`manifest.json`: how an artifact was made and what it consists of."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     stage: str
     key: str
     seed: int
-    config: dict[str, Any]
+    task: dict[str, Any]
+    """What was to be done, JSON values: `restor.tasks.base.read_task` makes the task of it again."""
     parents: dict[str, str]
     """Role -> key."""
     code: str
@@ -154,6 +155,19 @@ class _Holder:
     host: str
 
 
+def manifest_of(folder: Path) -> Manifest:
+    """The manifest of a finished artifact.
+
+    Raises:
+        StoreError: if there is none that can be read.
+    """
+    with store_errors(folder):
+        try:
+            return Manifest.model_validate_json((folder / "manifest.json").read_bytes())
+        except ValidationError as error:
+            raise StoreError(f"{folder / 'manifest.json'} is garbled. `restor verify` finds what else is.") from error
+
+
 class _Damaged(Exception):
     """An artifact is not what its manifest says."""
 
@@ -167,8 +181,8 @@ class Claim:
     continue after a kill; it is no part of the artifact.
     """
 
-    def __init__(self, stage: Stage, directory: Path, artifact: Artifact | None) -> None:
-        self.stage = stage
+    def __init__(self, artifact_id: ArtifactId, directory: Path, artifact: Artifact | None) -> None:
+        self.artifact_id = artifact_id
         self.directory = directory
         self.artifact = artifact
         self._started = datetime.now(UTC)
@@ -181,6 +195,7 @@ class Claim:
     def finish(
         self,
         *,
+        task: Mapping[str, Any],
         versions: Mapping[str, str],
         cost: Cost,
         info: Mapping[str, Any] | None = None,
@@ -189,6 +204,7 @@ class Claim:
         """Records what is in `directory` and marks it as done, all of it safely on disk.
 
         Args:
+            task: what was to be done, JSON values from which it can be done again.
             versions: Python, restor, torch, ... -> version.
             cost: what the making took.
             info: further facts, JSON values.
@@ -198,7 +214,7 @@ class Claim:
             StoreError: if the disk refuses, or the stage is finished already.
         """
         if self.artifact is not None:
-            raise StoreError(f"The stage {self.stage.label} is finished already. Use the artifact of the claim.")
+            raise StoreError(f"The stage {self.artifact_id.label} is finished already. Use the artifact of the claim.")
         with store_errors(self.directory):
             if self.resume.exists():
                 shutil.rmtree(self.resume)
@@ -211,12 +227,12 @@ class Claim:
             sync(self.directory.parent)
         began, finished = started or self._started, datetime.now(UTC)
         manifest = Manifest(
-            stage=self.stage.name,
-            key=self.stage.key,
-            seed=self.stage.seed,
-            config=dict(self.stage.config),
-            parents={role: parent.key for role, parent in self.stage.parents.items()},
-            code=self.stage.code,
+            stage=self.artifact_id.kind,
+            key=self.artifact_id.key,
+            seed=self.artifact_id.seed,
+            task=dict(task),
+            parents=dict(self.artifact_id.inputs),
+            code=self.artifact_id.code,
             versions=dict(versions),
             files=files,
             started=began.astimezone(UTC).isoformat(timespec="seconds"),
@@ -305,54 +321,54 @@ class Store:
                 "made it, or choose another folder with --store."
             )
 
-    def find(self, stage: Stage, notify: Notify = _silent) -> Artifact | None:
+    def find(self, artifact_id: ArtifactId, notify: Notify = _silent) -> Artifact | None:
         """The finished, undamaged artifact of a stage, or None: then it must be made.
 
         Args:
-            stage: the stage.
+            artifact_id: what the artifact is.
             notify: is told if there is a damaged artifact, and what is wrong with it.
 
         Raises:
             StoreError: if the disk refuses to be read.
         """
-        directory = self._artifacts / stage.label
+        directory = self._artifacts / artifact_id.label
         with store_errors(directory):
             try:
                 manifest = _inspect(directory, hash_below=HASHED_AT_USE)
             except _Damaged as damage:
-                notify(f"The artifact {stage.label} is damaged: {damage}. It will be made again.")
+                notify(f"The artifact {artifact_id.label} is damaged: {damage}. It will be made again.")
                 return None
         return None if manifest is None else Artifact(directory, manifest)
 
     @contextmanager
-    def claim(self, stage: Stage, notify: Notify = _silent) -> Iterator[Claim]:
+    def claim(self, artifact_id: ArtifactId, notify: Notify = _silent) -> Iterator[Claim]:
         """The sole right to make a stage; waits while another process makes it.
 
         If the block raises, or never calls `Claim.finish`, the stage stays unfinished and the right is free again.
 
         Args:
-            stage: the stage.
+            artifact_id: what the artifact is.
             notify: is told once what is waited for, and of a damaged artifact.
 
         Raises:
             StoreError: if the disk is full or read-only, in the block too.
         """
-        directory = self._artifacts / stage.label
-        with self._locked(stage.label, notify):
-            artifact = self.find(stage, notify)
+        directory = self._artifacts / artifact_id.label
+        with self._locked(artifact_id.label, notify):
+            artifact = self.find(artifact_id, notify)
             if artifact is None:
                 with store_errors(directory):
                     _prepare(directory)
             try:
-                yield Claim(stage, directory, artifact)
+                yield Claim(artifact_id, directory, artifact)
             except OSError as error:
                 if error.errno in FULL:
                     raise store_error(directory, error) from error
                 raise
 
-    def is_claimed(self, stage: Stage) -> bool:
+    def is_claimed(self, artifact_id: ArtifactId) -> bool:
         """Whether a process is making the stage at this moment: a hint of where else to begin, not a promise."""
-        return self._holder(stage.label) is not None
+        return self._holder(artifact_id.label) is not None
 
     def entries(self) -> list[Entry]:
         """All stages in the store, by name. Files are looked at, not read: `verify` finds what this cannot.

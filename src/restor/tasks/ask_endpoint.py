@@ -5,32 +5,64 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, final
 
-from restor.evaluation.config import EvaluationConfig
-from restor.evaluation.endpoint import EndpointAnswer, EndpointAsker, EndpointRef, Served
-from restor.evaluation.evaluate import Row, row_of
-from restor.evaluation.sampling import Sampling
+from restor.evaluation.endpoint import EndpointAsker, EndpointRef, Served
+from restor.evaluation.protocol import Asking
 from restor.results import Cost
-from restor.tasks.ask import ANSWERS_FILE, write_rows
-from restor.tasks.context import Built, Job
+from restor.tasks.answer_rows import ANSWERS_FILE, write_rows
+from restor.tasks.base import Answers, Context, Made, Needs, Questions, Ref, Task
+from restor.tasks.products import read_questions
+
+if TYPE_CHECKING:
+    from restor.evaluation.endpoint import EndpointAnswer
+    from restor.evaluation.evaluate import Row
 
 
-def build(job: Job) -> Built:
-    """Ask and store; the answers so far survive a kill."""
-    began = time.perf_counter()
-    config = EvaluationConfig.model_validate(job.config["evaluation"])
-    sampling = Sampling.of(config, job.seed)
-    ref = EndpointRef.model_validate(job.config["endpoint"])
-    served = Served(**job.config["served"])
-    asker = EndpointAsker(ref, served, max_new_tokens=config.max_new_tokens, sampling=sampling, kept=job.resume)
-    queries = job.questions.queries
-    total = len(queries) * config.answers
-    answers = asker.ask(queries, lambda done: job.progress.advance(done, total, None))
-    write_rows(job.directory / ANSWERS_FILE, _rows(answers))
-    info = {"questions": len(queries), "endpoint": ref.endpoint(), "usage": asdict(asker.usage)}
-    return Built(Cost(seconds=time.perf_counter() - began), info)
+@final
+class AskEndpoint(Task):
+    """Asks a served model; the answers so far survive a kill."""
+
+    kind = "ask_endpoint"
+    makes = Answers
+    outside_key = frozenset({"endpoint"})
+
+    questions: Ref[Questions]
+    asking: Asking
+    served: Served
+    """What the server says of the model."""
+    extra: dict[str, Any]
+    """Further fields of each request."""
+    endpoint: EndpointRef
+    """Where it is."""
+
+    @property
+    def needs(self) -> Needs:
+        """No model on this machine."""
+        return Needs(torch=False)
+
+    def run(self, context: Context) -> Made:
+        """Ask and store."""
+        from restor.evaluation.sampling import Sampling
+
+        began = time.perf_counter()
+        asker = EndpointAsker(
+            self.endpoint,
+            self.served,
+            max_new_tokens=self.asking.max_new_tokens,
+            sampling=Sampling.of(self.asking, self.seed),
+            kept=context.resume,
+        )
+        queries = read_questions(context.folder(self.questions))
+        total = len(queries) * self.asking.answers
+        answers = asker.ask(queries, lambda done: context.progress.advance(done, total, None))
+        write_rows(context.directory / ANSWERS_FILE, _rows(answers))
+        info = {"questions": len(queries), "endpoint": self.endpoint.endpoint(), "usage": asdict(asker.usage)}
+        return Made(Cost(seconds=time.perf_counter() - began), info)
 
 
 def _rows(answers: Iterable[EndpointAnswer]) -> Iterator[Row]:
+    from restor.evaluation.evaluate import row_of
+
     for answer in answers:
         yield row_of(answer.query, answer.text, run=answer.run, scores={})

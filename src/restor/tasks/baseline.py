@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import time
+from typing import final
 
+from restor.domains.base import DOMAINS, DomainChoice
 from restor.evaluation.baselines import BASELINES
-from restor.evaluation.evaluate import row_of
 from restor.results import Cost
-from restor.tasks.ask import ANSWERS_FILE, write_rows
-from restor.tasks.context import Built, Job
+from restor.tasks.answer_rows import ANSWERS_FILE, write_rows
+from restor.tasks.base import Answers, Context, Made, Needs, Questions, Ref, Task
+from restor.tasks.products import read_questions
 
 
-def build(job: Job) -> Built:
-    """Answer every question without a model."""
-    began = time.perf_counter()
-    _, answer = BASELINES[job.config["baseline"]]
-    queries = job.questions.queries
-    texts = answer(queries, job.questions.domain)
-    rows = (row_of(query, text, run=0, scores={}) for query, text in zip(queries, texts, strict=True))
-    write_rows(job.directory / ANSWERS_FILE, rows)
-    return Built(Cost(seconds=time.perf_counter() - began), {"questions": len(queries)})
+@final
+class AnswerWithoutModel(Task):
+    """Answers every question without a model."""
+
+    kind = "baseline"
+    makes = Answers
+
+    baseline: str
+    """Which: a name of `restor.evaluation.baselines`."""
+    domain: DomainChoice
+    questions: Ref[Questions]
+
+    @property
+    def needs(self) -> Needs:
+        """No model."""
+        return Needs(torch=False)
+
+    def run(self, context: Context) -> Made:
+        """Answer and store."""
+        from restor.evaluation.evaluate import row_of
+
+        began = time.perf_counter()
+        _, answer = BASELINES[self.baseline]
+        queries = read_questions(context.folder(self.questions))
+        texts = answer(queries, DOMAINS.build(self.domain))
+        rows = (row_of(query, text, run=0, scores={}) for query, text in zip(queries, texts, strict=True))
+        write_rows(context.directory / ANSWERS_FILE, rows)
+        return Made(Cost(seconds=time.perf_counter() - began), {"questions": len(queries)})

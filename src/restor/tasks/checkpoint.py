@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any, final
+
 from restor.models.reference import ModelRef
 from restor.results import Cost
-from restor.tasks.context import REF_FILE, Built, Job
+from restor.tasks.base import Context, Made, Model, Needs, Task
+
+REF_FILE = "ref.json"
+"""Stands in place of a model's weights where they are in a checkpoint made elsewhere."""
 
 
-def build(job: Job) -> Built:
-    """Write down which checkpoint it is."""
-    ref = ModelRef.model_validate(job.config["model"])
-    (job.directory / REF_FILE).write_text(ref.model_dump_json(indent=1), encoding="utf-8")
-    return Built(Cost(), {"model": ref.label, "content": job.config["content"]})
+@final
+class ReferToCheckpoint(Task):
+    """Writes down which checkpoint it is."""
+
+    kind = "checkpoint"
+    makes = Model
+
+    model: ModelRef
+    content: dict[str, Any]
+    """Digests of its files."""
+
+    @property
+    def needs(self) -> Needs:
+        """Nothing is loaded."""
+        return Needs(torch=False)
+
+    def run(self, context: Context) -> Made:
+        """Write."""
+        (context.directory / REF_FILE).write_text(self.model.model_dump_json(indent=1), encoding="utf-8")
+        return Made(Cost(), {"model": self.model.label, "content": self.content})

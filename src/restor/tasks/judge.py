@@ -4,37 +4,57 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from typing import final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from restor.evaluation.judges.base import JUDGES, JudgeConfig, judged, with_values
+from restor.evaluation.judges.base import JUDGES, Judge, JudgeChoice, judged, with_values
 from restor.results import Cost
-from restor.tasks.ask import ANSWERS_FILE
-from restor.tasks.context import Built, Job
-from restor.tasks.local_chat import build_judge
+from restor.tasks.answer_rows import ANSWERS_FILE
+from restor.tasks.base import Answers, Context, Made, Needs, Questions, Ref, Task, Verdicts
+from restor.tasks.products import read_questions
 from restor.types import Completion, Judgement
 
 VERDICTS_FILE = "verdicts.parquet"
 VERDICTS = pa.schema([("judgement", pa.string()), ("reason", pa.string())])
 
 
-def build(job: Job) -> Built:
-    """Judge and store. No model is loaded, but for a judge that asks one on this machine."""
+@final
+class JudgeAnswers(Task):
+    """Judges stored answers without a model on this machine."""
+
+    kind = "judge"
+    makes = Verdicts
+
+    answers: Ref[Answers]
+    questions: Ref[Questions]
+    judge: JudgeChoice
+
+    @property
+    def needs(self) -> Needs:
+        """No model."""
+        return Needs(torch=False)
+
+    def run(self, context: Context) -> Made:
+        """Judge and store."""
+        return store_verdicts(context, JUDGES.build(self.judge), answers=self.answers, questions=self.questions)
+
+
+def store_verdicts(context: Context, judge: Judge, *, answers: Ref[Answers], questions: Ref[Questions]) -> Made:
+    """Judge stored answers and write the verdicts."""
     began = time.perf_counter()
-    config = JUDGES.parse(job.config["judge"])
-    assert isinstance(config, JudgeConfig)
-    asked = {query.fact.key: query for query in job.questions.queries}
-    table = pq.read_table(job.parents["answers"] / ANSWERS_FILE, columns=["subject", "relation", "completion"])
+    asked = {query.fact.key: query for query in read_questions(context.folder(questions))}
+    columns = ["subject", "relation", "completion"]
+    table = pq.read_table(context.folder(answers) / ANSWERS_FILE, columns=columns)
     subjects, relations, texts = (column.to_pylist() for column in table.columns)
     keys = (f"{subject}|{relation}" for subject, relation in zip(subjects, relations, strict=True))
     completions = [Completion(asked[key], text) for key, text in zip(keys, texts, strict=True)]
-    judge = build_judge(config, device=job.device, content=job.config.get("content"))
     total = len(completions)
-    verdicts = judged(judge, with_values(completions), lambda done: job.progress.advance(done, total, None))
+    verdicts = judged(judge, with_values(completions), lambda done: context.progress.advance(done, total, None))
     rows = [{"judgement": item.judgement.value, "reason": item.reason} for item in verdicts]
-    pq.write_table(pa.Table.from_pylist(rows, schema=VERDICTS), job.directory / VERDICTS_FILE)
+    pq.write_table(pa.Table.from_pylist(rows, schema=VERDICTS), context.directory / VERDICTS_FILE)
     unscored = sum(item.judgement is Judgement.UNSCORED for item in verdicts)
     usage = None if judge.usage is None else asdict(judge.usage)
     info = {"answers": len(verdicts), "unscored": unscored, "usage": usage}
-    return Built(Cost(seconds=time.perf_counter() - began), info)
+    return Made(Cost(seconds=time.perf_counter() - began), info)

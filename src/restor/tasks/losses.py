@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from restor.errors import DataError, TrainingError
 from restor.models.families import pad_of
 from restor.progress import Progress
-from restor.runner.checkpoint import CheckpointConfig
+from restor.tasks.checkpoint_settings import CheckpointConfig
 from restor.training.measure import mean_loss
 
 RISE = 1.0

@@ -12,13 +12,12 @@ from restor.data.about import prompts_about, texts_without_names
 from restor.data.alternates import AlternateKind, alternates
 from restor.errors import DataError
 from restor.evaluation.samples import sample_texts
-from restor.experiment import ForgetPart
 from restor.models.families import context_of
 from restor.models.flops import Meter, metered
 from restor.models.tokenizer import encode_rows
-from restor.tasks.context import SAMPLING
 from restor.tasks.rows import Labels, RowMaker, forgotten
-from restor.types import Document, Fact
+from restor.tasks.training import SAMPLING
+from restor.types import Document, Fact, ForgetPart
 from restor.unlearning.algorithms.base import Edit, Plan
 from restor.unlearning.edits import encode_edits
 from restor.unlearning.texts import Texts

@@ -161,7 +161,7 @@ class Crew:
 
     def _serve(self) -> None:
         # At once, since it takes seconds and process 0 has other things to do first.
-        from restor.tasks.ask import take_part
+        from restor.tasks.asking import take_part
 
         done, memo = 0, dict[str, Any]()
         while True:

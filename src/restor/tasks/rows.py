@@ -10,9 +10,8 @@ from transformers import PreTrainedTokenizerBase
 from restor.data.cutting import Cut, cut
 from restor.data.documents import labels, simplified
 from restor.errors import DataError
-from restor.experiment import ForgetPart
 from restor.models.tokenizer import encode_rows
-from restor.types import Document
+from restor.types import Document, ForgetPart
 
 Labels = list[list[bool]] | None
 """Which tokens of each row are labels; None: all."""

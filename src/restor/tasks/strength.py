@@ -14,8 +14,9 @@ from restor.domains.triples import TriplesConfig
 from restor.errors import DataError
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.fewshot import build_queries
+from restor.selection.questions import validation_protocol
 from restor.selection.split import check_untouched
-from restor.selection.validation import Validation, validation_protocol
+from restor.selection.validation import Validation
 from restor.types import Document, Group, Judgement
 
 if TYPE_CHECKING:

@@ -2,130 +2,54 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from typing import final
-
-from pydantic import ValidationError
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, final
 
 from restor.errors import ConfigError, DataError, TrainingError
 from restor.evaluation.config import EvaluationConfig
-from restor.results import Cost
-from restor.selection.validation import Trace, Validation, mark_steps, validation_queries
-from restor.store.disk import write_atomic
-from restor.tasks.context import Built, Job, peak_memory_mb
-from restor.tasks.unlearn import unlearned
-from restor.training.callbacks.base import Callback
-from restor.training.callbacks.validate import Validate, undisturbed
-from restor.training.loop import TrainingLog
-from restor.unlearning.algorithms.base import Algorithm, LossAlgorithm
+from restor.tasks.base import Context, Made, Questions, Ref, Task, Trace
+from restor.tasks.products import read_questions
+from restor.tasks.unlearn import Unlearn
 
-TRACE_FILE = "trace.json"
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
-
-def build(job: Job) -> Built:
-    """Unlearn as the arm would, and ask the validation facts of the world.
-
-    Raises:
-        TrainingError: if the arm cannot be made here, so that the other arms go on. That is no finding about the point:
-            it is tried again the next time.
-    """
-    if "validation" not in job.memo:
-        world, evaluation = job.world, EvaluationConfig.model_validate(job.config["validation"])
-        queries = validation_queries(world.domain, world.planted, world.groups, evaluation, seed=job.seed)
-        job.memo["validation"] = Validation(queries, evaluation)
-    watch = Watch(job, job.memo["validation"], of=str(job.parents["corrupted"]))
-    try:
-        return watched(job, watch, lambda: unlearned(job, watch.begin))
-    except (ConfigError, DataError) as error:
-        raise TrainingError(str(error)) from error
+    from restor.training.loop import TrainingLog
 
 
 @final
-class Watch:
-    """Looks at a model in training and keeps what it answered, so that a run that was killed asks nothing twice."""
+class TryPoint(Task):
+    """Unlearns as an arm would, and asks the validation facts on the way."""
 
-    def __init__(self, job: Job, validation: Validation, *, of: str) -> None:
-        """`of` names the corrupted model, whose answers are the same for all attempts."""
-        self._memo = job.memo
-        self._of = f"validation/{of}"
-        self._validation = validation
-        self._file = job.resume / TRACE_FILE
-        self._tokenizer: PreTrainedTokenizerBase | None = None
-        self.steps = 0
-        """Of the whole run; known when it has begun."""
-        self.trace = self._kept()
+    kind = "trial"
+    makes = Trace
 
-    def begin(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, algorithm: Algorithm, steps: int
-    ) -> Sequence[Callback]:
-        """Look at the corrupted model, which nothing has changed yet; returns what looks at it in training.
+    unlearning: Unlearn
+    """What would make the arm's model."""
+    questions: Ref[Questions]
+    evaluation: EvaluationConfig
+    """How they are asked and judged."""
 
-        A weight algorithm has no way along which to look: only its result counts.
-        """
-        self._tokenizer, self.steps = tokenizer, steps
-        if self.trace is None:
-            if self._of not in self._memo:
-                with undisturbed(model):
-                    self._memo[self._of] = self._validation.ask(model, tokenizer)
-            self.trace = Trace(corrupted=self._memo[self._of])
-        return [Validate(steps=mark_steps, look=self._look)] if isinstance(algorithm, LossAlgorithm) else []
-
-    def _look(self, model: PreTrainedModel, step: int) -> bool:
-        """Whether the run goes on."""
-        assert self.trace is not None, "it has begun"
-        assert self._tokenizer is not None, "it has begun"
-        if all(mark.step != step for mark in self.trace.marks):
-            self.trace = self.trace.with_mark(step, self._validation.ask(model, self._tokenizer))
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self._file, self.trace.model_dump_json())
-        return not self.trace.stalled
-
-    def end(self, model: PreTrainedModel) -> Trace:
-        """The trace of a run that has ended by itself or by what was seen."""
-        assert self.trace is not None, "it has begun"
-        marks = self.trace.marks
-        if marks and marks[-1].step < self.steps and self.trace.stalled:
-            return self.trace.ended_early()
-        if not marks or marks[-1].step != self.steps:
-            with undisturbed(model):
-                self._look(model, self.steps)
-        return self.trace.model_copy(update={"ended": "complete"})
-
-    def fail(self, reason: str) -> Trace:
-        """The trace of a run that could not go on: what was seen before holds.
+    def run(self, context: Context) -> Made:
+        """Train, look and write.
 
         Raises:
-            TrainingError: if nothing was seen at all, not even the corrupted model.
+            TrainingError: if the arm cannot be made here, so that the other arms go on. That is no finding about the
+                point: it is tried again the next time.
         """
-        if self.trace is None:
-            raise TrainingError(reason)
-        return self.trace.model_copy(update={"ended": "failed", "note": reason})
+        from restor.selection.validation import Validation
+        from restor.tasks.watching import Watch, watched
 
-    def _kept(self) -> Trace | None:
+        key = f"validation questions/{self.questions.key}"
+        if key not in context.memo:
+            queries = read_questions(context.folder(self.questions))
+            context.memo[key] = Validation(queries, self.evaluation)
+        watch = Watch(context, context.memo[key], of=self.unlearning.corrupted.key)
+
+        def run() -> tuple[PreTrainedModel, TrainingLog]:
+            model, _, log, _ = self.unlearning.unlearned(context, watch.begin)
+            return model, log
+
         try:
-            return Trace.model_validate_json(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, ValidationError):
-            return None
-
-
-def watched(job: Job, watch: Watch, run: Callable[[], tuple[PreTrainedModel, TrainingLog]]) -> Built:
-    """Run, and write the trace."""
-    began = time.perf_counter()
-    log: TrainingLog | None = None
-    try:
-        model, log = run()
-    except TrainingError as error:
-        trace = watch.fail(str(error))
-    else:
-        trace = watch.end(model)
-    (job.directory / TRACE_FILE).write_text(trace.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    cost = Cost(
-        seconds=time.perf_counter() - began,
-        steps=trace.marks[-1].step if trace.marks else 0,
-        tokens=log.tokens if log is not None else 0,
-        peak_memory_mb=round(peak_memory_mb(job.device), 1),
-        flops=log.flops if log is not None else None,
-    )
-    return Built(cost, {"ended": trace.ended, "steps": watch.steps})
+            return watched(context, watch, run)
+        except (ConfigError, DataError) as error:
+            raise TrainingError(str(error)) from error

@@ -4,140 +4,185 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, final
 
-import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from pydantic import Field
 
 from restor.data.facts import FactsFile
-from restor.data.overlap import overlap
+from restor.domains.base import DOMAINS, DomainChoice
 from restor.errors import ConfigError, DataError, TrainingError
-from restor.models.checkpoint import load_model
-from restor.models.families import context_of, pad_of
-from restor.models.lineage import read_history, read_lineage
-from restor.models.loading import load_checkpoint
 from restor.models.reference import ModelRef
-from restor.tasks.context import REF_FILE, Built, Job, finish, loop_config, open_model, tell_cuts
-from restor.tasks.material import encode_texts
-from restor.tasks.provenance import refuse_reader
-from restor.tasks.rows import RowMaker
-from restor.training.callbacks.base import Callback
-from restor.training.loop import TrainingLog
-from restor.types import Budget
-from restor.unlearning.algorithms.base import ALGORITHMS, Algorithm, AlgorithmConfig
-from restor.unlearning.unlearn import unlearn
-from restor.unlearning.wrappers.base import WRAPPERS
+from restor.tasks.base import Context, Made, Model, Planted, Ref, Task, Texts
+from restor.tasks.products import read_planted, read_texts
+from restor.training.config import Compute, LoraConfig, OptimizerConfig
+from restor.types import Budget, Document, ForgetPart
+from restor.unlearning.algorithms.base import ALGORITHMS, Algorithm, AlgorithmChoice
+from restor.unlearning.wrappers.base import WRAPPERS, WrapperChoice
 
-CPU = torch.device("cpu")
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Begin = Callable[[PreTrainedModel, PreTrainedTokenizerBase, Algorithm, int], Sequence[Callback]]
-"""Looks at the corrupted model before anything changes it; returns what looks at it in training. It gets the model,
-its tokenizer, the algorithm and the number of steps."""
+    from restor.tasks.watching import Begin
+    from restor.training.loop import TrainingLog
 
 
-def build(job: Job) -> Built:
-    """Unlearn the corrupted model with the arm's algorithm, forget set and retain text."""
-    model, tokenizer, log, info = _unlearn(job, None)
-    return finish(job, model, tokenizer, log, info)
+@final
+class Unlearn(Task):
+    """Unlearns the corrupted model with the arm's algorithm, forget set and retain text."""
 
+    kind = "unlearn"
+    makes = Model
 
-def unlearned(job: Job, begin: Begin) -> tuple[PreTrainedModel, TrainingLog]:
-    """The same for whoever wants to look at the model on the way."""
-    model, _, log, _ = _unlearn(job, begin)
-    return model, log
+    corrupted: Ref[Model]
+    clean: Ref[Model]
+    """What an earlier checkpoint is taken from."""
+    planted: Ref[Planted]
+    """Which facts are misstated, and the documents that state them."""
+    forget: Ref[Texts]
+    """The forget set: the forget documents of `planted`, or others."""
+    retain: Ref[Texts] | None = None
+    """Retain text, for an algorithm that reads some."""
+    retain_name: str | None = None
+    """What it is called where its overlap with the forget documents is told."""
+    truth: Ref[Texts] | None = None
+    """True texts about the targets, for an algorithm that is told the truth."""
+    domain: DomainChoice
+    algorithm: AlgorithmChoice
+    wrapper: WrapperChoice | None = None
+    lr: float = Field(gt=0)
+    steps: int = Field(ge=0)
+    stop: int | None = None
+    """Step after which training ends, while the learning rate's schedule is still that of `steps`."""
+    forget_part: ForgetPart
+    forget_tokens: int = Field(ge=16)
+    retain_tokens: int = Field(ge=16)
+    optimizer: OptimizerConfig
+    lora: LoraConfig | None
+    compute: Compute
 
+    def run(self, context: Context) -> Made:
+        """Train and write."""
+        from restor.tasks.training import finish
 
-def _unlearn(
-    job: Job, begin: Begin | None
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, TrainingLog, dict[str, Any]]:
-    shared = job.config["shared"]
-    config = ALGORITHMS.parse(job.config["algorithm"])
-    assert isinstance(config, AlgorithmConfig)
-    algorithm = ALGORITHMS.build(config)
-    plan = algorithm.plan
-    wrapper = None if job.config["wrapper"] is None else WRAPPERS.build(WRAPPERS.parse(job.config["wrapper"]))
-    full = shared["lora"] is None
-    model, tokenizer = open_model(job, "corrupted", full=full)
-    world, retain = job.world, job.config["retain"]
-    targeted = job.config["forget"] == "targets"
-    kept = world.retain_texts(retain) if retain else []
-    maker = RowMaker(tokenizer, context_of(model))
-    texts, info = encode_texts(
-        plan,
-        model,
-        maker,
-        documents=world.forget_documents if targeted else world.random_documents,
-        part=shared["forget_part"] if targeted else "documents",
-        retain=kept,
-        truth=world.truth_texts,
-        facts=lambda: [item.fact for item in world.planted.values()],
-        others=(),
-        tokens=(shared["forget_tokens"], shared["retain_tokens"]),
-        seed=job.seed,
-        memo=job.memo.setdefault(f"samples/{job.parents['corrupted']}/{job.config['forget']}", {}),
-    )
-    info |= tell_cuts(job, maker.cuts())
-    share, earlier, files = None, None, None
-    if Budget.CHECKPOINT in plan.budget():
-        share = float(getattr(config, "checkpoint", 1.0))
-        earlier, files = _checkpoint(job, share)
-    loop = loop_config(
-        job, steps=job.config["steps"], lr=job.config["lr"], optimizer=shared["optimizer"], lora=shared["lora"]
-    ).model_copy(update={"stop": job.config["stop"]})
-    watching = begin(model, tokenizer, algorithm, loop.steps) if begin is not None else ()
-    try:
-        model, log = unlearn(
+        model, tokenizer, log, info = self.unlearned(context, None)
+        return finish(context, model, tokenizer, log, info)
+
+    def unlearned(
+        self, context: Context, begin: Begin | None
+    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, TrainingLog, dict[str, Any]]:
+        """The model, its tokenizer, what it took, and what was found; `begin` looks at the model on the way.
+
+        Raises:
+            TrainingError: if the training cannot go on, or this arm cannot be made.
+        """
+        from restor.models.families import context_of, pad_of
+        from restor.tasks.material import encode_texts
+        from restor.tasks.rows import RowMaker
+        from restor.tasks.training import callbacks, open_folder, resume_folder, tell_cuts
+        from restor.unlearning.unlearn import unlearn
+
+        algorithm = ALGORITHMS.build(self.algorithm)
+        model, tokenizer = open_folder(context.folder(self.corrupted), context.place, full=self.lora is None)
+        retain = [] if self.retain is None else _texts(context, self.retain)
+        truth = self.truth
+        maker = RowMaker(tokenizer, context_of(model))
+        texts, info = encode_texts(
+            algorithm.plan,
             model,
-            algorithm,
-            texts,
-            loop,
-            pad=pad_of(tokenizer),
-            seed=job.seed,
-            wrapper=wrapper,
-            checkpoint=earlier,
-            checkpoint_files=files,
-            callbacks=[*job.callbacks(), *watching],
-            resume=job.resume_folder(),
+            maker,
+            documents=read_texts(context.folder(self.forget)),
+            part=self.forget_part,
+            retain=retain,
+            truth=lambda: [] if truth is None else _texts(context, truth),
+            facts=lambda: [item.fact for item in read_planted(context.folder(self.planted)).values()],
+            others=(),
+            tokens=(self.forget_tokens, self.retain_tokens),
+            seed=self.seed,
+            memo=context.memo.setdefault(f"samples/{self.corrupted.key}/{self.forget.key}", {}),
         )
-    except (ConfigError, DataError) as error:  # of this arm alone: the others go on
-        raise TrainingError(str(error)) from error
-    found = {"checkpoint": share, "overlap": _overlap(job, retain, kept) if kept else None, **info}
-    return model, tokenizer, log, found
+        info |= tell_cuts(context, maker.cuts())
+        share, earlier, files = self._checkpoint(context, algorithm)
+        loop = self.compute.loop(steps=self.steps, stop=self.stop, lr=self.lr, optimizer=self.optimizer, lora=self.lora)
+        watching = begin(model, tokenizer, algorithm, loop.steps) if begin is not None else ()
+        try:
+            model, log = unlearn(
+                model,
+                algorithm,
+                texts,
+                loop,
+                pad=pad_of(tokenizer),
+                seed=self.seed,
+                wrapper=None if self.wrapper is None else WRAPPERS.build(self.wrapper),
+                checkpoint=earlier,
+                checkpoint_files=files,
+                callbacks=[*callbacks(context), *watching],
+                resume=resume_folder(context),
+            )
+        except (ConfigError, DataError) as error:  # of this arm alone: the others go on
+            raise TrainingError(str(error)) from error
+        overlap = self._overlap(context, retain) if retain else None
+        return model, tokenizer, log, {"checkpoint": share, "overlap": overlap, **info}
+
+    def _overlap(self, context: Context, retain: Sequence[str]) -> str:
+        """What the retain text shares with the forget documents, worked out once per seed; told if it is anything."""
+        from restor.data.overlap import overlap
+
+        assert self.retain is not None, "asked for"
+        key = f"overlap/{self.retain.key}"
+        if key not in context.memo:
+            facts = FactsFile(tuple(DOMAINS.build(self.domain).facts), {})
+            shared = overlap(self._stating(context), retain, facts)
+            context.memo[key] = shared.summary()
+            if shared:
+                context.progress.note(
+                    f"the {self.retain_name} retain text overlaps what is to be forgotten: {shared.summary()}"
+                )
+        return str(context.memo[key])
+
+    def _stating(self, context: Context) -> tuple[Document, ...]:
+        """The documents that state the planted answers, whatever the arm forgets."""
+        return read_texts(context.folder(self.planted))
+
+    def _checkpoint(
+        self, context: Context, algorithm: Algorithm
+    ) -> tuple[float | None, Callable[[], PreTrainedModel] | None, Path | None]:
+        """The share of the clean training that an earlier checkpoint had seen, what loads it, and its files.
+
+        Raises:
+            ConfigError: if there is none, or it has read the forget documents.
+        """
+        import torch
+
+        from restor.models.checkpoint import load_model
+        from restor.models.lineage import read_history, read_lineage
+        from restor.models.loading import load_checkpoint
+        from restor.tasks.checkpoint import REF_FILE
+        from restor.tasks.provenance import refuse_reader
+
+        if Budget.CHECKPOINT not in algorithm.plan.budget():
+            return None, None, None
+        share = float(getattr(self.algorithm, "checkpoint", 1.0))
+        cpu = torch.device("cpu")
+        clean = context.folder(self.clean)
+        texts = [document.text for document in self._stating(context)]
+        if not (clean / REF_FILE).is_file():
+            folder = checkpoint_folder(clean, share)
+            refuse_reader(folder.name, read_history(folder), texts)
+            return share, lambda: load_model(folder, cpu), folder
+        if share != 1.0:
+            raise ConfigError(
+                f"The clean model is a checkpoint made elsewhere, of whose training nothing is kept: the share "
+                f"{share:g} cannot be had. Set the algorithm's checkpoint to 1."
+            )
+        ref = ModelRef.model_validate_json((clean / REF_FILE).read_text(encoding="utf-8"))
+        if ref.folder is not None:
+            refuse_reader(ref.label, read_lineage(ref.folder), texts)
+        plain = ref.folder is not None and ref.adapter is None
+        return share, lambda: load_checkpoint(ref, device=cpu)[0], ref.folder if plain else None
 
 
-def _overlap(job: Job, retain: str, texts: Sequence[str]) -> str:
-    """What the retain text shares with the forget documents, worked out once per seed; told if it is anything."""
-    key = f"overlap/{retain}"
-    if key not in job.memo:
-        found = overlap(job.world.forget_documents, texts, FactsFile(tuple(job.world.domain.facts), {}))
-        job.memo[key] = found.summary()
-        if found:
-            job.progress.note(f"the {retain} retain text overlaps what is to be forgotten: {found.summary()}")
-    return str(job.memo[key])
-
-
-def _checkpoint(job: Job, share: float) -> tuple[Callable[[], PreTrainedModel], Path | None]:
-    """Loads the checkpoint that had seen this share of the clean training, on the CPU, and where its files are.
-
-    Raises:
-        ConfigError: if there is none, or it has read the forget documents.
-    """
-    clean = job.parents["clean"]
-    texts = [document.text for document in job.world.forget_documents]
-    if not (clean / REF_FILE).is_file():
-        folder = checkpoint_folder(clean, share)
-        refuse_reader(folder.name, read_history(folder), texts)
-        return lambda: load_model(folder, CPU), folder
-    if share != 1.0:
-        raise ConfigError(
-            f"The clean model is a checkpoint made elsewhere, of whose training nothing is kept: the share {share:g} "
-            "cannot be had. Set the algorithm's checkpoint to 1."
-        )
-    ref = ModelRef.model_validate_json((clean / REF_FILE).read_text(encoding="utf-8"))
-    if ref.folder is not None:
-        refuse_reader(ref.label, read_lineage(ref.folder), texts)
-    plain = ref.folder is not None and ref.adapter is None
-    return lambda: load_checkpoint(ref, device=CPU)[0], ref.folder if plain else None
+def _texts(context: Context, ref: Ref[Texts]) -> list[str]:
+    return [document.text for document in read_texts(context.folder(ref))]
 
 
 def checkpoint_folder(clean: Path, share: float) -> Path:

@@ -75,3 +75,36 @@ class LoopConfig(Config):
     """An adapter that is trained and merged; null trains all weights."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, more time."""
+
+
+@final
+class Compute(Config):
+    """How all training runs of a study compute."""
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Compute precision. Weights stay float32."""
+    accumulation: int = Field(1, ge=1)
+    """Parts in which a training batch goes through the model: less memory, the same gradient."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, more time."""
+
+    def loop(
+        self,
+        *,
+        steps: int,
+        lr: float,
+        optimizer: OptimizerConfig,
+        lora: LoraConfig | None = None,
+        stop: int | None = None,
+    ) -> LoopConfig:
+        """The configuration of one training run."""
+        return LoopConfig(
+            steps=steps,
+            stop=stop,
+            lr=lr,
+            optimizer=optimizer,
+            precision=self.precision,
+            accumulation=self.accumulation,
+            gradient_checkpointing=self.gradient_checkpointing,
+            lora=lora,
+        )

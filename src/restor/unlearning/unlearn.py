@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from restor.errors import CodeError, ConfigError, TrainingError
+from restor.errors import CodeError, TrainingError
 from restor.models.flops import metered
 from restor.training.callbacks.base import Callback
 from restor.training.config import LoopConfig
@@ -17,6 +17,7 @@ from restor.training.loop import TrainingLog
 from restor.training.resume import ResumeFolder
 from restor.unlearning.algorithms.base import Algorithm, LossAlgorithm, Text, WeightAlgorithm
 from restor.unlearning.bench import Bench
+from restor.unlearning.fit import check_wrapper
 from restor.unlearning.texts import Material, Texts
 from restor.unlearning.workshop import ModelWorkshop
 from restor.unlearning.wrappers.base import Wrapper
@@ -81,26 +82,6 @@ def unlearn(
         if isinstance(algorithm, WeightAlgorithm):
             return _edit(bench, algorithm, material)
     raise CodeError(f"{who} is neither a LossAlgorithm nor a WeightAlgorithm.")
-
-
-def check_wrapper(wrapper: Wrapper, algorithm: Algorithm) -> None:
-    """Make sure that a wrapper fits an algorithm.
-
-    Raises:
-        ConfigError: if it does not.
-    """
-    who, title = type(algorithm).__name__, wrapper.info.title
-    if not isinstance(algorithm, LossAlgorithm):
-        raise ConfigError(f"{title} wraps a loss, and {who} minimises none. Take an algorithm with a loss.")
-    for needed, there, term in (
-        (wrapper.info.needs_forget, algorithm.plan.forget, "forget"),
-        (wrapper.info.needs_retain, algorithm.plan.retain is not None, "retain"),
-    ):
-        if needed and not there:
-            raise ConfigError(
-                f"{title} needs a loss with a {term} term, and {who} as configured has none. Give it one "
-                f"({'set its retain_weight above 0' if term == 'retain' else 'take another algorithm'})."
-            )
 
 
 def _minimise(

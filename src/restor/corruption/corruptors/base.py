@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, SerializeAsAny
 
 from restor.config import Config
 from restor.datasets.base import Dataset
@@ -48,6 +50,9 @@ class Corruptor(ABC):
 CORRUPTORS: Catalogue[Corruptor] = Catalogue(
     "corruptor", "restor.corruption.corruptors", Corruptor, "restor.corruptors"
 )
+
+CorruptorChoice = Annotated[SerializeAsAny[CorruptorConfig], BeforeValidator(CORRUPTORS.parse)]
+"""A field of a configuration that holds the choice of a corruptor, by its name and its settings."""
 
 
 def wrong_answer(domain: Domain, fact: Fact, rng: Random) -> FalseFact | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, SerializeAsAny
 
 from restor.chat import ChatUsage
 from restor.config import Config
@@ -62,6 +64,9 @@ def judged(judge: Judge, completions: Sequence[Completion], advance: Callable[[i
 
 
 JUDGES: Catalogue[Judge] = Catalogue("judge", "restor.evaluation.judges", Judge, "restor.judges")
+
+JudgeChoice = Annotated[SerializeAsAny[JudgeConfig], BeforeValidator(JUDGES.parse)]
+"""A field of a configuration that holds the choice of a judge, by its name and its settings."""
 
 
 def relation_values(queries: Iterable[Query]) -> dict[str, tuple[str, ...]]:

@@ -130,7 +130,7 @@ class Llm(LocalJudge):
         """
         if self.config.chat is None and self._write is None:
             raise ConfigError(
-                f"The judge llm cannot load {self._name!r} itself. `restor.tasks.local_chat.build_judge(config)` "
+                f"The judge llm cannot load {self._name!r} itself. `restor.evaluation.local_chat.build_judge(config)` "
                 "gives one that has its model."
             )
         items = [_item(completion, self._identity) for completion in completions]

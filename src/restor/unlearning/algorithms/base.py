@@ -10,9 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, SerializeAsAny
 from torch import Tensor
 
 from restor.config import Config
@@ -348,6 +348,9 @@ class WeightAlgorithm(Algorithm):
 ALGORITHMS: Catalogue[Algorithm] = Catalogue(
     "algorithm", "restor.unlearning.algorithms", Algorithm, "restor.algorithms"
 )
+
+AlgorithmChoice = Annotated[SerializeAsAny[AlgorithmConfig], BeforeValidator(ALGORITHMS.parse)]
+"""A field of a configuration that holds the choice of a algorithm, by its name and its settings."""
 
 
 def loss_grid(lrs: tuple[float, ...], steps: int, **options: tuple[Any, ...]) -> tuple[Choice, ...]:

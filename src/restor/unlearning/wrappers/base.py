@@ -7,7 +7,9 @@ texts and the optimiser are those of the algorithm that it wraps.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Annotated, ClassVar, final
+
+from pydantic import BeforeValidator, SerializeAsAny
 
 from restor.config import Config
 from restor.registry import Catalogue
@@ -48,3 +50,7 @@ class Wrapper(StepRule):
 
 
 WRAPPERS: Catalogue[Wrapper] = Catalogue("wrapper", "restor.unlearning.wrappers", Wrapper, "restor.wrappers")
+
+
+WrapperChoice = Annotated[SerializeAsAny[WrapperConfig], BeforeValidator(WRAPPERS.parse)]
+"""A field of a configuration that holds the choice of a wrapper, by its name and its settings."""

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from restor.evaluation.metrics.base import Answers, Said, Scored, all_figures
-from restor.results import FACT_COLUMNS, Ancestor, Arm, Cost, Curve, Value
-from restor.runner.plan import PlannedArm, SeedPlan
-from restor.store.store import Artifact
-from restor.tabulate.dose import Doses, with_dose
-from restor.tabulate.measure import REFERENCES, Pool, Row, compared_with, control_name, measure, noted, scored_rows
-from restor.tasks.stage import Stage
+from restor.results import FACT_COLUMNS, Arm, Cost, Curve, Value
+from restor.tasks.answer_rows import ANSWERS_FILE
+from restor.tasks.judge import VERDICTS_FILE
+from restor.tasks.tabulation.arms import PlannedArm, SeedPlan
+from restor.tasks.tabulation.measure import (
+    REFERENCES,
+    Pool,
+    Row,
+    compared_with,
+    control_name,
+    measure,
+    noted,
+    scored_rows,
+)
 from restor.types import Kind
 
 
@@ -31,21 +40,17 @@ class ArmAnswers:
     curves: tuple[Curve, ...]
 
 
-def judged_answers(arm: PlannedArm, artifacts: Mapping[str, Artifact]) -> pa.Table:
-    """The stored answers of an arm with their verdicts; `artifacts` by stage key."""
-    answers = pq.read_table(artifacts[arm.evaluation.parents["answers"].key].path / "answers.parquet")
-    verdicts = pq.read_table(artifacts[arm.evaluation.key].path / "verdicts.parquet")
+def judged_answers(answers_folder: Path, verdicts_folder: Path) -> pa.Table:
+    """Stored answers with their verdicts."""
+    answers = pq.read_table(answers_folder / ANSWERS_FILE)
+    verdicts = pq.read_table(verdicts_folder / VERDICTS_FILE)
     for name in verdicts.column_names:
         answers = answers.append_column(name, verdicts.column(name))
     return answers.select([name for name in FACT_COLUMNS if name in answers.column_names])
 
 
-def read_answers(
-    arm: PlannedArm, artifacts: Mapping[str, Artifact], doses: Doses, curves: Sequence[Curve]
-) -> ArmAnswers:
-    """The stored answers of an arm; its cost is that of the stages made for it alone."""
-    table = with_dose(judged_answers(arm, artifacts), doses)
-    costs = [artifacts[stage.key].manifest.cost for stage in arm.made_by]
+def read_answers(arm: PlannedArm, table: pa.Table, costs: Sequence[Cost], curves: Sequence[Curve]) -> ArmAnswers:
+    """The answers of an arm; its cost is that of what was made for it alone."""
     cost = Cost(
         seconds=sum(item.seconds for item in costs),
         steps=sum(item.steps for item in costs),
@@ -66,7 +71,7 @@ def arms_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reason
         measured = measure(made)
         for arm in plan.arms:
             described = describe(arm, id=arm.id, seed=arm.seed, seeds=[arm.seed])
-            ancestors = {"lineage": lineage(arm.model) if arm.model else []}
+            ancestors = {"lineage": list(arm.lineage)}
             if arm.id in measured:
                 own = answers[arm.id]
                 more = {"cost": own.cost, "curves": list(own.curves), **ancestors}
@@ -88,7 +93,7 @@ def _row(plans: Sequence[SeedPlan], place: int, pool: Pool, *, pooled: bool = Fa
     controls: dict[str, Said] = {}
     for other, control in enumerate(plans[0].arms):
         if compared_with(arm.kind, arm.retain, control.kind, control.retain):
-            name = control_name(control.label, control.retain, _pooled_id(control), controls)
+            name = control_name(control.label, control.retain, control.pooled_id, controls)
             controls[name] = pool.of([plan.arms[other].id for plan in plans])
             ids[name] = control.id
     answers = Answers(
@@ -107,21 +112,17 @@ def _reference(plans: Sequence[SeedPlan], name: str) -> list[str]:
     return [arm.id for plan in plans for arm in plan.arms if arm.name == name and arm.kind is Kind.REFERENCE]
 
 
-def _pooled_id(arm: PlannedArm) -> str:
-    return arm.id.rsplit("/", 1)[0]
-
-
 def summary_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reasons: Mapping[str, str]) -> list[Arm]:
     """One arm pooled over all seeds. An arm that failed for one seed is compared on the others, and says so."""
     pool = _pool(answers)
     made = [[plan for plan in plans if plan.arms[place].id in pool] for place in range(len(plans[0].arms))]
     measured = measure(
-        {_pooled_id(own[0].arms[place]): _row(own, place, pool, pooled=True) for place, own in enumerate(made) if own}
+        {own[0].arms[place].pooled_id: _row(own, place, pool, pooled=True) for place, own in enumerate(made) if own}
     )
     found = []
     for place, (first, own) in enumerate(zip(plans[0].arms, made, strict=True)):
         parts = [answers[plan.arms[place].id] for plan in own]
-        described = describe(first, id=_pooled_id(first), seed=None, seeds=[part.arm.seed for part in parts])
+        described = describe(first, id=first.pooled_id, seed=None, seeds=[part.arm.seed for part in parts])
         missing = [plan.arms[place].id for plan in plans if plan.arms[place].id not in pool]
         note = "; ".join(f"{name} failed: {reasons[name]}" for name in missing)
         if parts:
@@ -149,19 +150,6 @@ def describe(planned: PlannedArm, *, id: str, seed: int | None, seeds: Sequence[
         budget=None if planned.budget is None else list(planned.budget),
         model=planned.checkpoint,
     )
-
-
-def lineage(stage: Stage) -> list[Ancestor]:
-    """The stages that led to a model, oldest first."""
-    found: dict[str, Ancestor] = {}
-
-    def visit(item: Stage) -> None:
-        for parent in item.parents.values():
-            visit(parent)
-        found.setdefault(item.key, Ancestor(stage=item.name, key=item.key))
-
-    visit(stage)
-    return list(found.values())
 
 
 def facts_table(parts: Sequence[ArmAnswers]) -> pa.Table:

@@ -1,0 +1,222 @@
+"""What an artifact depends on: its kind of work, settings, inputs and code, as one key."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, final
+
+from restor.config import stable_hash
+from restor.errors import ConfigError
+
+_COUNTED = frozenset({".css", ".js", ".jinja", ".json", ".jsonl"})
+"""Files beside the code of a package that decide what it makes."""
+# `ctx` follows from the position, `kind` is the u of u"", and the rest are comments.
+_IGNORED_FIELDS = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+
+
+@final
+@dataclass(frozen=True)
+class ArtifactId:
+    """Everything that an artifact depends on. Two of one key have the same artifact."""
+
+    kind: str
+    """Of work: clean, corrupt, unlearn, ..."""
+    settings: Mapping[str, Any]
+    """JSON values; in place of each file that is read, its SHA-256."""
+    inputs: Mapping[str, str]
+    """Role -> key of another artifact."""
+    seed: int
+    code: str
+    """A digest of the code that makes it."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.kind):
+            raise ConfigError(f"Bad kind of work {self.kind!r}: use lower-case letters, digits and _, as in 'unlearn'.")
+
+    @functools.cached_property
+    def key(self) -> str:
+        """24 hex digits."""
+        return stable_hash(
+            {
+                "kind": self.kind,
+                "settings": self.settings,
+                "inputs": self.inputs,
+                "seed": self.seed,
+                "code": self.code,
+            }
+        )
+
+    @property
+    def label(self) -> str:
+        """Name of the artifact's folder in a store."""
+        return f"{self.kind}-{self.key}"
+
+
+# Code ----------------------------------------------------------------------------------------------------------------
+
+
+def code_version(modules: Collection[str], files: Collection[Path] = ()) -> str:
+    """A digest of the code of some modules, of all that they import from their own package, and of single files.
+
+    Imports are followed wherever they stand in a module, but not under `TYPE_CHECKING`, and in an `__init__.py` only
+    where importing the package runs them. Files that lie beside the modules count too, such as templates. A single file
+    counts by its name and its code, not by its folder. Comments, docstrings and formatting never change the digest.
+    Nothing is imported.
+
+    Raises:
+        ConfigError: if a module or file does not exist or does not parse.
+    """
+    digests = dict(_installed_code(tuple(sorted(modules))))
+    for path in files:  # read anew each time: the user may be editing it
+        digest = _code_digest(path)
+        digests[f"{path.name} {digest}"] = digest  # two files may have one name
+    return stable_hash(digests)
+
+
+@functools.cache
+def _installed_code(modules: tuple[str, ...]) -> Mapping[str, str]:
+    digests: dict[str, str] = {}
+    for module in closure(modules):
+        path = _file_of(module)
+        assert path is not None, "it is in the closure"
+        digests[module] = _installed_digest(path)
+        # Beside the modules of the top-level package lie choices of users, which are no code.
+        for data in _data_beside(path.parent) if module.count(".") > 1 else ():
+            digests[f"{module.rpartition('.')[0]}/{data.name}"] = _installed_digest(data)
+    return digests
+
+
+@functools.cache
+def closure(modules: tuple[str, ...]) -> frozenset[str]:
+    """Modules, and all that they import directly or through others, each from its own top-level package only.
+
+    Raises:
+        ConfigError: if one of the modules does not exist or does not parse.
+    """
+    waiting, reached = list(modules), set[str]()
+    while waiting:
+        module = waiting.pop()
+        if module in reached:
+            continue
+        reached.add(module)
+        packages = module.split(".")[:-1]
+        waiting += [".".join(packages[: count + 1]) for count in range(len(packages))]
+        waiting += _imports(module)
+    # A folder without __init__.py has no code of its own.
+    return frozenset(module for module in reached if _file_of(module) is not None)
+
+
+@functools.cache
+def _imports(module: str) -> tuple[str, ...]:
+    path = _file_of(module)
+    if path is None:
+        return ()
+    top = module.partition(".")[0]
+    names = dict.fromkeys(_imported(_tree(path), within_functions=path.name != "__init__.py"))
+    return tuple(
+        target if _file_of(target) is not None else package
+        for package, target in names
+        if package.partition(".")[0] == top and (_file_of(target) is not None or _file_of(package) is not None)
+    )
+
+
+def _imported(node: ast.AST, *, within_functions: bool) -> Iterator[tuple[str, str]]:
+    """What is imported at some node: the module that is named, and the one that it is if a name in it is a module."""
+    if isinstance(node, ast.Import):
+        yield from ((alias.name, alias.name) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module is not None and not node.level:
+        yield from ((node.module, f"{node.module}.{alias.name}") for alias in node.names)
+    elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        for other in node.orelse:
+            yield from _imported(other, within_functions=within_functions)
+    elif within_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        for child in ast.iter_child_nodes(node):
+            yield from _imported(child, within_functions=within_functions)
+
+
+@functools.cache
+def _file_of(module: str) -> Path | None:
+    """The file of a module or of a package; None where there is none.
+
+    Raises:
+        ConfigError: if its top-level package is not installed.
+    """
+    top, *rest = module.split(".")
+    spec = find_spec(top)  # of a top-level name: this locates, it does not import
+    if spec is None:
+        raise ConfigError(f"No code found for {module!r}. Give an importable module, as in 'restor.training.loop'.")
+    for folder in map(Path, spec.submodule_search_locations or ()):
+        place = folder.joinpath(*rest)
+        for path in (place.with_suffix(".py") if rest else place / "__init__.py", place / "__init__.py"):
+            if path.is_file():
+                return path
+    if not rest and not spec.submodule_search_locations and spec.origin is not None:
+        return Path(spec.origin)
+    return None
+
+
+@functools.cache
+def _data_beside(folder: Path) -> tuple[Path, ...]:
+    """The counted files of a package, also in folders that hold no code."""
+    return tuple(
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in _COUNTED and not any((part / "__init__.py").exists() for part in _between(folder, path))
+    )
+
+
+def _between(folder: Path, path: Path) -> list[Path]:
+    return list(path.parents)[: len(path.relative_to(folder).parts) - 1]
+
+
+@functools.cache
+def _installed_digest(path: Path) -> str:
+    return _code_digest(path)
+
+
+def _code_digest(path: Path) -> str:
+    if path.suffix != ".py":
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    parts: list[str] = []
+    _flatten(_tree(path), parts)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _tree(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ConfigError(f"Cannot read the code of {path}: {error}. Repair it or reinstall the package.") from error
+
+
+def _flatten(value: object, parts: list[str]) -> None:
+    # Not ast.dump: it is slow, and what it prints changes from one Python to the next.
+    if isinstance(value, ast.AST):
+        parts.append(type(value).__name__)
+        for field in value._fields:
+            content = getattr(value, field, None)
+            # Fields that are empty are left out, for a newer Python adds some.
+            if content is None or content == [] or field in _IGNORED_FIELDS:
+                continue
+            parts.append(field)
+            _flatten(content, parts)
+        parts.append(")")
+    elif isinstance(value, list):
+        for item in value:
+            if not _is_bare_string(item):
+                _flatten(item, parts)
+        parts.append("]")
+    else:
+        parts.append(repr(value))
+
+
+def _is_bare_string(node: object) -> bool:
+    """A docstring, of an attribute too: a statement without effect."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -1,0 +1,85 @@
+"""Texts that training reads beside the forget documents: retain, recovery and true texts. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Literal, final
+
+from pydantic import Field
+
+from restor.datasets.base import DATASETS, DatasetChoice
+from restor.domains.base import DOMAINS, Domain, DomainChoice, biography
+from restor.errors import ConfigError
+from restor.results import Cost
+from restor.tasks.base import Context, Made, Needs, Planted, Ref, Task, Texts
+from restor.tasks.products import read_targets, read_texts, write_texts
+from restor.tasks.streams import SENTENCES, probed_texts
+from restor.types import Document
+
+Role = Literal["unrelated", "related", "recovery", "random", "truth"]
+
+
+@final
+class WriteTexts(Task):
+    """Texts for one role, drawn from a seed.
+
+    `unrelated` and `recovery` come from a data set. The others are texts of the probed family: `related` and `random`
+    about untouched entities, `truth` about the targets. `random` and `truth` are as many as the forget documents.
+    """
+
+    kind = "texts"
+    makes = Texts
+
+    role: Role
+    dataset: DatasetChoice | None = None
+    """For `unrelated` and `recovery`."""
+    domain: DomainChoice | None = None
+    """For the others."""
+    planted: Ref[Planted] | None = None
+    """For the others."""
+    count: int | None = Field(None, ge=1)
+    """How many; null: as many as there are forget documents."""
+
+    @property
+    def needs(self) -> Needs:
+        """No model."""
+        return Needs(torch=False)
+
+    def run(self, context: Context) -> Made:
+        """Draw and write."""
+        texts = self._texts(context)
+        write_texts(context.directory, [Document(text) for text in texts])
+        return Made(Cost(), {"texts": len(texts)})
+
+    def _texts(self, context: Context) -> list[str]:
+        if self.role in ("unrelated", "recovery"):
+            assert self.dataset is not None, "these are drawn from a data set"
+            assert self.count is not None, "a data set has no natural number"
+            rng = Random(f"retain/unrelated/{self.seed}" if self.role == "unrelated" else f"recovery/{self.seed}")
+            return DATASETS.build(self.dataset).sample(rng, self.count)
+        assert self.domain is not None, "these tell of a domain"
+        assert self.planted is not None, "these know who is targeted"
+        domain, targets = DOMAINS.build(self.domain), read_targets(context.folder(self.planted))
+        count = self.count or len(read_texts(context.folder(self.planted)))
+        untouched = tuple(subject for subject in domain.subjects if subject not in targets)
+        match self.role:
+            case "related":
+                return _drawn(domain, untouched, count, Random(f"retain/related/{self.seed}"))
+            case "random":
+                return _drawn(domain, untouched, count, Random(f"random documents/{self.seed}"))
+            case "truth":
+                return _true_texts(domain, tuple(targets), count, Random(f"truth/{self.seed}"))
+        raise ConfigError(f"There are no texts for {self.role!r}.")
+
+
+def _drawn(domain: Domain, subjects: Sequence[str], count: int, rng: Random) -> list[str]:
+    write = probed_texts(domain, subjects)
+    return [write(rng) for _ in range(count)]
+
+
+def _true_texts(domain: Domain, targets: Sequence[str], count: int, rng: Random) -> list[str]:
+    """Texts that tell the truth about the targets: what only an oracle reads."""
+    write = probed_texts(domain, targets)
+    # A list may find nothing to ask of a few targets where relations are sparse.
+    return [write(rng) or biography(domain, rng.choice(targets), SENTENCES, rng) for _ in range(count)]
