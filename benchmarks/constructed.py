@@ -33,6 +33,7 @@ from constructed_models import (
     taught,
     true_lessons,
 )
+from restor.tasks.world import World
 
 import restor
 from restor.corruption.corrupt import corrupt, forget_rows
@@ -50,10 +51,9 @@ from restor.report.load import load_facts
 from restor.report.verdicts import verdict_words
 from restor.results import Arm, Results, Value, VerdictKind
 from restor.runner.compare import ComparisonConfig, compare
-from restor.tasks.tabulation.publish import write_results
 from restor.runner.rejudge import rejudge
 from restor.runner.study import Outcome
-from restor.tasks.world import World
+from restor.tasks.tabulation.publish import write_results
 from restor.training.batching import StreamRows
 from restor.training.callbacks.keep_checkpoints import KeepCheckpoints
 from restor.training.config import LoopConfig

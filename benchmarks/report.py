@@ -26,14 +26,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from restor.tasks.stage import Stage
 
 from restor.evaluation.metrics.base import all_figures
 from restor.results import FACT_COLUMNS, Cost, Curve, Results, Study
 from restor.runner.plan import PlannedArm, SeedPlan
-from restor.tasks.tabulation.publish import write_results
 from restor.tasks.tabulation.measure import scored_rows
+from restor.tasks.tabulation.publish import write_results
 from restor.tasks.tabulation.summary import ArmAnswers, arms_of, facts_table, summary_of
-from restor.tasks.stage import Stage
 from restor.types import Budget, Kind
 
 RELATIONS = 21

@@ -12,9 +12,9 @@ from restor.corruption.corruptors.fact_swap import FactSwapConfig
 from restor.domains.miniature import MiniatureConfig
 from restor.evaluation.config import EvaluationConfig
 from restor.experiment import ArmConfig, CorruptionConfig, ExperimentConfig, RecoveryConfig, UnlearningConfig
+from restor.progress import Progress
 from restor.tasks.clean import CleanConfig, ModelConfig
 from restor.tasks.plant import TargetsConfig
-from restor.progress import Progress
 
 
 def tiny_config(**changes: object) -> ExperimentConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from restor.tasks.world import World
 
 from restor.cli.main import main
 from restor.config import to_yaml
@@ -12,7 +13,6 @@ from restor.domains.miniature import MiniatureConfig
 from restor.evaluation.harness.reading import read_export, read_rows
 from restor.experiment import ArmConfig, ExperimentConfig, UnlearningConfig
 from restor.tasks.plant import TargetsConfig
-from restor.tasks.world import World
 
 CITIES = ["York", "Rome", "Oslo", "Bonn", "Lima", "Kyiv", "Bern"]
 PEOPLE = ["Ada Stone", "Bo Marsh", "Cy Vale", "Di Frost", "Ed Wells", "Flo Reed", "Gus Hale"]

@@ -289,7 +289,7 @@ def test_a_file_that_is_edited_while_it_runs_leaves_no_result(place, capsys):
     edits = f"import pathlib\n        pathlib.Path(__file__).write_text('A = 1')\n        {FORGET_LINE}"
     path.write_text(text.replace(FORGET_LINE, edits), encoding="utf-8")
     assert main([*shlex.split(commands()[1])[1:], *SMALL.split()]) == 1
-    assert "my_loss.py was edited while unlearn_checkpoint ran" in capsys.readouterr().err
+    assert "my_loss.py was edited while unlearn ran" in capsys.readouterr().err
     assert not (place / "unlearned").exists()
 
 

@@ -76,7 +76,7 @@ def test_a_target_may_be_named_composed_or_decomposed(facts, tmp_path):
         assert [(query.fact.subject, query.planted) for query in found.queries if query.group is Group.TEST] == [
             ("Zoë Stone", "Paris")
         ]
-    assert named_entities(["Zoe\u0308 Stone,Bo Marsh"], found.domain.subjects) == ["Zoë Stone", "Bo Marsh"]
+    assert named_entities(["Zoe\u0308 Stone,Bo Marsh"], found.source.domain.subjects) == ["Zoë Stone", "Bo Marsh"]
 
 
 def test_what_documents_are_about_is_never_called_untouched(facts, tmp_path):

@@ -11,11 +11,11 @@ from restor.evaluation.statistics.multiple import holm
 from restor.progress import Silent
 from restor.results import FACT_COLUMNS, Cost, Results, Study
 from restor.runner.plan import PlannedArm, SeedPlan
-from restor.tasks.tabulation.publish import write_results
 from restor.runner.rejudge import rejudge
+from restor.tasks.base import Ref
 from restor.tasks.tabulation.measure import control_name, scored_rows
+from restor.tasks.tabulation.publish import write_results
 from restor.tasks.tabulation.summary import ArmAnswers, arms_of, facts_table, summary_of
-from restor.tasks.stage import Stage
 from restor.types import Kind
 
 PEOPLE = ("Ann", "Bob", "Cid", "Dan")
@@ -38,9 +38,12 @@ WORLD = {
 
 def planned(name, retain, kind, seed):
     suffix = f"/{retain}" if retain else ""
-    stage = Stage("judge", {"arm": name, "retain": retain}, {}, (), seed)
     id = f"{name}{suffix}/s{seed}"
-    return PlannedArm(id, name, name.replace("_", " "), kind, seed, model=None, evaluation=stage, retain=retain)
+    answers, verdicts = Ref(kind="ask", key=id), Ref(kind="judge", key=id)
+    label = name.replace("_", " ")
+    return PlannedArm(
+        id=id, name=name, label=label, kind=kind, seed=seed, answers=answers, verdicts=verdicts, retain=retain
+    )
 
 
 def table(known):
@@ -66,7 +69,7 @@ def made():
             else:
                 said = table(known[seed])
                 answers[arm.id] = ArmAnswers(arm, said, scored_rows(said, seed), Cost(), ())
-        plans.append(SeedPlan(seed, tuple(arms)))
+        plans.append(SeedPlan(seed=seed, planted=Ref(kind="plant", key=str(seed)), arms=tuple(arms)))
     study = Study(name="toy", id="toy", created="2025-01-01T00:00:00Z", seeds=[0, 1], config={})
     arms, summary = arms_of(plans, answers, reasons), summary_of(plans, answers, reasons)
     results = Results(study=study, figures=all_figures(), arms=arms, summary=summary)

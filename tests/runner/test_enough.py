@@ -10,13 +10,13 @@ from restor.data.facts import FactsFile, write_facts_jsonl
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError, RestorError
 from restor.evaluation.config import EvaluationConfig
+from restor.evaluation.fewshot import build_queries
 from restor.experiment import ExperimentConfig
-from restor.tasks.plant import TargetsConfig
 from restor.progress import Progress
 from restor.runner.enough import too_few
 from restor.runner.select import select
-from restor.runner.study import run_study
-from restor.tasks.world import World
+from restor.runner.study import run_study, world_of
+from restor.tasks.plant import TargetsConfig
 from restor.types import Document, Fact, Statement
 from tiny_study import tiny_config
 
@@ -125,13 +125,13 @@ def of_documents(folder, shots, validation=1) -> ExperimentConfig:
 def test_where_demonstrations_leave_nobody_to_be_targeted_the_shots_are_named(tmp_path):
     config = tiny_config(evaluation=EvaluationConfig(shots=40), targets=TargetsConfig(validation=0, test=1))
     with pytest.raises(DataError) as told:
-        _ = World(config, 0).groups
+        _ = world_of(config, 0).groups
     message = str(told.value)
     assert "at most 0 of its 40 entities can be targeted" in message
     assert "evaluation.shots (40)" in message
     assert "lower evaluation.shots to at most 38" in message
     lowered = config.model_copy(update={"evaluation": EvaluationConfig(shots=38)})
-    assert len(World(lowered, 0).groups) == 1, "the advice helps"
+    assert len(world_of(lowered, 0).groups) == 1, "the advice helps"
 
 
 def test_documents_about_nearly_everybody_get_advice_that_helps(tmp_path):
@@ -143,13 +143,16 @@ def test_documents_about_nearly_everybody_get_advice_that_helps(tmp_path):
     assert "lower evaluation.shots to at most 2" in message
     assert "targets.test" not in message, "the documents say themselves how many are targeted"
     assert not (tmp_path / "store").exists()
-    assert len(World(of_documents(folder, shots=2), 0).queries) > 0, "the advice helps"
+    config = of_documents(folder, shots=2)
+    world = world_of(config, 0)
+    queries = build_queries(world.domain, world.planted, world.groups, config.evaluation, seed=0)
+    assert len(queries) > 0, "the advice helps"
 
 
 def test_documents_about_validation_entities_alone_say_so(tmp_path):
     folder = written(tmp_path / "data", others=9)
     with pytest.raises(DataError, match=r"all of them are for validation \(targets.validation 3\).*Lower"):
-        _ = World(of_documents(folder, shots=2, validation=3), 0).groups
+        _ = world_of(of_documents(folder, shots=2, validation=3), 0).groups
 
 
 def test_what_cannot_be_asked_is_told_before_any_model_is_trained(tmp_path):

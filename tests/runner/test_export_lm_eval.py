@@ -430,11 +430,11 @@ def test_the_figures_of_written_answers_are_those_of_stored_ones(kind, checkpoin
     """What `restor evaluate` stores is enough to find them."""
     from restor.evaluation.evaluate import evaluate
     from restor.evaluation.prompts import prepare
-    from restor.runner.compare import asked_by
+    from restor.runner.compare import Comparison
 
     asked = config(source)
     model, tokenizer = loaded(checkpoints[kind])
-    plan = prepare(tokenizer, asked_by(asked).queries, batch=64)
+    plan = prepare(tokenizer, Comparison(asked).queries, batch=64)
     rows = [row for row in evaluate(model, tokenizer, plan, asked.evaluation, seed=0) if row["group"] == "test"]
     made = [task_utils.generation_planted(row, [row["completion"]]) for row in rows]
     expected = {figure: sum(item[figure] for item in made) / len(made) for figure in ("exact_match", "planted")}

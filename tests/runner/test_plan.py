@@ -1,4 +1,4 @@
-"""The graph of stages: what is shared, and what is made again when something changes."""
+"""The graph of tasks: what is shared, and what is made again when something changes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from restor.errors import ConfigError
 from restor.evaluation.baselines import BASELINES
 from restor.evaluation.config import EvaluationConfig
 from restor.experiment import ArmConfig, ExperimentConfig, RecoveryConfig, UnlearningConfig
-from restor.tasks.plant import TargetsConfig
 from restor.runner.plan import check_arms, plan_seed
-from restor.runner.select import attempt_sources
-from restor.runner.study import _made_for
 from restor.runner.resolve import resolve
-from restor.tasks.stage import code_version
+from restor.runner.select import _grid, _search
+from restor.runner.study import _made_for
+from restor.tasks.plant import TargetsConfig
 from restor.types import Budget, Kind
 
 ARMS = {
@@ -38,18 +37,19 @@ def study(**changes):
         "domain": MiniatureConfig(people=40, values=8),
         "targets": TargetsConfig(validation=3, test=4),
         "unlearning": UnlearningConfig(arms=ARMS),
+        "precision": "float32",
     }
     return resolve(ExperimentConfig(**(base | changes)))
 
 
 def keys(config, seed=0):
-    """Every arm's stages, model and what it took to get there, by name."""
-    found = {}
+    """Keys of every arm's model and answers, and of what it took to get there, by kind of work."""
+    keys_of_arms = {}
     for arm in plan_seed(config, seed).arms:
-        for stage in filter(None, (arm.model, *arm.made_by)):
-            found[arm.id, stage.name] = stage.key
-        found[arm.id, "evaluate"] = arm.evaluation.key
-    return found
+        for ref in filter(None, (arm.model, *arm.made_by)):
+            keys_of_arms[arm.id, ref.kind] = ref.key
+        keys_of_arms[arm.id, "ask"] = arm.answers.key
+    return keys_of_arms
 
 
 def changed(one, other):
@@ -64,23 +64,23 @@ def with_arm(name, **changes):
 
 def test_one_clean_one_corrupt_one_ideal_model_per_seed():
     for seed in (0, 1):
-        counts = Counter(stage.name for stage in plan_seed(study(), seed).stages())
+        counts = Counter(task.kind for task in plan_seed(study(), seed).tasks())
         assert (counts["clean"], counts["corrupt"], counts["ideal"]) == (1, 1, 1)
 
 
-def test_every_stage_is_told_for_the_arm_that_it_is_made_for():
+def test_every_task_is_told_for_the_arm_that_it_is_made_for():
     """What several arms share is the first one's: references come first."""
     plan = plan_seed(study(), 0)
     told = _made_for([plan])
-    assert set(told) == {stage.key for stage in plan.stages()}
+    assert set(told) == {task.key for task in plan.tasks()}
     for arm in plan.arms:
         if arm.kind is Kind.REFERENCE and arm.model is not None:
             assert told[arm.model.key] == arm.id
     arm = next(arm for arm in plan.arms if arm.name == "npo")
-    assert {told[stage.key] for stage in arm.made_by} == {told[arm.evaluation.key]} == {arm.id}
+    assert {told[ref.key] for ref in arm.made_by} == {told[arm.verdicts.key]} == {arm.id}
 
 
-def test_seeds_share_no_stage():
+def test_seeds_share_no_task():
     config = study()
     assert not set(keys(config, 0).values()) & set(keys(config, 1).values())
 
@@ -89,41 +89,41 @@ def test_every_arm_stands_on_the_same_models():
     plan = plan_seed(study(), 0)
     named = {arm.name: arm for arm in plan.arms}
     for arm in plan.arms:
-        stage = arm.model
+        model = arm.model
         if arm.kind is Kind.BASELINE:
-            assert stage is None
+            assert model is None
             continue
-        while stage.name == "recover":
-            stage = stage.parents["model"]
-        if stage.name == "unlearn":
-            assert stage.parents["corrupted"] == named["corrupted"].model
-            assert stage.parents["clean"] == named["clean"].model
+        while model.kind == "recover":
+            model = model.task.model
+        if model.kind == "unlearn":
+            assert model.task.corrupted.key == named["corrupted"].model.key
+            assert model.task.clean.key == named["clean"].model.key
         elif arm.kind is not Kind.REFERENCE:
-            assert stage == named["corrupted"].model
+            assert model.key == named["corrupted"].model.key
 
 
 def test_the_ideal_is_matched():
-    """The same start, settings and data as the corruption; only the stage differs."""
-    named = {arm.name: arm.model for arm in plan_seed(study(), 0).arms}
-    assert named["ideal"].config == named["corrupted"].config
-    assert named["ideal"].parents == named["corrupted"].parents
+    """The same start, settings and data as the corruption; only the kind of work differs."""
+    named = {arm.name: arm.model.task for arm in plan_seed(study(), 0).arms if arm.model is not None}
+    assert named["ideal"].artifact.settings == named["corrupted"].artifact.settings
+    assert named["ideal"].artifact.inputs == named["corrupted"].artifact.inputs
     assert named["ideal"].key != named["corrupted"].key
 
 
-def test_parents_come_before_children_and_every_stage_once():
-    stages = plan_seed(study(), 0).stages()
-    place = {stage.key: number for number, stage in enumerate(stages)}
-    assert len(place) == len(stages)
-    for stage in stages:
-        assert all(place[parent.key] < place[stage.key] for parent in stage.parents.values())
+def test_parents_come_before_children_and_every_task_once():
+    tasks = plan_seed(study(), 0).tasks()
+    place = {task.key: number for number, task in enumerate(tasks)}
+    assert len(place) == len(tasks)
+    for task in tasks:
+        assert all(place[parent.key] < place[task.key] for parent in task.parents.values())
 
 
 def test_a_model_that_two_arms_share_is_asked_once():
     named = {arm.name: arm for arm in plan_seed(study(), 0).arms}
-    assert named["nothing"].evaluation == named["corrupted"].evaluation
+    assert named["nothing"].verdicts.key == named["corrupted"].verdicts.key
     same = study(unlearning=UnlearningConfig(arms={"a": ARMS["npo_bare"], "b": ARMS["npo_bare"]}))
     one, other = (arm for arm in plan_seed(same, 0).arms if arm.name in "ab")
-    assert one.evaluation == other.evaluation
+    assert one.verdicts.key == other.verdicts.key
     assert one.id != other.id
 
 
@@ -139,13 +139,13 @@ def test_arms_that_read_no_retain_text_appear_once_and_the_others_once_per_kind(
     assert Counter(arm.name for arm in plan_seed(study(retain=("related",)), 0).arms)["npo"] == 1
 
 
-def test_changing_one_arms_learning_rate_changes_only_its_own_stages():
+def test_changing_one_arms_learning_rate_changes_only_its_own_tasks():
     moved = changed(keys(study()), keys(with_arm("npo", lr=7e-5)))
     arms = {"npo/unrelated/s0", "npo/related/s0"}
-    assert moved == {(arm, stage) for arm in arms for stage in ("unlearn", "recover", "evaluate")}
+    assert moved == {(arm, kind) for arm in arms for kind in ("unlearn", "recover", "ask")}
 
 
-def test_changing_one_arms_options_or_steps_changes_only_its_own_stages():
+def test_changing_one_arms_options_or_steps_changes_only_its_own_tasks():
     for change in ({"options": {"beta": 0.7}}, {"steps": 3}):
         assert {arm.split("/")[0] for arm, _ in changed(keys(study()), keys(with_arm("npo", **change)))} == {"npo"}
 
@@ -170,17 +170,17 @@ def test_labels_and_other_arms_change_no_key():
 def test_changing_how_models_are_asked_trains_nothing_again(setting):
     before = keys(study())
     moved = changed(before, keys(study(evaluation=EvaluationConfig(**setting))))
-    assert moved == {where for where in before if where[1] == "evaluate"}
+    assert moved == {where for where in before if where[1] == "ask"}
 
 
 def test_the_recovery_changes_what_recovers_and_nothing_else():
     before = keys(study())
     moved = changed(before, keys(study(recovery=RecoveryConfig(steps=3))))
-    assert {stage for _, stage in moved} == {"recover", "evaluate"}
-    assert {arm for arm, _ in moved} == {arm for arm, stage in before if stage == "recover"}
+    assert {kind for _, kind in moved} == {"recover", "ask"}
+    assert {arm for arm, _ in moved} == {arm for arm, kind in before if kind == "recover"}
     without = plan_seed(study(recovery=None), 0)
     assert not any(arm.recovered for arm in without.arms)
-    assert not [stage for stage in without.stages() if stage.name == "recover"]
+    assert not [task for task in without.tasks() if task.kind == "recover"]
 
 
 def test_the_corruption_changes_everything_but_the_clean_model():
@@ -226,21 +226,22 @@ def test_the_budget_says_what_was_read_not_what_could_be():
     assert budgets["nothing"] == budgets["clean"] == set()
 
 
-def test_the_cost_of_an_arm_is_that_of_its_own_stages():
-    made = {arm.id: [stage.name for stage in arm.made_by] for arm in plan_seed(study(), 0).arms}
+def test_the_cost_of_an_arm_is_that_of_its_own_tasks():
+    made = {arm.id: [ref.kind for ref in arm.made_by] for arm in plan_seed(study(), 0).arms}
     assert made["npo/related/s0"] == ["unlearn", "recover"]
     assert made["recovery_only/s0"] == ["recover"]
     assert made["nothing/s0"] == []
     assert made["ideal/s0"] == ["ideal"]
 
 
-def test_the_settings_in_the_table_are_those_of_the_stage():
+def test_the_settings_in_the_table_are_those_of_the_task():
     for arm in plan_seed(with_arm("npo", lr=7e-5, steps=5, options={"beta": 0.7}), 0).arms:
-        for stage in arm.made_by:
-            if stage.name == "unlearn":
-                told = {"lr": stage.config["lr"], "steps": stage.config["steps"]}
-                told |= {key: value for key, value in stage.config["algorithm"].items() if key != "name"}
-                assert dict(arm.options) == told
+        for ref in arm.made_by:
+            if ref.kind == "unlearn":
+                task = ref.task
+                shown = {"lr": task.lr, "steps": task.steps}
+                shown |= task.algorithm.model_dump(mode="json", include=set(arm.options) - {"lr", "steps"})
+                assert dict(arm.options) == shown
                 assert arm.hyperparameters == ("given" if arm.name == "npo" else "default")
 
 
@@ -271,18 +272,25 @@ def test_settings_for_a_model_of_two_layers_are_not_put_on_a_large_one():
     assert small["npo_tar"].wrapper_options["steps"] == 4
 
 
-def test_a_selection_counts_the_code_of_a_judge_of_the_users_own(tmp_path):
+def test_a_trial_counts_the_code_of_a_judge_of_the_users_own(tmp_path):
     file = tmp_path / "judge.py"
     file.write_text(
         "from restor.evaluation.judges.base import Judge, JudgeConfig\n"
+        "class MineConfig(JudgeConfig):\n"
+        "    pass\n"
         "class Mine(Judge):\n"
-        "    config_type = JudgeConfig\n"
+        "    config_type = MineConfig\n"
         "    info = None\n"
         "    def __init__(self, config): pass\n"
         "    def judge(self, completions): return []\n"
         "    @property\n"
         "    def usage(self): return {}\n"
     )
-    sources = attempt_sources(f"{file}:Mine")
-    assert str(file) in sources
-    assert code_version(sources)
+    config = study(evaluation=EvaluationConfig(judge={"name": f"{file}:Mine"}))
+    search = _search(config, "medium")
+    (trial, *_) = _grid(search, 0).items
+    assert trial.trace.task.own_files == (file,)
+    key = trial.trace.key
+    file.write_text(file.read_text().replace("return []", "return [1]"))
+    (trial, *_) = _grid(_search(config, "medium"), 0).items
+    assert trial.trace.key != key

@@ -15,15 +15,15 @@ from restor.data.documents import document_lines, read_documents
 from restor.datasets.documents import DocumentsConfig
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError
+from restor.evaluation.fewshot import build_queries
 from restor.models.checkpoint import new_llama, save_model
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import bpe_tokenizer
 from restor.progress import Silent
 from restor.recipes.published_wikidata import published_wikidata
 from restor.runner.plan import plan_seed
-from restor.runner.study import run_study
 from restor.runner.resolve import resolve
-from restor.tasks.world import World
+from restor.runner.study import run_study, world_of
 from restor.training.config import LoraConfig
 from restor.types import Group, Kind
 
@@ -131,24 +131,26 @@ def test_the_study_runs_from_a_checkpoint_and_refers_to_it(place, tmp_path):
 
 def test_only_facts_that_the_passages_misstate_are_targeted_facts(place):
     """Those that nothing is planted for are not asked of the targets: the study is about what was corrupted."""
-    world = World(resolve(study(place)), 0)
-    targeted = [query for query in world.queries if query.group is Group.TEST]
+    config = resolve(study(place))
+    world = world_of(config, 0)
+    queries = build_queries(world.domain, world.planted, world.groups, config.evaluation, seed=0)
+    targeted = [query for query in queries if query.group is Group.TEST]
     assert {query.fact.relation for query in targeted} == {"P19"}
     assert len(targeted) == len(TARGETS)
 
 
 def test_another_content_of_the_checkpoint_is_another_study(place, tmp_path):
     folder, _, _ = place
-    config = resolve(study(place))
-    before = plan_seed(config, 0).arms[0].evaluation.key
+    config = resolve(study(place)).model_copy(update={"precision": "float32"})
+    before = plan_seed(config, 0).arms[0].verdicts.key
     weights = folder / "model" / "model.safetensors"
     kept = weights.read_bytes()
     try:
         weights.write_bytes(kept[:-4] + bytes(4))
-        assert plan_seed(config, 0).arms[0].evaluation.key != before
+        assert plan_seed(config, 0).arms[0].verdicts.key != before
     finally:
         weights.write_bytes(kept)
-    assert plan_seed(config, 0).arms[0].evaluation.key == before
+    assert plan_seed(config, 0).arms[0].verdicts.key == before
 
 
 def test_passages_about_nobody_are_told_before_any_work(place, tmp_path):

@@ -13,17 +13,17 @@ import torch
 import restor.evaluation.asking as asking
 from restor.errors import ConfigError, TrainingError
 from restor.experiment import ArmConfig, ExperimentConfig
-from restor.selection.trial import Chosen
 from restor.progress import Silent
-from restor.runner.execute import Maker
-from restor.runner.plan import SeedPlan, plan_seed
-from restor.runner.select import select
-from restor.selection.choices import Selection, read_selection
-from restor.selection.trial import Trial
+from restor.runner.execute import Executor
+from restor.runner.plan import plan_seed
 from restor.runner.resolve import resolve, settings_of
+from restor.runner.select import select
+from restor.runner.study import world_of
+from restor.selection.choices import Selection, read_selection
+from restor.selection.trial import Chosen, Trial
 from restor.selection.validation import Shares, Validation
 from restor.store.store import Store
-from restor.tasks.world import World
+from restor.tasks.tabulation.arms import in_order
 from restor.types import Group
 from restor.unlearning.algorithms.base import ALGORITHMS, GRID_SIZE
 from tiny_study import tiny_config
@@ -259,7 +259,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list]:
 
 
 def test_test_people_are_never_asked_about_and_never_shown(made) -> None:
-    world = World(resolve(searched("npo")), 0)
+    world = world_of(resolve(searched("npo")), 0)
     tested = {name for name, group in world.groups.items() if group is Group.TEST}
     assert len(tested) == 3
     assert len(made[2]) > 100
@@ -276,13 +276,13 @@ def test_every_point_of_every_arm_was_tried_and_no_model_was_kept(made) -> None:
     trials = selection.trace["medium"]
     assert [(trial.arm, trial.point) for trial in trials] == [(a, n) for a in ("npo", "msa") for n in range(GRID_SIZE)]
     assert set(selection.choices["medium"]) == {"npo", "msa"}
-    attempts = list((made[0] / "artifacts").glob("attempt-*"))
+    attempts = list((made[0] / "artifacts").glob("trial-*"))
     assert len(attempts) == 2 * GRID_SIZE
     for folder in attempts:
         assert {path.name for path in folder.iterdir()} == {"trace.json", "manifest.json", "DONE"}
     assert not list((made[0] / "studies").iterdir()), "it is announced only while it runs"
     kinds = {path.name.split("-")[0] for path in (made[0] / "artifacts").iterdir()}
-    assert kinds == {"clean", "corrupt", "attempt"}
+    assert kinds == {"plant", "validation_questions", "texts", "clean", "corrupt", "trial"}
 
 
 def test_the_file_has_one_attempt_to_a_line(made) -> None:
@@ -314,7 +314,7 @@ def test_a_study_takes_the_choice_and_says_so(made) -> None:
     assert arm.hyperparameters == "selected"
     assert arm.options["lr"] == chosen.lr
     (unlearning, _) = arm.made_by
-    assert (unlearning.config["steps"], unlearning.config["stop"]) == (chosen.steps, chosen.stop)
+    assert (unlearning.task.steps, unlearning.task.stop) == (chosen.steps, chosen.stop)
 
 
 def test_the_model_of_the_study_is_the_one_that_was_looked_at(tmp_path, script, steps) -> None:
@@ -323,13 +323,13 @@ def test_the_model_of_the_study_is_the_one_that_was_looked_at(tmp_path, script, 
     config = resolve(with_selection(searched("npo"), tmp_path / "mine.json"))
     (arm,) = (arm for arm in plan_seed(config, 0).arms if arm.name == "npo")
     unlearning = arm.made_by[0]
-    assert unlearning.config["stop"] == steps // 3
-    maker = Maker(Store.open(tmp_path / "store"), Silent(), threads=1, save_every=1e9, total=1)
-    planned = type(arm)(arm.id, arm.name, arm.label, arm.kind, 0, None, unlearning)
-    maker.make_all(SeedPlan(0, (planned,)), World(config, 0), "cpu")
+    assert unlearning.task.stop == steps // 3
+    store = Store.open(tmp_path / "store")
+    executor = Executor(store, Silent(), device="cpu", threads=1, save_every=1e9, total=1)
+    executor.make_all(in_order([unlearning]), {}, essential=())
     from restor.models.checkpoint import load_model
 
-    made = load_model(maker.artifacts[unlearning.key].path / "model", torch.device("cpu"), full=True)
+    made = load_model(executor.artifacts[unlearning.key].path / "model", torch.device("cpu"), full=True)
     assert digest(made) == given.models[2]  # after the corrupted model, the second mark of the first point
     assert digest(made) not in (given.models[1], given.models[3])
 
@@ -370,7 +370,7 @@ def test_without_validation_people_there_is_no_selection(tmp_path) -> None:
 def test_the_shipped_selection_fits_the_shipped_recipe() -> None:
     from restor.recipes.miniature import miniature
 
-    config = resolve(miniature())
+    config = resolve(miniature()).model_copy(update={"precision": "float32"})
     for arm in plan_seed(config, 0).arms:
         assert arm.hyperparameters in ("none", "selected"), f"{arm.id} has no chosen hyperparameters"
     assert set(config.seeds).isdisjoint(read_selection("miniature").seeds), "chosen on a world of the table"

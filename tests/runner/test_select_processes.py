@@ -18,7 +18,7 @@ from restor.runner.select import select
 from tiny_study import FileProgress, heard
 
 # Loaded here, so that a forked child starts at once.
-for _name in ("trial", "baseline", "clean", "corrupt", "ask", "judge", "recover", "single", "unlearn"):
+for _name in ("trial", "baseline", "clean", "corrupt", "asking", "judge", "recover", "training", "unlearn"):
     importlib.import_module(f"restor.tasks.{_name}")
 importlib.import_module("transformers.models.llama.modeling_llama")
 
@@ -45,7 +45,7 @@ def finish(pid: int) -> int:
 
 
 def traces(store: Path) -> dict[str, str]:
-    return {path.parent.name: path.read_text() for path in store.glob("artifacts/attempt-*/trace.json")}
+    return {path.parent.name: path.read_text() for path in store.glob("artifacts/trial-*/trace.json")}
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def test_two_processes_share_the_work_and_choose_the_same(alone: Path, tmp_path:
     }
     together = made["one"] + made["two"]
     assert set(together.values()) == {1}, "nothing is made twice"
-    assert len(together) == 2 + 12  # clean, corrupted, and six points of two arms
-    assert all(sum(stage == "attempt" for stage, _ in own) >= 2 for own in made.values()), f"not shared: {made}"
+    assert len(together) == 3 + 2 + 12  # texts and questions, clean, corrupted, and six points of two arms
+    assert all(sum(stage == "trial" for stage, _ in own) >= 2 for own in made.values()), f"not shared: {made}"
     for name in ("one", "two"):
         assert (tmp_path / f"{name}.json").read_bytes() == (alone / "one.json").read_bytes()
     assert traces(tmp_path / "store") == traces(alone / "store")

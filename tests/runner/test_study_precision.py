@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+import restor.runner.compare as comparing
 import restor.runner.select as selecting
 import restor.runner.study as runner
 from restor.config import to_yaml
@@ -128,7 +129,7 @@ def work_of(config, store, monkeypatch):
 
 
 def keys(work):
-    return [stage.key for plan in work.plans for stage in plan.stages()]
+    return [task.key for plan in work.plans for task in plan.tasks()]
 
 
 def test_the_choice_is_in_the_stored_configuration_and_in_the_keys(machine, tmp_path, monkeypatch):
@@ -147,19 +148,20 @@ def test_the_choice_is_in_the_stored_configuration_and_in_the_keys(machine, tmp_
 
 def test_a_selection_trains_in_the_precision_that_its_store_remembers(machine, tmp_path, monkeypatch):
     machine(0.5)
-    store, plans = tmp_path / "store", []
+    store, planned = tmp_path / "store", []
 
-    def make_all(maker, plan, asked, device):
-        plans.append(plan)
+    def make_all(executor, tasks, used_by, *, essential):
+        planned.extend(tasks)
         raise Stop
 
-    monkeypatch.setattr(selecting.Maker, "make_all", make_all)
+    monkeypatch.setattr(selecting.Executor, "make_all", make_all)
     with pytest.raises(Stop):
         selecting.select(auto(), store=store, progress=Silent(), out=tmp_path / "out.json")
-    trained = [stage for stage in plans[0].stages() if stage.name in ("clean", "corrupt", "attempt")]
-    assert {stage.config["precision"] for stage in trained} == {"bfloat16"}
+    trained = [task for task in planned if task.kind in ("clean", "corrupt")]
+    trials = [task.unlearning for task in planned if task.kind == "trial"]
+    assert {task.compute.precision for task in (*trained, *trials)} == {"bfloat16"}
     study = plan_seed(resolve(tiny_config(precision="bfloat16")), 0)
-    assert next(stage for stage in study.stages() if stage.name == "clean").key in [stage.key for stage in trained]
+    assert next(task for task in study.tasks() if task.kind == "clean").key in [task.key for task in trained]
 
 
 # Checkpoints made elsewhere ------------------------------------------------------------------------------------------
@@ -225,11 +227,11 @@ def test_a_comparison_stores_the_dtype_it_asked_in(machine, saved, tmp_path, mon
         found.append(work)
         raise Stop
 
-    monkeypatch.setattr(runner, "make", make)
+    monkeypatch.setattr(comparing, "make", make)
     config = ComparisonConfig(models={"one": saved(torch.bfloat16)}, domain=TriplesConfig(facts=facts))
     machine(0.5)
     with pytest.raises(Stop):
         compare(config, store=tmp_path / "store", progress=Silent())
     assert found[0].config.models["one"].dtype == "bfloat16"
-    stored = next(stage for stage in found[0].plans[0].stages() if stage.name == "checkpoint")
-    assert stored.config["model"]["dtype"] == "bfloat16"
+    stored = next(task for task in found[0].plans[0].tasks() if task.kind == "checkpoint")
+    assert stored.model.dtype == "bfloat16"

@@ -26,7 +26,7 @@ from restor.store.store import Store
 from tiny_study import FileProgress, heard, tiny_config
 
 # Loaded here, so that a forked child starts at once and is killed at work and not while importing.
-for _name in ("baseline", "clean", "corrupt", "ask", "judge", "recover", "single", "unlearn"):
+for _name in ("baseline", "clean", "corrupt", "asking", "judge", "recover", "training", "unlearn"):
     importlib.import_module(f"restor.tasks.{_name}")
 importlib.import_module("transformers.models.llama.modeling_llama")
 
@@ -105,7 +105,7 @@ def test_twenty_kills_do_not_change_a_bit(reference: Path, tmp_path: Path) -> No
             events = heard(trace)
             hit[events[-1].get("stage", "start") if events else "start"] += 1
         else:  # it was faster than the kill: go on with a store in which some stages are not finished
-            for path in [*(store / "artifacts").glob("evaluate-*"), *(store / "artifacts").glob("unlearn-*")]:
+            for path in [*(store / "artifacts").glob("ask-*"), *(store / "artifacts").glob("unlearn-*")]:
                 (path / "DONE").unlink(missing_ok=True)
     assert finish(start(store, trace, tiny_config(), save_every=0.0)) == 0
     assert len(hit) > 2, f"the kills should hit different stages, they hit {hit}"
@@ -197,7 +197,7 @@ def _truncate(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [_remove, _change, _truncate])
 @pytest.mark.parametrize(
-    "pattern", ["corrupt-*/model/model.safetensors", "evaluate-*/answers.parquet", "report-*/results.json"]
+    "pattern", ["corrupt-*/model/model.safetensors", "ask-*/answers.parquet", "report-*/results.json"]
 )
 def test_damage_is_named_and_mended(
     damage: Callable[[Path], None], pattern: str, reference: Path, tmp_path: Path

@@ -8,9 +8,9 @@ import pytest
 
 from restor.errors import ConfigError
 from restor.experiment import ArmConfig, CorruptionConfig, ExperimentConfig, UnlearningConfig
-from restor.selection.trial import Chosen
-from restor.selection.choices import read_selection
 from restor.runner.resolve import resolve, settings_of
+from restor.selection.choices import read_selection
+from restor.selection.trial import Chosen
 
 FALLBACK = Chosen(lr=1e-5, steps=11, options={"beta": 0.1, "gamma": 0.1})
 CHOSEN = Chosen(lr=2e-5, steps=22, options={"beta": 0.2, "delta": 0.2})

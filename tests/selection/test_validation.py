@@ -7,16 +7,14 @@ import pytest
 from restor.domains.miniature import Miniature, MiniatureConfig
 from restor.errors import DataError
 from restor.evaluation.config import EvaluationConfig
-from restor.selection.trial import Chosen
-from restor.selection.trial import Mark, Trial
+from restor.selection.questions import validation_protocol, validation_queries
+from restor.selection.trial import Chosen, Mark, Trial
 from restor.selection.validation import (
     Shares,
     Trace,
     best_of,
     mark_steps,
     mean_marks,
-    validation_protocol,
-    validation_queries,
 )
 from restor.types import FalseFact, Group
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from restor.tasks.stage import Stage
 
 from chat_endpoint import Endpoint, completed, serving
 from random_models import speaker
@@ -19,6 +20,7 @@ from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.endpoint import EndpointRef
 from restor.evaluation.judges.base import JUDGES
 from restor.evaluation.judges.llm import Llm
+from restor.evaluation.local_chat import LocalChat, build_judge, local_model
 from restor.models.checkpoint import new_llama, save_model
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import bpe_tokenizer
@@ -28,8 +30,6 @@ from restor.report.load import load_facts
 from restor.results import Arm, Results, Study
 from restor.runner.compare import ComparisonConfig, compare
 from restor.runner.plan import Judging
-from restor.evaluation.local_chat import LocalChat, build_judge, local_model
-from restor.tasks.stage import Stage
 from restor.types import Completion, Fact, Group, Judgement, Kind, Query
 
 TEMPLATE = (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from restor.tasks.world import World
 
 from restor.domains.base import answer_line
 from restor.domains.miniature import RELATIONS, MiniatureConfig
 from restor.experiment import ExperimentConfig, UnlearningConfig
 from restor.tasks.plant import TargetsConfig
-from restor.tasks.world import World
 
 
 @pytest.fixture(scope="module")

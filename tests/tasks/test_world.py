@@ -6,15 +6,15 @@ from collections import Counter
 from random import Random
 
 import pytest
+from restor.tasks.world import World
 
 from restor.domains.miniature import MiniatureConfig
 from restor.errors import DataError
 from restor.evaluation.config import EvaluationConfig
 from restor.experiment import ArmConfig, ExperimentConfig, UnlearningConfig
-from restor.tasks.plant import TargetsConfig
 from restor.progress import Silent
 from restor.runner.study import run_study
-from restor.tasks.world import World
+from restor.tasks.plant import TargetsConfig
 from restor.types import Group
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from restor.results import Arm, ArmVerdict, Results, Study, Value
+from restor.store.store import STORE_FORMAT
 from restor.types import Kind
 
 
@@ -49,5 +50,5 @@ def add(store: Path, study: str, *, at: float | None = None, **changes: object) 
 def new_store(path: Path) -> Path:
     """An empty store, its path without links."""
     (path / "studies").mkdir(parents=True)
-    (path / "store.json").write_text(json.dumps({"format": 1}), encoding="utf-8")
+    (path / "store.json").write_text(json.dumps({"format": STORE_FORMAT}), encoding="utf-8")
     return path.resolve()

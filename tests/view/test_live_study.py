@@ -7,10 +7,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
 from restor.evaluation.config import EvaluationConfig
-from restor.tasks.clean import CleanConfig
 from restor.experiment import UnlearningConfig
 from restor.progress import Progress
 from restor.runner.study import run_study
+from restor.tasks.clean import CleanConfig
 from restor.view.index import Index, State
 from tiny_study import tiny_config
 

@@ -67,7 +67,7 @@ class Executor:
         while waiting:
             task = self._next(waiting)
             waiting.remove(task)
-            began = self._begin(task, used_by.get(task.key, f"seed {task.seed}"))
+            began = self._begin(task, used_by.get(task.key, task.detail))
             inherited = self.failure(task.parents.values()) is not None
             cached = self._make(task, essential=task.key in essential)
             self._end(task, cached, began, "" if inherited else self.failures.get(task.key, ""))

@@ -220,6 +220,11 @@ class Task(Config, ABC):
         )
 
     @property
+    def detail(self) -> str:
+        """What tells it from others of its kind where progress is told and no arm does."""
+        return f"seed {self.seed}"
+
+    @property
     def called(self) -> str:
         """What progress calls it."""
         return self.told_as or self.kind

@@ -46,6 +46,11 @@ class WriteTexts(Task):
         """No model."""
         return Needs(torch=False)
 
+    @property
+    def detail(self) -> str:
+        """Its role too, since a study has texts for several."""
+        return f"{self.role}, seed {self.seed}"
+
     def run(self, context: Context) -> Made:
         """Draw and write."""
         texts = self._texts(context)

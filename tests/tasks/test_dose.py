@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from restor.evaluation.fewshot import build_queries
+from restor.runner.study import world_of
 from restor.tasks.tabulation.dose import Doses, with_dose
-from restor.tasks.world import World
 from restor.types import Document, Statement
 from tiny_study import tiny_config
 
@@ -46,7 +47,9 @@ def test_without_documents_nothing_is_known_of_anybody() -> None:
 
 
 def test_fact_swap_states_every_planted_answer_in_as_many_documents_as_its_dose() -> None:
-    world = World(tiny_config(), 0)
-    found = Doses(world.forget_documents)
-    stated = {found.of(q.fact.subject, q.fact.relation, q.group, q.planted) for q in world.queries if q.planted}
+    config = tiny_config()
+    world = world_of(config, 0)
+    known = Doses(world.forget_documents)
+    queries = build_queries(world.domain, world.planted, world.groups, config.evaluation, seed=0)
+    stated = {known.of(q.fact.subject, q.fact.relation, q.group, q.planted) for q in queries if q.planted}
     assert stated == {2}

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from restor.selection.trial import Chosen
 from restor.results import Curve
 from restor.runner.plan import plan_seed
-from restor.selection.trial import Mark, Trial
-from restor.selection.choices import Selection
 from restor.runner.resolve import resolve
-from restor.tasks.tabulation.curves import MOST_POINTS, loss_curves, thinned, validation_curves
+from restor.runner.validation_curves import validation_curves
+from restor.selection.choices import Selection
+from restor.selection.trial import Chosen, Mark, Trial
+from restor.tasks.tabulation.curves import MOST_POINTS, loss_curves, thinned
 from tiny_study import tiny_config
 
 
