@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import defaultdict
 
 import pytest
+
+from representatives import representatives
 
 # Set before anything imports torch; tests that do without torch are not made to load it.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -33,6 +36,21 @@ def pytest_configure(config):
             "ignore::DeprecationWarning:transformers.*",
         ):
             config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a test marked `one_for_each(*keys)`, the cases that meet no new code path are nightly."""
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("one_for_each"):
+            cases[item.path, item.originalname].append(item)
+    for same_test in cases.values():
+        keys = same_test[0].get_closest_marker("one_for_each").args
+        first = representatives((item.callspec.params for item in same_test), keys)
+        for item, is_first in zip(same_test, first, strict=True):
+            if not is_first:
+                item.add_marker("nightly")
 
 
 class Deprecations(logging.Handler):
