@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_checkpoint_verbs import FAST, Place, command, done, environment, restor
+from commands import FAST, Place, command, done, environment, restor
 
 STEPS = ("--steps", "12", "--tokens", "256", "--lr", "1e-3", *FAST)
 
