@@ -11,11 +11,11 @@ import torch
 from transformers import AutoModelForCausalLM
 
 import restor.training.callbacks.keep_checkpoints as keep_module
+from heard import Heard
 from restor.errors import ConfigError, TrainingError
 from restor.models.labelled import check_output_layer, collate, predict
 from restor.models.lineage import History, Read, marks_of, predates
 from restor.models.tokenizer_loading import load_tokenizer
-from restor.progress import Progress
 from restor.training.batching import SetRows
 from restor.training.callbacks.base import Callback
 from restor.training.callbacks.keep_checkpoints import KeepCheckpoints
@@ -161,31 +161,11 @@ def test_the_model_is_ready_to_be_asked_and_the_global_generator_untouched(llama
 
 
 def test_progress_hears_of_every_step_with_the_sum_of_the_losses(llama):
-    class Heard(Progress):
-        def __init__(self):
-            self.numbers = []
-
-        def expect(self, ahead, usual):
-            raise AssertionError
-
-        def begin(self, stage, detail, number, total):
-            raise AssertionError
-
-        def advance(self, done, total, loss):
-            self.numbers.append((done, total, loss))
-
-        def end(self, cached, seconds):
-            raise AssertionError
-
-        def fail(self, reason):
-            raise AssertionError
-
-        def note(self, message):
-            raise AssertionError
-
     heard = Heard()
     log = run(llama(0), TwoTerms(), callbacks=[ReportProgress(heard)])
-    assert heard.numbers == [(step + 1, 4, record["a"] + record["b"]) for step, record in enumerate(log.records)]
+    assert heard.calls == [
+        ("advance", step + 1, 4, record["a"] + record["b"]) for step, record in enumerate(log.records)
+    ]
 
 
 # Precision -----------------------------------------------------------------------------------------------------------
