@@ -116,11 +116,12 @@ class TwoTerms(Objective):
         return (2.0 if term == "a" else 0.5) * cross_entropy(predict(model, batch))
 
 
-def test_the_gradients_of_all_terms_are_added(llama):
-    class KeepGradients(Callback):
-        def after_step(self, event):
-            self.gradients = {name: value.grad.clone() for name, value in event.model.named_parameters()}
+class KeepGradients(Callback):
+    def after_step(self, event):
+        self.gradients = {name: value.grad.clone() for name, value in event.model.named_parameters()}
 
+
+def test_the_gradients_of_all_terms_are_added(llama):
     kept = KeepGradients()
     log = run(llama(0), TwoTerms(), steps=1, tokens=1000, callbacks=[kept], optimizer=OptimizerConfig(clip=1e9))
     model, batch = llama(0), collate(ROWS, range(5), 0)
@@ -131,6 +132,28 @@ def test_the_gradients_of_all_terms_are_added(llama):
     assert log.records[0]["a"] == pytest.approx(4 * log.records[0]["b"], rel=1e-5)
     norm = torch.cat([value.grad.flatten() for value in model.parameters()]).norm()
     assert log.records[0]["grad_norm"] == pytest.approx(float(norm), rel=1e-4)
+
+
+def test_a_part_of_a_batch_counts_as_much_as_it_has_tokens_or_rows(llama):
+    """Of five rows of unlike lengths, two parts: three rows and two."""
+    kept = KeepGradients()
+    optimizer = OptimizerConfig(clip=1e9)
+    log = run(llama(0), TwoTerms(), steps=1, tokens=1000, accumulation=2, callbacks=[kept], optimizer=optimizer)
+    model = llama(0)
+    losses = {"a": 0.0, "b": 0.0}
+    for term, scale in (("a", 2.0), ("b", 0.5)):
+        rows = SetRows(ROWS, tokens=1000, name=term, seed=0).rows(0).ids
+        assert len(rows) == 5
+        predicted = [sum(len(row) - 1 for row in part) for part in (rows[:3], rows[3:])]
+        assert predicted[0] / sum(predicted) != pytest.approx(3 / 5, abs=0.02), "else tokens and rows are one"
+        shares = {"a": [count / sum(predicted) for count in predicted], "b": [3 / 5, 2 / 5]}[term]
+        for share, part in zip(shares, (rows[:3], rows[3:]), strict=True):
+            loss = share * scale * cross_entropy(predict(model, collate(part, range(len(part)), 0)))
+            loss.backward()
+            losses[term] += float(loss.detach())
+    assert {term: log.records[0][term] for term in losses} == pytest.approx(losses, rel=1e-5)
+    for name, value in model.named_parameters():
+        assert torch.allclose(kept.gradients[name], value.grad, rtol=1e-4, atol=1e-5), name
 
 
 def test_a_large_gradient_is_clipped_and_reported_as_it_was(llama):
