@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from representatives import representatives
 
@@ -88,6 +91,21 @@ WORDS = "ada bo was born in york rome . ? where lives she he and the poet baker 
 def own_cache(tmp_path_factory):
     """What restor remembers beside its stores is not the user's."""
     os.environ["RESTOR_DATA"] = str(tmp_path_factory.mktemp("restor-data"))
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory):
+    """The folder of a finished tiny study, made once for all processes of a test run: copy it to change anything."""
+    sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
+    from tiny_study import finish_study
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished-study"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            finish_study(folder.with_suffix(".part"))
+            folder.with_suffix(".part").rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,10 @@ from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from shutil import copytree
 from unittest import mock
 
 from restor.cli.main import main
-from restor.config import to_yaml
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
-from tiny_study import tiny_config
 
 FAST = ("--threads", "1", "--quiet")
 
@@ -63,19 +60,18 @@ def done(*arguments: object, cwd: Path) -> str:
 
 
 class Place:
-    """A finished tiny study, and where its checkpoints and files are."""
+    """A copy of a finished tiny study, and where its checkpoints and files are."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, finished: Path, folder: Path) -> None:
         self.folder = folder
-        (folder / "study.yaml").write_text(to_yaml(tiny_config()), encoding="utf-8")
-        self.table = json.loads(done("run", "study.yaml", "--json", "--quiet", cwd=folder))
+        copytree(finished, folder, dirs_exist_ok=True)
         artifacts = folder / "store" / "artifacts"
-        self.study = Path(self.table["folder"])
+        self.study = next((folder / "store" / "studies").glob("tiny-*"))
         self.clean = next(artifacts.glob("clean-*")) / "model"
         self.corrupted = next(artifacts.glob("corrupt-*")) / "model"
         self.forget = next(artifacts.glob("corrupt-*")) / "forget.jsonl"
         self.facts = next(artifacts.glob("clean-*")) / "facts.jsonl"
-        self.arms = {row["arm"]: row for row in self.table["table"]}
+        self.arms = {row["arm"]: row for row in json.loads((folder / "table.json").read_text("utf-8"))["table"]}
         (folder / "retain.txt").write_text(
             "\n\n".join(f"{n} plus {n} is {2 * n}. The town has red walls." for n in range(20)), encoding="utf-8"
         )

@@ -13,8 +13,8 @@ from commands import FAST, Place, command, done, environment, restor
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return Place(tmp_path_factory.mktemp("user"))
+def place(finished_study, tmp_path_factory):
+    return Place(finished_study, tmp_path_factory.mktemp("user"))
 
 
 def loaded(folder):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
-from commands import in_a_process_of_its_own, restor, tiny_config
+from commands import in_a_process_of_its_own, restor
 
 from restor.config import to_yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
+from tiny_study import tiny_config
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ STEPS = ("--steps", "12", "--tokens", "256", "--lr", "1e-3", *FAST)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return Place(tmp_path_factory.mktemp("user"))
+def place(finished_study, tmp_path_factory):
+    return Place(finished_study, tmp_path_factory.mktemp("user"))
 
 
 def arguments(place, out, *more, algorithm="npo"):
