@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 from filelock import FileLock
@@ -96,7 +94,6 @@ def own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def finished_study(tmp_path_factory):
     """The folder of a finished tiny study, made once for all processes of a test run: copy it to change anything."""
-    sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
     from tiny_study import finish_study
 
     base = tmp_path_factory.getbasetemp()

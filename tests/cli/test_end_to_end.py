@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from commands import in_a_process_of_its_own, restor
 
 from restor.config import to_yaml
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
 from tiny_study import tiny_config
 
 
@@ -27,7 +24,7 @@ def test_a_study_from_a_file_and_the_same_again(place: Path) -> None:
     assert first.returncode == 0, first.stderr
     for words in ("Corrupted", "Ideal", "NPO", "report.html", "results.json"):
         assert words in first.stdout
-    again = in_a_process_of_its_own("run", "study.yaml", "--json", cwd=place)
+    again = restor("run", "study.yaml", "--json", cwd=place)
     assert again.returncode == 0, again.stderr
     told = json.loads(again.stdout)
     assert {row["arm"] for row in told["table"]} == {

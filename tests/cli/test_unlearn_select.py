@@ -126,6 +126,7 @@ def test_a_weight_algorithm_with_a_fixed_option_and_a_larger_share(place):
     assert written["config"]["stop"] is None
 
 
+@pytest.mark.nightly
 def test_a_killed_selection_goes_on_and_chooses_the_same(place, chosen):
     given = arguments(place, "killed", "--select.untouched", "20")
     process = subprocess.Popen(command(*given), cwd=place.folder, env=environment(place.folder))

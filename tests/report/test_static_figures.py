@@ -419,7 +419,7 @@ def _meet(one, other):
     return both is not None and both.width > 1 and both.height > 1
 
 
-@one_for_each("name", "width")
+@one_for_each("width")
 @pytest.mark.parametrize("width", ["single", "double"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_word_is_within_the_figure_and_on_no_other_word_or_dot(folder, name, width):

@@ -147,8 +147,8 @@ def test_a_model_without_numbers_is_not_trained(place, tmp_path):
     with torch.no_grad():
         model.get_input_embeddings().weight[:] = float("nan")
     save_model(model, AutoTokenizer.from_pretrained(place / "model"), tmp_path / "broken")
+    broken = ModelRef(path=str(tmp_path / "broken"))
     with pytest.raises(DataError, match="cannot be trained"):
-        broken = ModelRef(path=str(tmp_path / "broken"))
         make_checkpoint(config(place, model=broken), tmp_path / "out", progress=Heard())
     assert not (tmp_path / "out").exists()
 

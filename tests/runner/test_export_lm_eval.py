@@ -529,6 +529,7 @@ def test_the_harness_finds_the_same_log_likelihoods_and_answers(kind, checkpoint
             assert own == [texts[0].strip() for texts in said]
 
 
+@pytest.mark.nightly
 def test_the_printed_command_runs(harness, checkpoints, exported):
     told = harness(
         *("-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={checkpoints['bpe']},dtype=float32"),
