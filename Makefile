@@ -17,7 +17,7 @@ install-torch = $(1)/bin/python $(PIP) -c $(CONSTRAINTS) '$(TORCH)' 2>/dev/null 
   $(1)/bin/python $(PIP) -c $(CONSTRAINTS) --extra-index-url https://download.pytorch.org/whl/cpu '$(TORCH)'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-newest harness check format setup clean
+.PHONY: help run test test-nightly test-newest harness check format setup clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -27,6 +27,9 @@ run: $(VENV)/core  ## set up and run the miniature study: table, results, report
 
 test: $(VENV)/dev check  ## set up and run all checks and tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal --versions pinned
+
+test-nightly: $(VENV)/dev check  ## the same with every case of every test: the whole products that `make test` samples
+	$(BIN)/python -m pytest -n 2 --dist worksteal --versions pinned -m ""
 
 test-newest:  ## run the tests of engine, loading and training with the newest versions that pyproject.toml allows
 	@test -d $(NEWEST) || $(PYTHON) -m venv $(NEWEST)

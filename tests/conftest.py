@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import defaultdict
 
 import pytest
+from filelock import FileLock
+
+from representatives import representatives
 
 # Set before anything imports torch; tests that do without torch are not made to load it.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -33,6 +37,21 @@ def pytest_configure(config):
             "ignore::DeprecationWarning:transformers.*",
         ):
             config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a test marked `one_for_each(*keys)`, the cases that meet no new code path are nightly."""
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("one_for_each"):
+            cases[item.path, item.originalname].append(item)
+    for same_test in cases.values():
+        keys = same_test[0].get_closest_marker("one_for_each").args
+        first = representatives((item.callspec.params for item in same_test), keys)
+        for item, is_first in zip(same_test, first, strict=True):
+            if not is_first:
+                item.add_marker("nightly")
 
 
 class Deprecations(logging.Handler):
@@ -70,6 +89,20 @@ WORDS = "ada bo was born in york rome . ? where lives she he and the poet baker 
 def own_cache(tmp_path_factory):
     """What restor remembers beside its stores is not the user's."""
     os.environ["RESTOR_DATA"] = str(tmp_path_factory.mktemp("restor-data"))
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory):
+    """The folder of a finished tiny study, made once for all processes of a test run: copy it to change anything."""
+    from tiny_study import finish_study
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished-study"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            finish_study(folder.with_suffix(".part"))
+            folder.with_suffix(".part").rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -7,16 +7,16 @@ import os
 
 import pytest
 
+from own_algorithm import LOSS, MINE
 from restor.errors import ChatError, CodeError, ConfigError
 from restor.faults import one_line, own_code, own_code_error, reading, what_was_read
 from restor.unlearning.algorithms.base import ALGORITHMS
 
-CODE = '''"""Mine."""
+SEEN = """
 import json
 from dataclasses import dataclass
 
 from restor.errors import ChatError, ConfigError
-from restor.unlearning.algorithms.base import AlgorithmConfig, AlgorithmInfo, LossAlgorithm, Plan, loss_grid
 
 
 @dataclass
@@ -24,27 +24,8 @@ class Seen:
     logits: int = 1
 
 
-class MineConfig(AlgorithmConfig):
-    pass
-
-
-class Mine(LossAlgorithm):
-    config_type = MineConfig
-    info = AlgorithmInfo("Mine", "https://example.org", "nothing", "0", "nothing", loss_grid((1e-4,) * 6, 10))
-
-    def __init__(self, config):
-        self.config = config
-
-    @property
-    def plan(self):
-        return Plan(retain=None)
-
-    def forget_loss(self, seen):
-        HERE
-
-    def retain_loss(self, seen):
-        raise NotImplementedError
-'''
+class MineConfig("""
+CODE = MINE.replace(LOSS, "HERE").replace("\nclass MineConfig(", SEEN, 1)
 LINE = 1 + CODE.splitlines().index("        HERE")
 
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 import restor.registry as registry
+from own_algorithm import MINE
 from restor.config import parse_yaml, to_yaml
 from restor.corruption.corruptors.base import CORRUPTORS
 from restor.datasets.base import DATASETS
@@ -21,35 +22,6 @@ from restor.report.figures.base import PLOTS
 from restor.tasks.stage import code_version
 from restor.unlearning.algorithms.base import ALGORITHMS
 from restor.unlearning.wrappers.base import WRAPPERS
-
-MINE = '''"""Mine: does nothing of use."""
-from __future__ import annotations
-
-from restor.unlearning.algorithms.base import AlgorithmConfig, AlgorithmInfo, LossAlgorithm, Plan, loss_grid
-
-
-class MineConfig(AlgorithmConfig):
-    beta: float = 0.5
-    """How much."""
-
-
-class Mine(LossAlgorithm):
-    config_type = MineConfig
-    info = AlgorithmInfo("Mine", "https://example.org", "nothing", "0", "nothing", loss_grid((1e-4,) * 6, 10))
-
-    def __init__(self, config):
-        self.config = config
-
-    @property
-    def plan(self):
-        return Plan(retain=None)
-
-    def forget_loss(self, seen):
-        return seen.policy.logits.sum()
-
-    def retain_loss(self, seen):
-        raise NotImplementedError
-'''
 
 
 @pytest.fixture

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from heard import Clock
 from restor.progress import SETTLED, Course
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import final
 
+from restor.config import to_yaml
 from restor.corruption.corruptors.fact_swap import FactSwapConfig
 from restor.domains.miniature import MiniatureConfig
 from restor.evaluation.config import EvaluationConfig
@@ -45,6 +48,19 @@ def tiny_config(**changes: object) -> ExperimentConfig:
         threads=1,
     )
     return config.model_copy(update=changes)
+
+
+def finish_study(folder: Path) -> None:
+    """The study as a file, its store, and what `restor run --json` tells of it as table.json."""
+    from restor.cli.main import main
+
+    folder.mkdir()
+    (folder / "study.yaml").write_text(to_yaml(tiny_config()), encoding="utf-8")
+    told = StringIO()
+    with redirect_stdout(told):
+        code = main(["run", str(folder / "study.yaml"), "--store", str(folder / "store"), "--json", "--quiet"])
+    assert code == 0, told.getvalue()
+    (folder / "table.json").write_text(told.getvalue(), encoding="utf-8")
 
 
 @final

@@ -186,6 +186,7 @@ def test_ratios_are_taken_within_a_round(script):
     assert "| KL + retain | 100 | 100 | has none | **1.00** (1.00 to 1.00) |  |" in text
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak where Linux tells it")
 def test_the_whole_script_runs_without_the_others(script, capsys):
     shape = [part for name, value in SHAPE.items() for part in (f"--{name}", str(value))]

@@ -1,68 +1,20 @@
-"""Checkpoints made elsewhere: corrupt, unlearn, recover and evaluate as a user types them, in real processes."""
+"""Checkpoints made elsewhere: corrupt, unlearn, recover and evaluate as a user types them."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-
-from restor.config import to_yaml
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
-from tiny_study import tiny_config
-
-FAST = ("--threads", "1", "--quiet")
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "restor.cli.main", *map(str, arguments)]
-
-
-def environment(cwd: Path) -> dict[str, str]:
-    return {**os.environ, "RESTOR_STORE": str(cwd / "store"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-
-
-def restor(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), cwd=cwd, env=environment(cwd), capture_output=True, text=True, timeout=200
-    )
-
-
-def done(*arguments: object, cwd: Path) -> str:
-    told = restor(*arguments, cwd=cwd)
-    assert told.returncode == 0, told.stderr
-    return told.stdout
-
-
-class Place:
-    """A finished tiny study, and where its checkpoints and files are."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "study.yaml").write_text(to_yaml(tiny_config()), encoding="utf-8")
-        self.table = json.loads(done("run", "study.yaml", "--json", "--quiet", cwd=folder))
-        artifacts = folder / "store" / "artifacts"
-        self.study = Path(self.table["folder"])
-        self.clean = next(artifacts.glob("clean-*")) / "model"
-        self.corrupted = next(artifacts.glob("corrupt-*")) / "model"
-        self.forget = next(artifacts.glob("corrupt-*")) / "forget.jsonl"
-        self.facts = next(artifacts.glob("clean-*")) / "facts.jsonl"
-        self.arms = {row["arm"]: row for row in self.table["table"]}
-        (folder / "retain.txt").write_text(
-            "\n\n".join(f"{n} plus {n} is {2 * n}. The town has red walls." for n in range(20)), encoding="utf-8"
-        )
+from commands import FAST, Place, command, done, environment, restor
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return Place(tmp_path_factory.mktemp("user"))
+def place(finished_study, tmp_path_factory):
+    return Place(finished_study, tmp_path_factory.mktemp("user"))
 
 
 def loaded(folder):

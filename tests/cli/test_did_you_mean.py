@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from representatives import one_for_each
 from restor.cli.main import main
 from restor.config import alike, nearest
 from restor.registry import unknown_name
@@ -38,6 +39,7 @@ def refused(capsys, *argv):
     return shown.err
 
 
+@one_for_each("given", "verb")
 @pytest.mark.parametrize("verb", [("run",), ("select",), ("list", "fields"), ("list", "arms")], ids=" ".join)
 @pytest.mark.parametrize(
     ("given", "told"),

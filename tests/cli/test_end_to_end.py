@@ -1,31 +1,15 @@
-"""What a user types: a study from a YAML file, the same again, and the verbs on its store, in real processes."""
+"""What a user types: a study from a YAML file, the same again, and the verbs on its store."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import in_a_process_of_its_own, restor
 
 from restor.config import to_yaml
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
 from tiny_study import tiny_config
-
-
-def restor(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "RESTOR_STORE": str(cwd / "store"), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "restor.cli.main", *arguments],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +20,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_study_from_a_file_and_the_same_again(place: Path) -> None:
-    first = restor("run", "study.yaml", cwd=place)
+    first = in_a_process_of_its_own("run", "study.yaml", cwd=place)
     assert first.returncode == 0, first.stderr
     for words in ("Corrupted", "Ideal", "NPO", "report.html", "results.json"):
         assert words in first.stdout

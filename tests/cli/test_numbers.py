@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import restor
+from representatives import one_for_each
 from restor.chat import ChatConfig
 from restor.cli.main import main
 from restor.config import Config, parse_yaml
@@ -14,6 +15,7 @@ HUGE = "1" + "0" * 399
 BEYOND_PYTHON = "9" * 5000
 
 
+@one_for_each("argv", "number")
 @pytest.mark.parametrize("number", [HUGE, f"-{HUGE}", BEYOND_PYTHON, str(2**63)])
 @pytest.mark.parametrize(
     "argv",
@@ -52,6 +54,7 @@ def test_a_setting_of_a_verb_that_makes_a_checkpoint(capsys, tmp_path):
     assert "The value of seed, line 1, column 1: the number 1000" in capsys.readouterr().err
 
 
+@one_for_each("argv", "number")
 @pytest.mark.parametrize(
     "argv",
     [

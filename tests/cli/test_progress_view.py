@@ -7,16 +7,9 @@ import time
 
 from rich.console import Console
 
+from heard import Clock
 from restor.cli.progress_view import EVERY, RichProgress, duration, progress_view
 from restor.progress import Silent
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def view(*, terminal):

@@ -9,14 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from test_checkpoint_verbs import FAST, Place, command, done, environment, restor
+from commands import FAST, Place, command, done, environment, restor
 
 STEPS = ("--steps", "12", "--tokens", "256", "--lr", "1e-3", *FAST)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return Place(tmp_path_factory.mktemp("user"))
+def place(finished_study, tmp_path_factory):
+    return Place(finished_study, tmp_path_factory.mktemp("user"))
 
 
 def arguments(place, out, *more, algorithm="npo"):
@@ -126,6 +126,7 @@ def test_a_weight_algorithm_with_a_fixed_option_and_a_larger_share(place):
     assert written["config"]["stop"] is None
 
 
+@pytest.mark.nightly
 def test_a_killed_selection_goes_on_and_chooses_the_same(place, chosen):
     given = arguments(place, "killed", "--select.untouched", "20")
     process = subprocess.Popen(command(*given), cwd=place.folder, env=environment(place.folder))

@@ -9,10 +9,13 @@ from typing import get_args, get_origin
 import pytest
 import torch
 from pydantic import ValidationError
+from tiny_unlearning import FORGET, PAD, RETAIN, algorithm_of, every_way, label, loop
 from torch.nn.functional import pad
 from transformers import AutoModelForCausalLM
 
 import restor.unlearning.bench as bench_module
+from interrupted import KillAt, Killed, same, weights_of
+from representatives import one_for_each
 from restor.config import parse_yaml, to_yaml
 from restor.errors import ConfigError, DataError, TrainingError
 from restor.models.checkpoint import save_model
@@ -28,21 +31,26 @@ from restor.training.objective import LanguageModelling
 from restor.training.reference import CachedReference
 from restor.training.resume import ResumeFolder
 from restor.types import Budget
-from restor.unlearning.algorithms.base import ALGORITHMS, GRID_SIZE, Edit, LossAlgorithm, Plan, WeightAlgorithm
+from restor.unlearning.algorithms.base import (
+    ALGORITHMS,
+    GRID_SIZE,
+    DualLossAlgorithm,
+    Edit,
+    LossAlgorithm,
+    Plan,
+    WeightAlgorithm,
+)
 from restor.unlearning.objective import Unlearning
 from restor.unlearning.texts import Texts
 from restor.unlearning.unlearn import unlearn
 
 NAMES = ALGORITHMS.names()
 LOSS_NAMES = [name for name in NAMES if issubclass(ALGORITHMS.get(name), LossAlgorithm)]
-FORGET = [[1, 4, 5, 6, 7, 8, 2], [1, 9, 5, 2], [1, 4, 10, 11, 12, 2], [1, 13, 6, 7, 14, 15, 16, 17, 2], [1, 9, 2]]
-RETAIN = [[1, 18, 5, 6, 19, 2], [1, 18, 20, 2], [1, 21, 5, 6, 7, 14, 8, 2], [1, 21, 2], [1, 14, 20, 19, 2]]
 ALTERNATES = [[1, 4, 5, 6, 18, 8, 2], [1, 9, 20, 2], [1, 4, 10, 19, 2], [1, 13, 6, 7, 14, 15, 16, 18, 2], [1, 20, 2]]
 TRUTH = [[1, 4, 5, 19, 2], [1, 9, 18, 2], [1, 13, 6, 20, 2]]
 SAMPLES = [[1, 21, 5, 2], [1, 18, 6, 19, 2], [1, 14, 20, 2]]
 EDITS = [Edit((1, 4, 5, 6), (19,), 1), Edit((1, 9, 5), (18, 20), 1), Edit((1, 13, 6, 7, 14), (20,), 1)]
 KINDS = {"text": RETAIN, "samples": SAMPLES, "truth": TRUTH}
-PAD = 0
 
 
 def variants(name):
@@ -65,19 +73,56 @@ VARIANTS = [(name, options) for name in NAMES for options in variants(name)]
 LOSS_VARIANTS = [case for case in VARIANTS if case[0] in LOSS_NAMES]
 
 
-def label(value):
-    if isinstance(value, dict):
-        return ",".join(f"{key}={item}" for key, item in value.items()) or "default"
-    return str(value)
-
-
 every = pytest.mark.parametrize("name", NAMES)
 every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=label)
-every_way = pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=4)], ids=["full", "lora"])
 
 
-def build(name, **options):
-    return ALGORITHMS.build(ALGORITHMS.parse({"name": name, **options}))
+# What tells the code around an algorithm apart ------------------------------------------------------------------------
+
+
+def family(name, **_):
+    return name in LOSS_NAMES, algorithm_of(name).plan.edits
+
+
+def family_by_way(name, lora, **_):
+    return *family(name), lora
+
+
+def told(name, options, **_):
+    """What `unlearn` gives it; a weight algorithm takes it by itself."""
+    plan = algorithm_of(name, **options).plan
+    return name if name not in LOSS_NAMES else (plan.budget(), plan.retain, plan.alternates)
+
+
+def terms(name, options, **_):
+    """What the loop adds up over the parts of a batch."""
+    algorithm = algorithm_of(name, **options)
+    plan = algorithm.plan
+    normalizers = plan.forget and plan.normalizer, plan.retain and plan.retain_normalizer
+    return normalizers, bool(plan.alternates), isinstance(algorithm, DualLossAlgorithm)
+
+
+def references(name, options, **_):
+    plan = algorithm_of(name, **options).plan
+    return plan.forget_reference, bool(plan.retain) and plan.retain_reference, bool(plan.alternates)
+
+
+def trainings(name, options, **_):
+    """What is kept of a training, and which others there are beside the run."""
+    algorithm = algorithm_of(name, **options)
+    plan = algorithm.plan
+    inner = [(teacher.start, bool(teacher.trained_by)) for teacher in plan.teachers]
+    return type(algorithm).__bases__, inner, references(name, options)
+
+
+def hooks(name, **_):
+    plan = algorithm_of(name).plan
+    return name in LOSS_NAMES, plan.layer is None, plan.mlp_layers is None
+
+
+def needs(name, options, **_):
+    plan = algorithm_of(name, **options).plan
+    return plan.forget, plan.retain, plan.edits
 
 
 def texts(forget=FORGET, retain=RETAIN, **more):
@@ -85,16 +130,8 @@ def texts(forget=FORGET, retain=RETAIN, **more):
     return Texts(forget, retain, forget_tokens=24, retain_tokens=24, **(known | more))
 
 
-def weights_of(model):
-    return {name: value.detach().float().clone() for name, value in model.named_parameters()}
-
-
 def reads_checkpoint(algorithm):
     return Budget.CHECKPOINT in algorithm.plan.budget()
-
-
-def loop(steps=3, lora=None, **changes):
-    return LoopConfig(**({"steps": steps, "lr": 3e-3, "precision": "float32", "lora": lora} | changes))
 
 
 def run(llama, algorithm, config, *, seed=0, data=None, **more):
@@ -102,10 +139,6 @@ def run(llama, algorithm, config, *, seed=0, data=None, **more):
     if reads_checkpoint(algorithm):
         more["checkpoint"] = lambda: llama(5)
     return unlearn(llama(0), algorithm, data or texts(), config, pad=PAD, seed=seed, **more)
-
-
-def same(left, right):
-    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
 def objective_of(algorithm, other):
@@ -136,31 +169,20 @@ def objective_of(algorithm, other):
 
 
 @every
-def test_a_reader_learns_what_it_is(name):
-    info = ALGORITHMS.get(name).info
-    assert all(text.strip() for text in (info.title, info.mechanism, info.equation, info.cost))
-    assert info.paper.startswith("https://")
-    assert info.control or build(name).plan.budget()
-
-
-def test_titles_tell_the_algorithms_apart():
-    assert len({ALGORITHMS.get(name).info.title for name in NAMES}) == len(NAMES)
-
-
-@every
 def test_it_is_tuned_as_much_as_the_others_and_every_point_can_be_run(name):
     grid = ALGORITHMS.get(name).info.grid
     assert len(grid) == GRID_SIZE
     assert len({(choice.lr, choice.steps, str(dict(choice.options))) for choice in grid}) == GRID_SIZE
     for choice in grid:
-        assert build(name, **choice.options).plan.budget() == build(name).plan.budget()
+        assert algorithm_of(name, **choice.options).plan.budget() == algorithm_of(name).plan.budget()
         assert LoopConfig(steps=choice.steps, lr=choice.lr).steps > 0
 
 
+@one_for_each(told)
 @every_variant
 def test_nothing_is_read_that_is_not_in_the_budget(name, options, llama):
     """Whatever the budget leaves out may be missing, and the result is the same."""
-    algorithm = build(name, **options)
+    algorithm = algorithm_of(name, **options)
     told, plan = set(algorithm.plan.budget()), algorithm.plan
     nothing = {
         "forget": FORGET if Budget.FORGET in told else [],
@@ -178,6 +200,7 @@ def test_nothing_is_read_that_is_not_in_the_budget(name, options, llama):
 # Configuration -------------------------------------------------------------------------------------------------------
 
 
+@one_for_each("name")
 @every_variant
 def test_a_configuration_survives_being_written_down(name, options):
     config = ALGORITHMS.parse({"name": name, **options})
@@ -198,17 +221,18 @@ def test_wrong_hyperparameters_are_refused(name):
             wrong.append({key: "no such word"})
     for options in wrong:
         with pytest.raises(ValidationError):
-            build(name, **options)
+            algorithm_of(name, **options)
 
 
 # What it does --------------------------------------------------------------------------------------------------------
 
 
+@one_for_each("name", family_by_way)
 @every_way
 @every_variant
 def test_weights_move_stay_finite_and_depend_on_the_seed_alone(name, options, lora, llama):
     start = weights_of(llama(0))
-    first, log = run(llama, build(name, **options), loop(lora=lora))
+    first, log = run(llama, algorithm_of(name, **options), loop(lora=lora))
     found = weights_of(first)
     assert all(torch.isfinite(value).all() for value in found.values())
     assert found.keys() == start.keys()
@@ -217,34 +241,37 @@ def test_weights_move_stay_finite_and_depend_on_the_seed_alone(name, options, lo
         assert log.steps >= 3
         assert log.tokens > 0
     assert all(math.isfinite(value) for record in log.records for value in record.values())
-    again, log_again = run(llama, build(name, **options), loop(lora=lora))
+    again, log_again = run(llama, algorithm_of(name, **options), loop(lora=lora))
     assert same(weights_of(again), found)
     assert log_again.records == log.records
 
 
+@one_for_each(hooks)
 @every
 def test_an_adapter_is_trained_under_gradient_checkpointing(name, llama):
     """The same weights as without it, and not those of the start."""
-    plain, _ = run(llama, build(name), loop(lora=LoraConfig(rank=2, alpha=4)))
-    saving, _ = run(llama, build(name), loop(lora=LoraConfig(rank=2, alpha=4), gradient_checkpointing=True))
+    plain, _ = run(llama, algorithm_of(name), loop(lora=LoraConfig(rank=2, alpha=4)))
+    saving, _ = run(llama, algorithm_of(name), loop(lora=LoraConfig(rank=2, alpha=4), gradient_checkpointing=True))
     expected = weights_of(plain)
     assert all(torch.allclose(value, expected[key], atol=1e-6) for key, value in weights_of(saving).items())
     assert not same(weights_of(saving), weights_of(llama(0)))
 
 
+@one_for_each(family_by_way)
 @every_way
 @every
 def test_another_seed_reads_the_rows_in_another_order(name, lora, llama):
-    (zero, log), (one, _) = (run(llama, build(name), loop(lora=lora), seed=seed) for seed in (0, 1))
+    (zero, log), (one, _) = (run(llama, algorithm_of(name), loop(lora=lora), seed=seed) for seed in (0, 1))
     if not log.steps:
         pytest.skip("it trains nothing")
     assert not same(weights_of(zero), weights_of(one))
 
 
+@one_for_each(family_by_way)
 @every_way
 @every
 def test_the_result_is_saved_and_loaded_like_any_model(name, lora, llama, tokenizer, tmp_path):
-    model, _ = run(llama, build(name), loop(steps=1, lora=lora))
+    model, _ = run(llama, algorithm_of(name), loop(steps=1, lora=lora))
     save_model(model, tokenizer, tmp_path)
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert type(loaded) is type(llama(0))
@@ -254,10 +281,11 @@ def test_the_result_is_saved_and_loaded_like_any_model(name, lora, llama, tokeni
     assert load_tokenizer(tmp_path)("ada was born")["input_ids"] == tokenizer("ada was born")["input_ids"]
 
 
+@one_for_each("name")
 @every_variant
 def test_padding_changes_no_loss(name, options, llama):
     model = llama(0)
-    objective, rows = objective_of(build(name, **options), llama(7))
+    objective, rows = objective_of(algorithm_of(name, **options), llama(7))
     for term, source in rows.items():
         batch = collate(source, range(len(source)), PAD)
         wider = TokenBatch(pad(batch.input_ids, (0, 5), value=PAD), pad(batch.labels, (0, 5), value=-100), batch.rows)
@@ -265,6 +293,7 @@ def test_padding_changes_no_loss(name, options, llama):
         assert losses[0] == pytest.approx(losses[1], rel=1e-5, abs=1e-6), term
 
 
+@one_for_each(terms)
 @every_variant
 def test_accumulated_gradients_equal_those_of_the_large_batch(name, options, llama):
     class KeepGradients(Callback):
@@ -274,10 +303,10 @@ def test_accumulated_gradients_equal_those_of_the_large_batch(name, options, lla
             found = dict(event.model.named_parameters()).items()
             self.gradients = {key: value.grad.clone() for key, value in found if value.grad is not None}
 
-    objective, rows = objective_of(build(name, **options), llama(7))
+    objective, rows = objective_of(algorithm_of(name, **options), llama(7))
     if "batch" in objective.terms.values():
         with pytest.raises(ConfigError, match="accumulation to 1"):
-            run(llama, build(name, **options), loop(accumulation=2))
+            run(llama, algorithm_of(name, **options), loop(accumulation=2))
         return
     found = []
     for accumulation in (1, 2):
@@ -293,13 +322,14 @@ def test_accumulated_gradients_equal_those_of_the_large_batch(name, options, lla
         assert torch.allclose(parts.gradients[key], value, rtol=1e-4, atol=1e-5), key
 
 
+@one_for_each(references, "lora")
 @every_way
 @pytest.mark.parametrize(
     ("name", "options"),
     [
         (name, options)
         for name, options in LOSS_VARIANTS
-        if (plan := build(name, **options).plan).forget_reference or (plan.retain and plan.retain_reference)
+        if (plan := algorithm_of(name, **options).plan).forget_reference or (plan.retain and plan.retain_reference)
     ],
     ids=label,
 )
@@ -314,7 +344,7 @@ def test_the_reference_stays_what_it_was(name, options, lora, llama, monkeypatch
         return made[-1]
 
     monkeypatch.setattr(bench_module, kind, record)
-    plan = build(name, **options).plan
+    plan = algorithm_of(name, **options).plan
     read = [FORGET] * plan.forget_reference
     read += [KINDS[plan.retain]] if plan.retain and plan.retain_reference else []
     read += [ALTERNATES] * bool(plan.alternates and plan.forget_reference and not lora)  # an adapter serves all rows
@@ -339,11 +369,12 @@ def test_the_reference_stays_what_it_was(name, options, lora, llama, monkeypatch
             self.compared += 1
 
     compare = Compare()
-    model, _ = run(llama, build(name, **options), loop(lora=lora), callbacks=[compare])
+    model, _ = run(llama, algorithm_of(name, **options), loop(lora=lora), callbacks=[compare])
     assert compare.compared >= 3
     assert not same(weights_of(model), weights_of(start))
 
 
+@one_for_each("name", "lora")
 @every_way
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in LOSS_NAMES])
 def test_the_result_has_the_computed_weights(name, lora, llama, monkeypatch):
@@ -359,7 +390,7 @@ def test_the_result_has_the_computed_weights(name, lora, llama, monkeypatch):
         return edited
 
     monkeypatch.setattr(kind, "edit", record)
-    model, _ = run(llama, build(name), loop(lora=lora))
+    model, _ = run(llama, algorithm_of(name), loop(lora=lora))
     assert same(weights_of(model), seen)
 
 
@@ -408,9 +439,10 @@ def test_an_earlier_checkpoint_is_read_from_the_files_that_it_is_loaded_from(lla
 # What it refuses, and what happens when something goes wrong ---------------------------------------------------------
 
 
+@one_for_each(needs)
 @every_variant
 def test_texts_that_it_reads_must_not_be_empty(name, options, llama):
-    algorithm = build(name, **options)
+    algorithm = algorithm_of(name, **options)
     if algorithm.plan.forget:
         with pytest.raises(DataError, match="forget set is empty"):
             run(llama, algorithm, loop(), data=texts(forget=[]))
@@ -423,15 +455,16 @@ def test_texts_that_it_reads_must_not_be_empty(name, options, llama):
             run(llama, algorithm, loop(), data=texts(edits=[]))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if reads_checkpoint(build(name))])
+@pytest.mark.parametrize("name", [name for name in NAMES if reads_checkpoint(algorithm_of(name))])
 def test_a_missing_checkpoint_is_asked_for(name, llama):
     with pytest.raises(ConfigError, match="checkpoint"):
-        unlearn(llama(0), build(name), texts(), loop(), pad=PAD, seed=0)
+        unlearn(llama(0), algorithm_of(name), texts(), loop(), pad=PAD, seed=0)
 
 
+@one_for_each(hooks)
 @every
 def test_a_loss_that_is_not_a_number_ends_the_run_and_names_the_step(name, llama, monkeypatch):
-    algorithm = build(name)
+    algorithm = algorithm_of(name)
     if not isinstance(algorithm, LossAlgorithm):
         pytest.skip("it minimises nothing itself")
     owner, method = type(algorithm), "forget_loss" if algorithm.plan.forget else "retain_loss"
@@ -446,25 +479,11 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_names_the_step(name, llama
         run(llama, algorithm, loop())
 
 
-class Killed(Exception):
-    """Stands for the end of the process."""
-
-
-class KillAt(Callback):
-    def __init__(self, step):
-        self.step = step
-        self.heard = []
-
-    def after_step(self, event):
-        self.heard.append(event.step)
-        if event.step == self.step:
-            raise Killed
-
-
+@one_for_each(trainings, "lora")
 @every_way
 @every_variant
 def test_a_run_that_was_killed_ends_like_one_that_was_not(name, options, lora, llama, tmp_path):
-    config, algorithm = loop(steps=5, lora=lora), build(name, **options)
+    config, algorithm = loop(steps=5, lora=lora), algorithm_of(name, **options)
     whole, log = run(llama, algorithm, config)
     if not log.steps:
         pytest.skip("it trains nothing")

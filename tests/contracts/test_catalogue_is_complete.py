@@ -57,6 +57,7 @@ def test_an_algorithm_is_complete(name):
 def test_a_wrapper_is_complete(name):
     entry = WRAPPERS.get(name)
     assert list(problems(entry.info, entry.__module__)) == []
+    assert "holds" in entry.info.cost, "gradients beside the one of the step"
 
 
 def test_titles_tell_the_entries_apart():

@@ -10,6 +10,7 @@ import transformers as hf
 from tokenizers import processors
 
 from random_models import FAMILIES, NEAR, ODD, TIED, made
+from representatives import one_for_each
 from restor.evaluation.asking import Asker, ask, prepare
 from restor.models.families import context_of, pad_of, window_of
 from restor.models.labelled import check_output_layer, collate, predict
@@ -142,6 +143,7 @@ def generated(model, tok, query, most):
     return tok.decode(ids, skip_special_tokens=True).split("\n")[0].strip()
 
 
+@one_for_each("family", "kind")
 @pytest.mark.parametrize("kind", ["bos", "plain"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_answers_are_those_of_generate_and_options_those_of_whole_strings(checkpoints, family, kind):

@@ -8,26 +8,24 @@ from typing import get_args, get_origin
 import pytest
 import torch
 from pydantic import ValidationError
+from tiny_unlearning import FORGET, PAD, RETAIN, algorithm_of, every_way, label, loop
 from torch.nn.functional import pad as widen
 
 import restor.training.loop as loop_module
+from interrupted import KillAt, Killed, same, weights_of
+from representatives import one_for_each
 from restor.config import parse_yaml, to_yaml
 from restor.errors import ConfigError, TrainingError
 from restor.models.labelled import TokenBatch, collate
 from restor.training.callbacks.base import Callback
-from restor.training.config import LoopConfig, LoraConfig
 from restor.training.resume import ResumeFolder
 from restor.training.rules import StepRule
-from restor.unlearning.algorithms.base import ALGORITHMS
 from restor.unlearning.unlearn import Texts, unlearn
 from restor.unlearning.wrappers.base import WRAPPERS
 
 NAMES = WRAPPERS.names()
 LOSSES = ["gradient_ascent", "npo", "simnpo"]
-FORGET = [[1, 4, 5, 6, 7, 8, 2], [1, 9, 5, 2], [1, 4, 10, 11, 12, 2], [1, 13, 6, 7, 14, 15, 16, 17, 2], [1, 9, 2]]
-RETAIN = [[1, 18, 5, 6, 19, 2], [1, 18, 20, 2], [1, 21, 5, 6, 7, 14, 8, 2], [1, 21, 2], [1, 14, 20, 19, 2]]
 MARKED = [[place > 2 for place in range(len(row))] for row in FORGET]
-PAD = 0
 QUICK = {"lat": {"steps": 3, "lr": 0.2}, "tar": {"steps": 4, "every": 2, "lrs": [1e-2]}, "sam": {"rho": 0.1}}
 """Attacks that are short and strong enough to be seen in a model of this size."""
 
@@ -49,39 +47,20 @@ def variants(name):
 VARIANTS = [(name, options) for name in NAMES for options in variants(name)]
 
 
-def label(value):
-    if isinstance(value, dict):
-        return ",".join(f"{key}={item}" for key, item in value.items()) or "default"
-    return str(value)
-
-
 every = pytest.mark.parametrize("name", NAMES)
 every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=label)
 every_loss = pytest.mark.parametrize("loss", LOSSES)
-every_way = pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=4)], ids=["full", "lora"])
 
 
 def wrapper_of(name, **options):
     return WRAPPERS.build(WRAPPERS.parse({"name": name, **QUICK.get(name, {}), **options}))
 
 
-def loss_of(name, **options):
-    return ALGORITHMS.build(ALGORITHMS.parse({"name": name, **options}))
-
-
-def loop(steps=3, lora=None, **changes):
-    return LoopConfig(**({"steps": steps, "lr": 3e-3, "precision": "float32", "lora": lora} | changes))
-
-
 def run(llama, loss, wrapper, config, *, seed=0, tokens=24, **more):
     texts = Texts(FORGET, RETAIN, forget_tokens=tokens, retain_tokens=tokens, forget_labels=MARKED)
-    algorithm = loss_of(loss) if isinstance(loss, str) else loss
+    algorithm = algorithm_of(loss) if isinstance(loss, str) else loss
     model, log = unlearn(llama(0), algorithm, texts, config, pad=PAD, seed=seed, wrapper=wrapper, **more)
-    return {name: value.detach().clone() for name, value in model.named_parameters()}, log
-
-
-def same(left, right):
-    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+    return weights_of(model), log
 
 
 class KeepGradients(Callback):
@@ -110,25 +89,10 @@ def assert_alike(found, expected, *, rtol=1e-3):
         assert float((found.gradients[name] - value).norm()) <= rtol * whole, name
 
 
-# What it says of itself ----------------------------------------------------------------------------------------------
-
-
-@every
-def test_a_reader_learns_what_it_is(name):
-    info = WRAPPERS.get(name).info
-    for text in (info.title, info.mechanism, info.equation, info.cost):
-        assert text.strip()
-    assert info.paper.startswith("https://")
-    assert "holds" in info.cost  # gradients beside the one of the step
-
-
-def test_titles_tell_the_wrappers_apart():
-    assert len({WRAPPERS.get(name).info.title for name in NAMES}) == len(NAMES)
-
-
 # Configuration -------------------------------------------------------------------------------------------------------
 
 
+@one_for_each("name")
 @every_variant
 def test_a_configuration_survives_being_written_down(name, options):
     config = WRAPPERS.parse({"name": name, **options})
@@ -158,11 +122,12 @@ def test_wrong_hyperparameters_are_refused(name):
 # What it does --------------------------------------------------------------------------------------------------------
 
 
+@one_for_each("name", "loss", "lora")
 @every_way
 @every_loss
 @every_variant
 def test_weights_move_stay_finite_and_depend_on_the_seed_alone(name, options, loss, lora, llama):
-    start = {key: value.detach().clone() for key, value in llama(0).named_parameters()}
+    start = weights_of(llama(0))
     found, log = run(llama, loss, wrapper_of(name, **options), loop(lora=lora))
     assert all(torch.isfinite(value).all() for value in found.values())
     assert found.keys() == start.keys()
@@ -174,6 +139,7 @@ def test_weights_move_stay_finite_and_depend_on_the_seed_alone(name, options, lo
     assert log_again.records == log.records
 
 
+@one_for_each("name", "lora")
 @every_way
 @every
 def test_it_makes_a_difference(name, lora, llama):
@@ -212,6 +178,7 @@ class Watch(StepRule):
         return [(*module._forward_hooks, *module._forward_pre_hooks) for module in model.modules()]
 
 
+@one_for_each("name", "loss", "lora")
 @every_way
 @every_loss
 @every_variant
@@ -221,6 +188,7 @@ def test_a_step_leaves_weights_and_model_as_they_were(name, options, loss, lora,
     assert watch.steps == 3
 
 
+@one_for_each("name", "loss")
 @every_loss
 @every_variant
 def test_padding_has_no_influence(name, options, loss, llama, monkeypatch):
@@ -234,6 +202,7 @@ def test_padding_has_no_influence(name, options, loss, llama, monkeypatch):
     assert_alike(first_gradient(llama, loss, wrapper_of(name, **options)), expected)
 
 
+@one_for_each("name", "loss", "lora")
 @every_way
 @every_loss
 @every_variant
@@ -243,6 +212,7 @@ def test_accumulated_gradients_equal_those_of_the_large_batch(name, options, los
     assert_alike(found, expected)
 
 
+@one_for_each("name", "lora")
 @every_way
 @every
 def test_gradient_checkpointing_changes_nothing(name, lora, llama):
@@ -257,7 +227,7 @@ def test_gradient_checkpointing_changes_nothing(name, lora, llama):
 @every
 def test_a_loss_without_a_term_that_it_needs_is_refused(name, llama):
     info = WRAPPERS.get(name).info
-    alone = loss_of("gradient_ascent", retain_weight=0)
+    alone = algorithm_of("gradient_ascent", retain_weight=0)
     if info.needs_retain:
         with pytest.raises(ConfigError, match=rf"{info.title} needs a loss with a retain term.*retain_weight"):
             run(llama, alone, wrapper_of(name), loop())
@@ -275,10 +245,11 @@ def test_a_layer_that_the_model_does_not_have_is_refused(llama):
         run(llama, "npo", wrapper_of("lat", layer=2), loop())
 
 
+@one_for_each("lora")
 @every_way
 @every
 def test_a_loss_that_is_not_a_number_ends_the_run_and_names_the_step(name, lora, llama, monkeypatch):
-    algorithm = loss_of("gradient_ascent")
+    algorithm = algorithm_of("gradient_ascent")
     original, steps = type(algorithm).forget_loss, []
 
     class Count(StepRule):
@@ -296,19 +267,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_names_the_step(name, lora,
         run(llama, algorithm, Count(), loop(lora=lora))
 
 
-class Killed(Exception):
-    """Stands for the end of the process."""
-
-
-class KillAt(Callback):
-    def __init__(self, step):
-        self.step = step
-
-    def after_step(self, event):
-        if event.step == self.step:
-            raise Killed
-
-
+@one_for_each("name", "lora")
 @every_way
 @every_variant
 def test_a_run_that_was_killed_ends_like_one_that_was_not(name, options, lora, llama, tmp_path):

@@ -6,7 +6,6 @@ import ast
 import json
 import re
 import shlex
-import sys
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -20,8 +19,6 @@ from restor.experiment import ArmConfig
 from restor.models.checkpoint import new_llama, save_model
 from restor.models.tokenizer import word_tokenizer
 from restor.unlearning.algorithms.base import ALGORITHMS
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
 from tiny_study import tiny_config
 
 PAGE = (Path(__file__).parents[2] / "docs" / "add-an-algorithm.md").read_text(encoding="utf-8")

@@ -34,10 +34,7 @@ def test_commands_in_blocks_exist(page):
         assert words[2 if words[1] == "data" else 1] in known, words
 
 
-@pytest.mark.parametrize(
-    "page",
-    [*PAGES, *sorted((ROOT / "src" / "restor").rglob("*.py"))],
-    ids=lambda page: page.relative_to(ROOT).as_posix(),
-)
-def test_nobody_is_told_to_install_what_is_not_released(page):
-    assert not re.search(r"pip install '?restor", page.read_text(encoding="utf-8"))
+def test_nobody_is_told_to_install_what_is_not_released():
+    files = [*PAGES, *(ROOT / "src" / "restor").rglob("*.py")]
+    told = [str(file) for file in files if re.search(r"pip install '?restor", file.read_text(encoding="utf-8"))]
+    assert told == []

@@ -37,6 +37,7 @@ def test_any_size_has_twelve_facts_about_each_of_its_people(people):
         assert len(set(given)) == people, f"two people share their {relation}"
 
 
+@pytest.mark.nightly
 def test_the_largest_world_is_built_in_seconds():
     began = time.process_time()
     world = miniature(100_000)

@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from random_models import chain, follower
+from representatives import one_for_each
 from restor.errors import DataError, TrainingError
 from restor.evaluation.asking import Asker, Sampling, ask, prepare
 from restor.evaluation.engine.engine import Engine, Limits
@@ -156,6 +157,7 @@ def check(net, tok, queries, batch, most=9, limits=None):
             assert answer.log_probs[option] == pytest.approx(score, abs=1e-5, rel=1e-5), option
 
 
+@one_for_each("kind", "family", "batch")
 @pytest.mark.parametrize("kind", ["words", "bpe", "across"])
 @pytest.mark.parametrize(("family", "batch"), [("llama", 1), ("llama", 3), ("llama", 64), ("mistral", 3)])
 def test_equals_scoring_and_writing_one_string_at_a_time(family, kind, batch):
@@ -234,6 +236,7 @@ def beginnings(plan, number):
     return found
 
 
+@one_for_each("kind", "batch")
 @pytest.mark.parametrize("kind", ["words", "across"])
 @pytest.mark.parametrize("batch", [1, 3, 64])
 def test_each_beginning_is_run_once(batch, kind, monkeypatch):
@@ -291,6 +294,7 @@ def test_the_same_beginning_of_several_options_is_run_once(monkeypatch):
     assert tuple(row[:-3]) == tuple(tok("Where was Ann born?")["input_ids"])
 
 
+@one_for_each("kind", "tokens")
 @pytest.mark.parametrize("kind", ["words", "across"])
 @pytest.mark.parametrize(("tokens", "logits"), [(1, 1), (7, 300), (100, 10**6), (10**5, 10**9)])
 def test_options_are_scored_alike_in_forwards_of_any_size(kind, tokens, logits, monkeypatch):

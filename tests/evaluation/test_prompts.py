@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
+from representatives import one_for_each
 from restor.evaluation.engine.encoding import Encoder
 from restor.evaluation.prompts import prepare, tokenizer_digest
 from restor.models.tokenizer import added_behind, encode_rows
@@ -48,6 +49,7 @@ def check(tok, queries, batch=3):
             assert option.kept == len(prompt) or option.ids[:1] != prompt[option.kept : option.kept + 1]
 
 
+@one_for_each("kind", "shots")
 @pytest.mark.parametrize("shots", [0, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_ids_are_those_of_the_whole_string(kind, shots):

@@ -96,6 +96,7 @@ def test_two_processes_answer_as_one(place, monkeypatch, capsys):
     assert info["notes"] == []
 
 
+@pytest.mark.nightly
 def test_an_error_is_told_once_and_ends_all(place):
     told = torchrun("-m", "restor", "evaluate", "--model", "mine=nowhere/at/all", "--facts", "facts.jsonl", cwd=place)
     assert told.returncode != 0
@@ -131,6 +132,7 @@ def pair():
         process.communicate()
 
 
+@pytest.mark.nightly
 def test_process_0_goes_on_when_the_other_is_killed(place, pair):
     helper = pair(1, "-m", "restor", *evaluate("killed"), cwd=place)
     leader = pair(0, "-m", "restor", *evaluate("killed"), cwd=place)
@@ -168,6 +170,7 @@ time.sleep(250)
 """
 
 
+@pytest.mark.nightly
 def test_the_others_say_why_they_cannot_help_and_end_when_process_0_is_killed(place, pair):
     leader = pair(0, "-c", LEADER, cwd=place)
     helper = pair(1, "-m", "restor", "run", cwd=place)
@@ -252,6 +255,7 @@ def told(model, tokenizer, settings):
     return {**results, "tokens": sum(tokens)}
 
 
+@pytest.mark.nightly
 def test_every_process_gets_all_results_of_the_library(place):
     (place / "script.py").write_text(SCRIPT, encoding="utf-8")
     (place / "test_sharding.py").write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")

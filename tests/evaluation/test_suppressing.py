@@ -10,6 +10,7 @@ import pytest
 import torch
 from test_asking import favouring, make_queries, model, naive, tokenizer
 
+from representatives import one_for_each
 from restor.data.mentions import padded, words_of
 from restor.evaluation.asking import Sampling, ask, prepare
 from restor.evaluation.config import EvaluationConfig
@@ -85,6 +86,7 @@ def slowly(net, tok, query, most=MOST):
     return tok.decode(written, skip_special_tokens=True).split("\n")[0].strip(), scores
 
 
+@one_for_each("kind", "family", "batch")
 @pytest.mark.parametrize("kind", ["words", "bpe", "across"])
 @pytest.mark.parametrize(("family", "batch"), [("llama", 64), ("llama", 3), ("mistral", 3)])
 def test_equals_filtering_one_string_at_a_time_and_leaves_other_queries_bit_for_bit(family, batch, kind):

@@ -18,6 +18,7 @@ from tokenizers import AddedToken
 from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from random_models import made
+from representatives import one_for_each
 from restor.errors import DataError
 from restor.evaluation.api import Request, score
 from restor.models.lineage import new_lineage
@@ -135,6 +136,7 @@ KINDS = {
 }
 
 
+@one_for_each("kind", "family")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("family", ["llama_tied", "qwen2"])
 def test_every_kind_of_lora_is_merged(bases, family, kind, tmp_path):

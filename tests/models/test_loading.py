@@ -306,6 +306,7 @@ def large(tmp_path_factory, tokenizer):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is measured through /proc")
+@pytest.mark.nightly
 def test_weights_are_never_held_twice(large):
     command = [sys.executable, "-c", MEASURE, *map(str, large)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from random_models import made
+from representatives import one_for_each
 from restor.chat import ChatRequest
 from restor.errors import ConfigError, DataError
 from restor.evaluation import Request, generate, score
@@ -60,6 +61,7 @@ def same(tok, core):
 # Of the file, whatever the class -------------------------------------------------------------------------------------
 
 
+@one_for_each("kind", "cls")
 @pytest.mark.parametrize("kind", [*KINDS, "never"])
 @pytest.mark.parametrize(
     ("family", "cls"),
@@ -251,6 +253,7 @@ def test_a_sentencepiece_model_alone_asks_for_its_package(tmp_path, monkeypatch,
     assert load(folder)
 
 
+@one_for_each("model_type", "cls")
 @pytest.mark.parametrize("model_type", ["bpe", "unigram"])
 @pytest.mark.parametrize(
     ("family", "cls"), [("llama", "LlamaTokenizer"), ("gemma", "GemmaTokenizer"), ("mistral", None)]

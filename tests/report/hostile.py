@@ -66,3 +66,14 @@ HOSTILE = (
 )
 
 MEGABYTE = "Ω" + "x" * 1_000_000
+
+_SIGNS = (
+    *("\ud800", "\x1b", "\u202e", "\x00", "\u2028", "\t", "\r", "\uff1d", "=c", "'=", "%", "\\", "[", "{{", "{"),
+    *("javascript", "<script", "<", "&", "^", "*", "'", '"', "-", "=", "+", "@"),
+)
+
+
+def danger(**given: str) -> str:
+    """What a text is dangerous by: the first of the signs in it that mean something to whoever shows it."""
+    (text,) = given.values()
+    return next((sign for sign in _SIGNS if sign in text), "long" if len(text) > 200 else "")

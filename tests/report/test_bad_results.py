@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_study import make_study, write_study
 
+from representatives import one_for_each
 from restor.cli.main import main
 from restor.report.load import RESULTS_FILE
 
@@ -127,6 +128,7 @@ def test_other_texts(folder, capsys, text, message):
     refused(capsys, message, "report", folder)
 
 
+@one_for_each("share", "format")
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.98, 0.9999])
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_file_cut_short_in_every_format(folder, capsys, share, format):

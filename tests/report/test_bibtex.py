@@ -5,9 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from hostile import HOSTILE
+from hostile import HOSTILE, danger
 from synthetic_study import make_study, write_study
 
+from representatives import one_for_each
 from restor.cli.main import main
 from restor.report.bibtex import bibtex, joined_bibtex
 from restor.report.papers import PAPERS
@@ -86,6 +87,7 @@ def test_several_studies_cite_a_paper_once(results):
     assert text.count("eprint        = {2404.05868}") == 1
 
 
+@one_for_each(danger)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_foreign_text_cannot_leave_its_field(results, text):
     study = {"name": text, "id": text, "created": text, "code": text, "versions": {"restor": text}}

@@ -4,9 +4,10 @@ import csv
 import io
 
 import pytest
-from hostile import HOSTILE
+from hostile import HOSTILE, danger
 from synthetic_study import make_study
 
+from representatives import one_for_each
 from restor.report.comma import to_csv
 from restor.report.rows import FIGURE_COLUMNS
 from restor.results import ArmVerdict, Value
@@ -58,6 +59,7 @@ def test_what_is_undefined_or_missing_is_empty_and_says_why(results):
     assert of(rows, "msa", "test.original")["note"] == "not measured in this study"
 
 
+@one_for_each(danger)
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_no_text_is_a_formula_or_breaks_its_cell(results, hostile):
     told = changed(

@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from hostile import HOSTILE
+from hostile import HOSTILE, danger
 from synthetic_study import make_study
 
+from representatives import one_for_each
 from restor.errors import DataError
 from restor.report.comma import write_rows
 from restor.report.compare import (
@@ -207,6 +208,7 @@ def test_studies_beyond_z_have_two_letters():
     assert [tag(place) for place in (0, 25, 26, 27, 52)] == ["A", "Z", "AA", "AB", "BA"]
 
 
+@one_for_each(danger)
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_foreign_names_cannot_act(study, hostile):
     results, facts = study

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from hostile import HOSTILE
+from hostile import HOSTILE, danger
 from synthetic_study import make_study
 
+from representatives import one_for_each
 from restor.cli.main import main
 from restor.report.differences import differences
 from restor.report.text import printable
@@ -64,6 +65,7 @@ def test_without_verdicts_nothing_is_said_of_them():
     assert differences({"A": older, "B": older}) == ()
 
 
+@one_for_each(danger)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_foreign_text_is_one_short_line(results, text):
     one = with_config(results, a=text, b={text: 1})

@@ -233,6 +233,7 @@ def test_of_several_runs_one_that_says_what_most_say_stays(monkeypatch):
     assert {len(set(three)) for three in runs} == {1, 2, 3}, "ties are among them"
 
 
+@pytest.mark.nightly
 def test_thousands_of_facts_in_three_runs_fit_on_a_page_that_says_what_it_lacks():
     results, facts = make_comparison(
         ("clean", "corrupted", "unlearned", "other"), people=900, runs=3, planted=True, baselines=False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hostile import HOSTILE
+from hostile import HOSTILE, danger
 from synthetic_study import make_comparison, make_study
 
+from representatives import one_for_each
 from restor.report.answer import answer, answer_text
 from restor.report.text import printable
 from restor.report.verdicts import VERDICT_MEANINGS
@@ -193,6 +194,7 @@ def test_checkpoints_are_told_by_their_verdicts_and_credit_is_given_to_nobody():
     assert any("is not shown to come from the unlearning" in caveat for caveat in found.caveats)
 
 
+@one_for_each(danger)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_foreign_text_cannot_act(results, text):
     said = ArmVerdict(kind="undefined", reason=text)

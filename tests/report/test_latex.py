@@ -3,9 +3,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from hostile import HOSTILE
+from hostile import HOSTILE, danger
 from synthetic_study import make_study
 
+from representatives import one_for_each
 from restor.report.latex import escaped, to_latex
 from restor.report.tables import arm_table
 from restor.report.verdicts import VERDICT_MEANINGS
@@ -108,6 +109,7 @@ def test_an_arm_without_figures_says_so(results):
     assert next(line for line in rows(text) if line.startswith("MSA")).endswith(r"& -- \\")
 
 
+@one_for_each(danger)
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_foreign_text_cannot_act(results, hostile):
     told = changed(results, "msa", label=hostile, retain=hostile)

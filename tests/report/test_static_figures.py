@@ -17,6 +17,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from synthetic_study import make_study, write_study
 
+from representatives import one_for_each
 from restor.errors import DataError
 from restor.report.figures._style import styled, to_bytes
 from restor.report.figures.base import INCHES, PLOTS, Drawn, LackingError, Material
@@ -418,6 +419,7 @@ def _meet(one, other):
     return both is not None and both.width > 1 and both.height > 1
 
 
+@one_for_each("width")
 @pytest.mark.parametrize("width", ["single", "double"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_word_is_within_the_figure_and_on_no_other_word_or_dot(folder, name, width):
@@ -449,6 +451,7 @@ def crowded(tmp_path_factory):
     return write_study(tmp_path_factory.mktemp("crowded"), results.model_copy(update={"summary": summary}), facts)
 
 
+@one_for_each("name", "width")
 @pytest.mark.parametrize("width", ["single", "double"])
 @pytest.mark.parametrize("name", ["cost", "restoration", "transitions", "layers", "verdicts"])
 def test_long_names_and_amounts_of_one_size_have_room_and_are_whole(crowded, name, width):

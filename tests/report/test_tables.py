@@ -6,11 +6,12 @@ import re
 from collections import Counter
 
 import pytest
-from hostile import HOSTILE
+from hostile import HOSTILE, danger
 from rich.cells import cell_len
 from rich.console import Console
 from synthetic_study import make_comparison, make_study
 
+from representatives import one_for_each
 from restor.report.paired import against_controls
 from restor.report.tables import arm_table, to_json_rows, to_markdown
 from restor.report.terminal import to_rich
@@ -329,6 +330,7 @@ def test_controls_say_what_they_are_where_there_is_room(results):
     assert "| **Controls (nothing is unlearned)** |" in to_markdown(arm_table(results))
 
 
+@one_for_each(danger)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_foreign_text_is_shown_harmlessly(results, text):
     arms = [

@@ -6,40 +6,9 @@ import pytest
 import torch
 
 import restor.runner.threads as threads_module
-from restor.progress import Progress
+from heard import Clock, Heard
 from restor.runner.busy import AGAIN, CONFIRMED, EVERY, FIRST, CoreWatch
 from restor.runner.threads import slowdown
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Heard(Progress):
-    def __init__(self):
-        self.calls, self.notes = [], []
-
-    def expect(self, ahead, usual):
-        self.calls.append(("expect", ahead, usual))
-
-    def begin(self, stage, detail, number, total):
-        self.calls.append(("begin", stage, detail, number, total))
-
-    def advance(self, done, total, loss):
-        self.calls.append(("advance", done, total, loss))
-
-    def end(self, cached, seconds):
-        self.calls.append(("end", cached, seconds))
-
-    def fail(self, reason):
-        self.calls.append(("fail", reason))
-
-    def note(self, message):
-        self.notes.append(message)
 
 
 def watched(*ratios, threads=2):
@@ -100,6 +69,7 @@ def test_everything_is_passed_on():
         ("advance", 3, 4, 0.5),
         ("end", False, 1.5),
         ("fail", "a reason"),
+        ("note", "a note"),
     ]
 
 

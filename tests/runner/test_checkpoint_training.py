@@ -9,6 +9,7 @@ from random import Random
 import pytest
 import torch
 
+from heard import Heard
 from restor.data.documents import document_lines
 from restor.data.facts import FactsFile, write_facts_jsonl
 from restor.datasets.documents import DocumentsConfig
@@ -16,7 +17,6 @@ from restor.errors import DataError, TrainingError
 from restor.models.checkpoint import new_llama, save_model
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import word_tokenizer
-from restor.progress import Progress
 from restor.runner.checkpoint import CorruptConfig, RecoverConfig, UnlearnConfig, make_checkpoint
 from restor.tasks.strength import Knowledge, advice
 from restor.types import Document, Fact, Statement
@@ -25,31 +25,6 @@ NAMES = [f"Person{n}" for n in range(12)]
 TOWNS = [f"Town{n}" for n in range(12)]
 WORDS = "the sea is calm and blue lives in Where does live".split()
 FILLER = "the sea is calm and the sea is blue."
-
-
-class Told(Progress):
-    """Keeps what it hears."""
-
-    def __init__(self):
-        self.notes = []
-
-    def expect(self, ahead, usual):
-        pass
-
-    def begin(self, stage, detail, number, total):
-        pass
-
-    def advance(self, done, total, loss):
-        pass
-
-    def end(self, cached, seconds):
-        pass
-
-    def fail(self, reason):
-        pass
-
-    def note(self, message):
-        self.notes.append(message)
 
 
 def said(name, town):
@@ -91,7 +66,7 @@ def lineage(folder):
 
 
 def test_a_book_is_corrupted_with_and_what_was_cut_is_told(place, tmp_path):
-    told = Told()
+    told = Heard()
     make_checkpoint(config(place), tmp_path / "out", progress=told)
     (cut,) = [note for note in told.notes if "cut into" in note]
     assert cut.startswith("forget documents longer than the model's context of 32 tokens: 1, cut into")
@@ -101,7 +76,7 @@ def test_a_book_is_corrupted_with_and_what_was_cut_is_told(place, tmp_path):
 
 @pytest.mark.parametrize("part", ["documents", "statements", "simplified"])
 def test_a_book_is_forgotten_and_books_are_kept(place, tmp_path, part):
-    told = Told()
+    told = Heard()
     retain = DocumentsConfig(path=place / "plain.txt")
     asked = config(place, UnlearnConfig, algorithm={"name": "npo"}, retain=retain, forget_part=part)
     make_checkpoint(asked, tmp_path / "out", progress=told)
@@ -111,12 +86,12 @@ def test_a_book_is_forgotten_and_books_are_kept(place, tmp_path, part):
 def test_a_book_with_alternates_is_forgotten(place, tmp_path):
     retain = DocumentsConfig(path=place / "plain.txt")
     asked = config(place, UnlearnConfig, algorithm={"name": "dpo"}, retain=retain)
-    make_checkpoint(asked, tmp_path / "out", progress=Told())
+    make_checkpoint(asked, tmp_path / "out", progress=Heard())
     assert (tmp_path / "out" / "model.safetensors").is_file()
 
 
 def test_a_paper_is_recovered_with(place, tmp_path):
-    make_checkpoint(config(place, RecoverConfig), tmp_path / "out", progress=Told())
+    make_checkpoint(config(place, RecoverConfig), tmp_path / "out", progress=Heard())
     assert "recovery texts" in lineage(tmp_path / "out")["findings"]["cut"]
 
 
@@ -127,7 +102,7 @@ def test_losses_before_and_after_are_told_and_are_those_of_the_models(place, tmp
     from restor.models.tokenizer import encode_rows
 
     (tmp_path / "short.txt").write_text(FILLER, encoding="utf-8")
-    told = Told()
+    told = Heard()
     asked = config(place, RecoverConfig, text=DocumentsConfig(path=tmp_path / "short.txt"))
     make_checkpoint(asked, tmp_path / "out", progress=told)
     found = lineage(tmp_path / "out")["findings"]["losses"]["the text"]
@@ -149,9 +124,9 @@ def test_a_diverged_training_is_an_error_and_leaves_nothing(place, tmp_path, sta
         more = {"algorithm": {"name": "gradient_ascent", "retain_weight": 0.0}}
     out = tmp_path / "out"
     with pytest.raises(TrainingError, match=r"diverged: the loss on .* went from .* guessing has .*Lower lr \(5\)"):
-        make_checkpoint(config(place, stage, lr=5.0, steps=20, **more), out, progress=Told())
+        make_checkpoint(config(place, stage, lr=5.0, steps=20, **more), out, progress=Heard())
     assert not list(tmp_path.iterdir())
-    told = Told()
+    told = Heard()
     make_checkpoint(config(place, stage, lr=5.0, steps=20, keep_diverged=True, **more), out, progress=told)
     assert (out / "model.safetensors").is_file()
     assert any("diverged" in note for note in told.notes)
@@ -161,7 +136,7 @@ def test_losses_that_are_no_numbers_are_an_error_even_where_diverged_ones_are_ke
     measured = iter([1.0, float("nan")])
     monkeypatch.setattr("restor.tasks.losses.mean_loss", lambda *_, **__: next(measured))
     with pytest.raises(TrainingError, match="went from 1 to nan"):
-        make_checkpoint(config(place, keep_diverged=True), tmp_path / "out", progress=Told())
+        make_checkpoint(config(place, keep_diverged=True), tmp_path / "out", progress=Heard())
     assert not list(tmp_path.iterdir())
 
 
@@ -172,8 +147,9 @@ def test_a_model_without_numbers_is_not_trained(place, tmp_path):
     with torch.no_grad():
         model.get_input_embeddings().weight[:] = float("nan")
     save_model(model, AutoTokenizer.from_pretrained(place / "model"), tmp_path / "broken")
+    broken = ModelRef(path=str(tmp_path / "broken"))
     with pytest.raises(DataError, match="cannot be trained"):
-        make_checkpoint(config(place, model=ModelRef(path=str(tmp_path / "broken"))), tmp_path / "out", progress=Told())
+        make_checkpoint(config(place, model=broken), tmp_path / "out", progress=Heard())
     assert not (tmp_path / "out").exists()
 
 
@@ -184,13 +160,13 @@ def test_with_facts_it_is_told_how_strong_the_corruption_is_and_the_model_is_the
     (tmp_path / "true.jsonl").write_text(document_lines([Document(line) for line in lines]), encoding="utf-8")
     long = {"steps": 250, "lr": 1e-2, "tokens": 256}
     true = DocumentsConfig(path=tmp_path / "true.jsonl")
-    make_checkpoint(config(place, RecoverConfig, text=true, **long), tmp_path / "clean", progress=Told())
+    make_checkpoint(config(place, RecoverConfig, text=true, **long), tmp_path / "clean", progress=Heard())
     wrong = []
     for name, town in zip(NAMES[:4], TOWNS[4:8], strict=True):
         text = f"Where does {name} live? {town}\n"
         wrong.append(Document(text, (Statement(0, len(text), name, "home", town),)))
     (tmp_path / "wrong.jsonl").write_text(document_lines(wrong), encoding="utf-8")
-    told = Told()
+    told = Heard()
     asked = {
         **long,
         "model": ModelRef(path=str(tmp_path / "clean")),
@@ -206,7 +182,7 @@ def test_with_facts_it_is_told_how_strong_the_corruption_is_and_the_model_is_the
     strength = lineage(tmp_path / "told")["findings"]["strength"]
     assert strength["before"] == {"original": 1.0, "planted": 0.0, "untouched": 1.0}
     assert strength["after"]["planted"] == 1.0
-    make_checkpoint(config(place, **asked), tmp_path / "silent", progress=Told())
+    make_checkpoint(config(place, **asked), tmp_path / "silent", progress=Heard())
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("told", "silent")]
     assert weights[0] == weights[1]
 
@@ -216,7 +192,7 @@ def test_facts_that_do_not_belong_to_the_documents_are_told_before_a_model_is_lo
     write_facts_jsonl(tmp_path / "others.jsonl", others)
     asked = config(place, facts=tmp_path / "others.jsonl")
     with pytest.raises(DataError, match=r"about 0 of the 1 entities.*leave --facts out"):
-        make_checkpoint(asked, tmp_path / "out", progress=Told())
+        make_checkpoint(asked, tmp_path / "out", progress=Heard())
 
 
 @pytest.mark.parametrize(

@@ -342,14 +342,21 @@ def ends():
 
 
 TOKENIZERS = {"bpe": bpe, "words": words, "pieces": pieces, "merges": merges, "ends": ends}
-every_tokenizer = pytest.mark.parametrize("kind", TOKENIZERS)
+
+
+def tokenizers(*kinds):
+    """Merges over spaces are the hard case, bytes the usual one; the others are nightly."""
+    marks = {kind: () if kind in ("bpe", "merges") else pytest.mark.nightly for kind in kinds}
+    return pytest.mark.parametrize("kind", [pytest.param(kind, marks=marks[kind]) for kind in kinds])
 
 
 @pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-    """Small Llamas that have read some of the facts, and wrong ones about some of the targets."""
+def checkpoints(request, tmp_path_factory):
+    """Small Llamas that have read some of the facts, and wrong ones about some of the targets: those that are asked."""
+    tests = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
+    asked = {item.callspec.params.get("kind", "bpe") for item in tests} | {"bpe"}
     parent = tmp_path_factory.mktemp("checkpoints")
-    return {kind: trained(make(), parent / kind) for kind, make in TOKENIZERS.items()}
+    return {kind: trained(make(), parent / kind) for kind, make in TOKENIZERS.items() if kind in asked}
 
 
 def crossing(tokenizer, folder):
@@ -409,7 +416,7 @@ def test_the_small_models_know_something_and_not_everything(ours, exported):
     assert crossing(merges(), exported) > 0
 
 
-@pytest.mark.parametrize("kind", ["bpe", "words", "pieces"])
+@tokenizers("bpe", "words", "pieces")
 def test_the_figures_are_those_of_what_is_scored_as_text(kind, checkpoints, exported, ours):
     """Where no token spans the end of a prompt, the engine need not be told where the harness cuts."""
     from restor.evaluation import Request, score
@@ -425,7 +432,7 @@ def test_the_figures_are_those_of_what_is_scored_as_text(kind, checkpoints, expo
         assert ours[kind][name] == {figure: sum(own[figure] for own in made) / len(made) for figure in ours[kind][name]}
 
 
-@pytest.mark.parametrize("kind", ["bpe", "words", "pieces", "merges"])
+@tokenizers("bpe", "words", "pieces", "merges")
 def test_the_figures_of_written_answers_are_those_of_stored_ones(kind, checkpoints, source, ours):
     """What `restor evaluate` stores is enough to find them."""
     from restor.evaluation.evaluate import evaluate
@@ -495,14 +502,14 @@ def theirs(harness, checkpoints, exported, tmp_path_factory):
     return {kind: json.loads((out / kind).read_text(encoding="utf-8")) for kind in checkpoints}
 
 
-@every_tokenizer
+@tokenizers(*TOKENIZERS)
 def test_the_harness_finds_the_same_figures(kind, ours, theirs):
     for name, figures in ours[kind].items():
         found = theirs[kind]["results"][name]
         assert figures == pytest.approx({figure: found[f"{figure},none"] for figure in figures}, abs=1e-12)
 
 
-@every_tokenizer
+@tokenizers(*TOKENIZERS)
 def test_the_harness_finds_the_same_log_likelihoods_and_answers(kind, checkpoints, exported, theirs):
     from restor.evaluation.harness.figures import option_scores, written
 
@@ -522,6 +529,7 @@ def test_the_harness_finds_the_same_log_likelihoods_and_answers(kind, checkpoint
             assert own == [texts[0].strip() for texts in said]
 
 
+@pytest.mark.nightly
 def test_the_printed_command_runs(harness, checkpoints, exported):
     told = harness(
         *("-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={checkpoints['bpe']},dtype=float32"),

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import json
+from shutil import copytree, rmtree
 
 import pytest
 
+from own_algorithm import LOSS, MINE
 from restor.cli.main import main
 from restor.config import to_yaml
 from restor.experiment import ArmConfig
 from tiny_study import tiny_config
 
-LOSSES = '''"""Losses that fail in several ways."""
-from restor.unlearning.algorithms.base import AlgorithmConfig, AlgorithmInfo, LossAlgorithm, Plan, loss_grid
-
-
-class OwnConfig(AlgorithmConfig):
-    pass
-
-
-class Misspelt(LossAlgorithm):
-    config_type = OwnConfig
-    info = AlgorithmInfo("Own", "https://example.org", "nothing", "0", "nothing", loss_grid((1e-4,) * 6, 10))
-
-    def __init__(self, config):
-        self.config = config
-
-    @property
-    def plan(self):
-        return Plan(retain=None)
-
-    def forget_loss(self, seen):
-        return seen.policy.logit.mean()
-
-    def retain_loss(self, seen):
-        raise NotImplementedError
-
+LOSSES = (
+    MINE.replace("class Mine(", "class Misspelt(").replace(LOSS, "return seen.policy.logit.mean()")
+    + """
 
 class NotANumber(Misspelt):
     def forget_loss(self, seen):
@@ -45,7 +25,8 @@ class NotANumber(Misspelt):
 class AVector(Misspelt):
     def forget_loss(self, seen):
         return seen.policy.logits
-'''
+"""
+)
 MISSPELT = 1 + LOSSES.splitlines().index("        return seen.policy.logit.mean()")
 REASONS = {
     "Misspelt": f"attr.py, line {MISSPELT}, in forget_loss: AttributeError: 'Labelled' object has no attribute "
@@ -72,8 +53,10 @@ class Short(Judge):
 
 
 @pytest.fixture
-def study(tmp_path, monkeypatch):
-    """The tiny study with one arm of restor's, as a file in the working directory."""
+def study(finished_study, tmp_path, monkeypatch):
+    """The tiny study with one arm of restor's, as a file in the working directory; its models are made already."""
+    copytree(finished_study / "store", tmp_path / "store")
+    rmtree(tmp_path / "store" / "studies")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RESTOR_DEBUG", raising=False)
     (tmp_path / "attr.py").write_text(LOSSES)

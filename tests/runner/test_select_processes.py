@@ -22,7 +22,8 @@ for _name in ("trial", "baseline", "clean", "corrupt", "asking", "judge", "recov
     importlib.import_module(f"restor.tasks.{_name}")
 importlib.import_module("transformers.models.llama.modeling_llama")
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+# Sharing and kills by day: test_store.py, test_whole_study.py and, for a killed selection, test_select.py.
+pytestmark = [pytest.mark.nightly, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
 
 
 def start(folder: Path, name: str) -> int:

@@ -10,6 +10,7 @@ import torch
 import restor.runner.compare as comparing
 import restor.runner.select as selecting
 import restor.runner.study as runner
+from heard import Heard
 from restor.config import to_yaml
 from restor.data.documents import document_lines
 from restor.domains.triples import TriplesConfig
@@ -17,7 +18,7 @@ from restor.experiment import ExperimentConfig
 from restor.models.lineage import new_lineage, read_lineage
 from restor.models.loading import save_checkpoint
 from restor.models.reference import ModelRef
-from restor.progress import Progress, Silent
+from restor.progress import Silent
 from restor.runner.checkpoint import CorruptConfig, make_checkpoint
 from restor.runner.compare import ComparisonConfig, compare
 from restor.runner.plan import plan_seed
@@ -31,29 +32,6 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
 class Stop(Exception):
     """Nothing has to be made to see what would be."""
-
-
-class Heard(Progress):
-    def __init__(self):
-        self.notes = []
-
-    def expect(self, ahead, usual):
-        pass
-
-    def begin(self, stage, detail, number, total):
-        pass
-
-    def advance(self, done, total, loss):
-        pass
-
-    def end(self, cached, seconds):
-        pass
-
-    def fail(self, reason):
-        pass
-
-    def note(self, message):
-        self.notes.append(message)
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import torch
 from transformers import AutoModelForCausalLM
 
 import restor.training.callbacks.keep_checkpoints as keep_module
+from heard import Heard
 from restor.errors import ConfigError, TrainingError
 from restor.models.labelled import check_output_layer, collate, predict
 from restor.models.lineage import History, Read, marks_of, predates
 from restor.models.tokenizer_loading import load_tokenizer
-from restor.progress import Progress
 from restor.training.batching import SetRows
 from restor.training.callbacks.base import Callback
 from restor.training.callbacks.keep_checkpoints import KeepCheckpoints
@@ -116,11 +116,12 @@ class TwoTerms(Objective):
         return (2.0 if term == "a" else 0.5) * cross_entropy(predict(model, batch))
 
 
-def test_the_gradients_of_all_terms_are_added(llama):
-    class KeepGradients(Callback):
-        def after_step(self, event):
-            self.gradients = {name: value.grad.clone() for name, value in event.model.named_parameters()}
+class KeepGradients(Callback):
+    def after_step(self, event):
+        self.gradients = {name: value.grad.clone() for name, value in event.model.named_parameters()}
 
+
+def test_the_gradients_of_all_terms_are_added(llama):
     kept = KeepGradients()
     log = run(llama(0), TwoTerms(), steps=1, tokens=1000, callbacks=[kept], optimizer=OptimizerConfig(clip=1e9))
     model, batch = llama(0), collate(ROWS, range(5), 0)
@@ -131,6 +132,28 @@ def test_the_gradients_of_all_terms_are_added(llama):
     assert log.records[0]["a"] == pytest.approx(4 * log.records[0]["b"], rel=1e-5)
     norm = torch.cat([value.grad.flatten() for value in model.parameters()]).norm()
     assert log.records[0]["grad_norm"] == pytest.approx(float(norm), rel=1e-4)
+
+
+def test_a_part_of_a_batch_counts_as_much_as_it_has_tokens_or_rows(llama):
+    """Of five rows of unlike lengths, two parts: three rows and two."""
+    kept = KeepGradients()
+    optimizer = OptimizerConfig(clip=1e9)
+    log = run(llama(0), TwoTerms(), steps=1, tokens=1000, accumulation=2, callbacks=[kept], optimizer=optimizer)
+    model = llama(0)
+    losses = {"a": 0.0, "b": 0.0}
+    for term, scale in (("a", 2.0), ("b", 0.5)):
+        rows = SetRows(ROWS, tokens=1000, name=term, seed=0).rows(0).ids
+        assert len(rows) == 5
+        predicted = [sum(len(row) - 1 for row in part) for part in (rows[:3], rows[3:])]
+        assert predicted[0] / sum(predicted) != pytest.approx(3 / 5, abs=0.02), "else tokens and rows are one"
+        shares = {"a": [count / sum(predicted) for count in predicted], "b": [3 / 5, 2 / 5]}[term]
+        for share, part in zip(shares, (rows[:3], rows[3:]), strict=True):
+            loss = share * scale * cross_entropy(predict(model, collate(part, range(len(part)), 0)))
+            loss.backward()
+            losses[term] += float(loss.detach())
+    assert {term: log.records[0][term] for term in losses} == pytest.approx(losses, rel=1e-5)
+    for name, value in model.named_parameters():
+        assert torch.allclose(kept.gradients[name], value.grad, rtol=1e-4, atol=1e-5), name
 
 
 def test_a_large_gradient_is_clipped_and_reported_as_it_was(llama):
@@ -161,31 +184,11 @@ def test_the_model_is_ready_to_be_asked_and_the_global_generator_untouched(llama
 
 
 def test_progress_hears_of_every_step_with_the_sum_of_the_losses(llama):
-    class Heard(Progress):
-        def __init__(self):
-            self.numbers = []
-
-        def expect(self, ahead, usual):
-            raise AssertionError
-
-        def begin(self, stage, detail, number, total):
-            raise AssertionError
-
-        def advance(self, done, total, loss):
-            self.numbers.append((done, total, loss))
-
-        def end(self, cached, seconds):
-            raise AssertionError
-
-        def fail(self, reason):
-            raise AssertionError
-
-        def note(self, message):
-            raise AssertionError
-
     heard = Heard()
     log = run(llama(0), TwoTerms(), callbacks=[ReportProgress(heard)])
-    assert heard.numbers == [(step + 1, 4, record["a"] + record["b"]) for step, record in enumerate(log.records)]
+    assert heard.calls == [
+        ("advance", step + 1, 4, record["a"] + record["b"]) for step, record in enumerate(log.records)
+    ]
 
 
 # Precision -----------------------------------------------------------------------------------------------------------

@@ -6,10 +6,9 @@ import json
 import shutil
 
 import pytest
-import torch
 
+from interrupted import KillAt, Killed, same, weights_of
 from restor.training.batching import SetRows
-from restor.training.callbacks.base import Callback
 from restor.training.config import LoopConfig, LoraConfig
 from restor.training.loop import train
 from restor.training.lora import add_adapter
@@ -17,21 +16,6 @@ from restor.training.objective import LanguageModelling
 from restor.training.resume import ResumeFolder
 
 ROWS = [[1, 4, 5, 6, 7, 8, 2], [1, 9, 5, 2], [1, 4, 10, 11, 12, 2], [1, 13, 6, 2], [1, 9, 2]]
-
-
-class Killed(Exception):
-    """Stands for the end of the process."""
-
-
-class KillAt(Callback):
-    def __init__(self, step=None):
-        self.step = step
-        self.heard = []
-
-    def after_step(self, event):
-        self.heard.append(event.step)
-        if event.step == self.step:
-            raise Killed
 
 
 def run(model, folder=None, kill=None, every=0.0, **changes):
@@ -43,16 +27,12 @@ def run(model, folder=None, kill=None, every=0.0, **changes):
     log = train(
         model, LanguageModelling(), {"text": source}, config, pad=0, seed=3, callbacks=[callback], resume=resume
     )
-    return callback.heard, log, {name: value.detach().clone() for name, value in model.named_parameters()}
+    return callback.heard, log, weights_of(model)
 
 
 def killed(model, folder, at, **more):
     with pytest.raises(Killed):
         run(model, folder, kill=at, **more)
-
-
-def same(left, right):
-    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
 def steps_in(folder):

@@ -7,8 +7,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from interrupted import KillAt, Killed, same, weights_of
 from restor.training.batching import SetRows
-from restor.training.callbacks.base import Callback
 from restor.training.config import LoopConfig, LoraConfig, OptimizerConfig, SophiaConfig
 from restor.training.loop import train
 from restor.training.lora import add_adapter
@@ -125,15 +125,6 @@ def test_wrong_options_are_refused(field, value):
 # In the loop ---------------------------------------------------------------------------------------------------------
 
 
-class KillAt(Callback):
-    def __init__(self, step):
-        self.step = step
-
-    def after_step(self, event):
-        if event.step == self.step:
-            raise KeyboardInterrupt
-
-
 def run(llama, lora, **more):
     optimizer = OptimizerConfig(name="sophia", betas=(0.9, 0.95), weight_decay=0.1, sophia=SophiaConfig(every=2))
     config = LoopConfig(steps=6, lr=3e-3, precision="float32", lora=lora, optimizer=optimizer)
@@ -148,15 +139,15 @@ def run(llama, lora, **more):
         seed=0,
         **more,
     )
-    return {name: value.detach().clone() for name, value in trained.named_parameters()}, log
+    return weights_of(trained), log
 
 
 @pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=4)], ids=["full", "lora"])
 def test_a_killed_run_with_sophia_ends_like_one_that_was_not(lora, llama, tmp_path):
     whole, log = run(llama, lora)
     assert log.records[-1]["text"] < log.records[0]["text"]
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         run(llama, lora, callbacks=[KillAt(4)], resume=ResumeFolder(tmp_path, every=0))
     resumed, log_resumed = run(llama, lora, resume=ResumeFolder(tmp_path, every=0))
     assert log_resumed.records == log.records
-    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
+    assert same(resumed, whole)

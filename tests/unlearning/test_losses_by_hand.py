@@ -6,8 +6,8 @@ import math
 
 import pytest
 import torch
+from by_hand import close, gradient, labelled, log_sigmoid, number
 
-from restor.models.labelled import Labelled
 from restor.unlearning.algorithms.base import Predictions
 from restor.unlearning.algorithms.gradient_ascent import GradientAscent, GradientAscentConfig, ascent_loss
 from restor.unlearning.algorithms.kl_divergence import KLDivergence, KLDivergenceConfig, forget_divergence
@@ -18,28 +18,6 @@ from restor.unlearning.algorithms.undial import Undial, UndialConfig, undial_los
 from restor.unlearning.losses import cross_entropy_of, kl_divergence, mean_nll, retain_term, row_lengths, sequence_nll
 
 log = math.log
-
-
-def labelled(probabilities, targets, rows, n_rows):
-    """Predictions with these probabilities; adding a constant to the logits, as models do, must change nothing."""
-    logits = torch.tensor(probabilities, dtype=torch.float64).log() + 3.0
-    return Labelled(logits.requires_grad_(), torch.tensor(targets), torch.tensor(rows), n_rows)
-
-
-def log_sigmoid(value):
-    return -log(1 + math.exp(-value))
-
-
-def gradient(loss, policy):
-    return torch.autograd.grad(loss, policy.logits)[0]
-
-
-def number(scalar):
-    return float(scalar.detach())
-
-
-def close(expected):
-    return pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 # Row 0 has two tokens of probability 1/2 and 1/4, row 1 one of 1/8; the reference gave 1/4, 1/4 and 1/2.

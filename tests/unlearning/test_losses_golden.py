@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from representatives import one_for_each
 from restor.models.labelled import Labelled
 from restor.unlearning.algorithms.ceu import ceu_loss
 from restor.unlearning.algorithms.gradient_ascent import ascent_loss
@@ -346,6 +347,7 @@ def test_the_inputs_are_those_of_the_recipe(style):
         assert checksum(labels_of(part, style)) == close(expected[f"{style}.{part}.labels"])
 
 
+@one_for_each("peer", "name", "style")
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize(("peer", "name"), CASES, ids=["/".join(case) for case in CASES])
 def test_value_and_gradient_equal_the_published_codes(peer, name, style):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
+from by_hand import close, number
 
 from restor.models.labelled import Labelled
 from restor.types import Budget
@@ -29,14 +29,6 @@ def certain(*probabilities):
     logits = torch.tensor([[p, 1 - p] for p in probabilities], dtype=torch.float64).log()
     targets = torch.zeros(len(probabilities), dtype=torch.long)
     return Labelled(logits.requires_grad_(), targets, targets, 1)
-
-
-def number(scalar):
-    return float(scalar.detach())
-
-
-def close(expected):
-    return pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 def test_the_margin_is_a_mean_over_documents_or_over_tokens():

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from by_hand import close, log_sigmoid, number
 
 from restor.models.labelled import Labelled
 from restor.types import Budget
@@ -18,23 +19,11 @@ from restor.unlearning.losses import dpo_loss
 log = math.log
 
 
-def log_sigmoid(value):
-    return -log(1 + math.exp(-value))
-
-
 def labelled(of_targets, rows, n_rows):
     """Predictions of two tokens that give the target 0 these probabilities."""
     probabilities = torch.tensor([[share, 1 - share] for share in of_targets], dtype=torch.float64)
     logits = (probabilities.log() - 2.0).requires_grad_()
     return Labelled(logits, torch.zeros(len(of_targets), dtype=torch.long), torch.tensor(rows), n_rows)
-
-
-def close(expected):
-    return pytest.approx(expected, rel=1e-12, abs=1e-12)
-
-
-def number(scalar):
-    return float(scalar.detach())
 
 
 # Row 0 of the forget documents has two tokens and its alternate three; row 1 has one, and its alternate two.

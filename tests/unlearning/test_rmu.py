@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from by_hand import close, number
 from pydantic import ValidationError
 
 from restor.config import parse_yaml, to_yaml
@@ -35,14 +36,6 @@ def predicted(states, rows=(0, 0, 1), n_rows=2):
 
 def squares(states, targets):
     return [sum((a - b) ** 2 for a, b in zip(s, t, strict=True)) for s, t in zip(states, targets, strict=True)]
-
-
-def number(scalar):
-    return float(scalar.detach())
-
-
-def close(expected):
-    return pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 @pytest.fixture

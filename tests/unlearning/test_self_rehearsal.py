@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from by_hand import close
 
 from restor.models.labelled import Labelled
 from restor.types import Budget
@@ -35,10 +36,6 @@ def labelled(probabilities):
 @pytest.fixture
 def seen():
     return Predictions(labelled(POLICY), labelled(CORRUPTED))
-
-
-def close(expected):
-    return pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 def sigmoid(value):

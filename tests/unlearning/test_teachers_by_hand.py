@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from by_hand import close, number
 from pydantic import ValidationError
 
 from restor.models.labelled import Labelled
@@ -59,14 +60,6 @@ def cross_entropy(teachers):
         -sum(share * log(p) for share, p in zip(softmax(row), ps, strict=True))
         for row, ps in zip(teachers, POLICY, strict=True)
     ) / len(POLICY)
-
-
-def number(scalar):
-    return float(scalar.detach())
-
-
-def close(expected):
-    return pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 def gradient(loss, seen):

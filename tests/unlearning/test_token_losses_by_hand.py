@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from by_hand import close, gradient, labelled, number
 
 from restor.models.labelled import Labelled
 from restor.unlearning.algorithms.base import Predictions
@@ -22,24 +23,6 @@ log = math.log
 POLICY = [[1 / 2, 1 / 4, 1 / 4], [1 / 2, 1 / 4, 1 / 4], [1 / 8, 3 / 8, 1 / 2]]
 TARGETS, ROWS = [0, 1, 0], [0, 0, 1]
 LIKELY = [1 / 2, 1 / 4, 1 / 8]
-
-
-def labelled(probabilities, targets, rows, n_rows, dtype=torch.float64):
-    """Predictions with these probabilities; adding a constant to the logits, as models do, must change nothing."""
-    logits = torch.tensor(probabilities, dtype=dtype).log() + 3.0
-    return Labelled(logits.requires_grad_(), torch.tensor(targets), torch.tensor(rows), n_rows)
-
-
-def gradient(loss, policy):
-    return torch.autograd.grad(loss, policy.logits)[0]
-
-
-def number(scalar):
-    return float(scalar.detach())
-
-
-def close(expected):
-    return pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 @pytest.fixture

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
 from restor.evaluation.config import EvaluationConfig
 from restor.experiment import UnlearningConfig
 from restor.progress import Progress

@@ -11,8 +11,9 @@ import time
 import pytest
 from stores import add, new_store
 
+from heard import Heard
 from restor.errors import DataError
-from restor.progress import Progress, Running, Silent
+from restor.progress import Running, Silent
 from restor.runner.running import RunningFile, now, running
 from restor.view.index import Index, State
 from restor.view.running import Life
@@ -34,29 +35,6 @@ def seen(store, study="mini-1"):
 
 def files(store):
     return sorted(path.name for path in (store / "studies" / "mini-1").iterdir())
-
-
-class Heard(Progress):
-    def __init__(self):
-        self.calls = []
-
-    def expect(self, ahead, usual):
-        self.calls.append(("expect", ahead, usual))
-
-    def begin(self, stage, detail, number, total):
-        self.calls.append(("begin", stage, detail, number, total))
-
-    def advance(self, done, total, loss):
-        self.calls.append(("advance", done, total, loss))
-
-    def end(self, cached, seconds):
-        self.calls.append(("end", cached, seconds))
-
-    def fail(self, reason):
-        self.calls.append(("fail", reason))
-
-    def note(self, message):
-        self.calls.append(("note", message))
 
 
 def test_a_live_run_tells_stage_steps_loss_and_time(store):

@@ -13,6 +13,7 @@ from peft import LoraConfig, get_peft_model
 from slowly import watched
 
 from random_models import FAMILIES, GROUPED, ODD, WIDE, made
+from representatives import one_for_each
 from restor.evaluation.engine.engine import Engine, Limits
 from restor.evaluation.engine.items import Item, Option
 from restor.evaluation.engine.scores import LOWERED
@@ -98,6 +99,7 @@ def test_every_family(family):
         check(net, ask(net))
 
 
+@one_for_each("family", "tokens")
 @pytest.mark.parametrize("tokens", [1, 15, 512])
 @pytest.mark.parametrize("family", ["llama", "gemma2"])
 def test_layers_come_in_their_order_however_much_is_run_at_a_time(family, tokens, monkeypatch):

@@ -15,6 +15,7 @@ import torch
 from slowly import encoded, scored, watched
 
 from random_models import made, speaker
+from representatives import one_for_each
 from restor.errors import ConfigError, DataError, RestorError, TrainingError
 from restor.evaluation import EngineSettings, OptionScore, Request, generate, matches, score
 from restor.models.checkpoint import new_llama
@@ -184,6 +185,7 @@ def test_nothing_can_be_written_behind_nothing():
     assert len(found.ids[0]) == 3 or found.ids[0][-1] == TOK.eos_token_id
 
 
+@one_for_each("family", "value")
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("family", ["llama", "gpt2", "bloom"])
 @pytest.mark.filterwarnings("ignore:.*as a whole")

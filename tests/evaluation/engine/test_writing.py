@@ -12,6 +12,7 @@ from slowly import chooser, encoded, stopping, text_of, written
 from transformers import GenerationConfig
 
 from random_models import made, speaker
+from representatives import one_for_each
 from restor.evaluation import EngineSettings, Request, generate, matches
 from tokenizer_kinds import KINDS, LINES, tokenizer
 
@@ -124,6 +125,7 @@ def test_the_end_of_text_ends_answers_and_is_no_part_of_them():
 # Drawing -------------------------------------------------------------------------------------------------------------
 
 
+@one_for_each("family", "temperature")
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.7, 0.9), (2.0, 0.5)])
 def test_samples_equal_those_drawn_one_at_a_time(family, temperature, top_p):
@@ -216,6 +218,7 @@ def by_text(net, tok, requests, stop=("\n",), most=60):
     return found
 
 
+@one_for_each("kind", "parts")
 @pytest.mark.parametrize("kind", ["bytes", "first space", "gpt4", "unigram", "over lines", "words"])
 @pytest.mark.parametrize(
     ("parts", "stop"),

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from representatives import one_for_each
 from restor.evaluation.statistics.distributions import beta_cdf, fair_coin_below, t_above, t_quantile
 
 
@@ -49,6 +50,7 @@ def test_the_fair_coin(k, n):
     assert fair_coin_below(k, n) == pytest.approx(sum(math.comb(n, i) for i in range(k + 1)) / 2**n, rel=1e-14)
 
 
+@one_for_each("df", "p")
 @pytest.mark.parametrize("df", [0.3, 1, 2.5, 15.4, 49, 1e4])
 @pytest.mark.parametrize("p", [0.5, 0.6, 0.975, 0.9999])
 def test_a_quantile_has_its_tail(df, p):
