@@ -14,10 +14,11 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any, Literal, final
 
 import pyarrow as pa
@@ -33,10 +34,10 @@ from constructed_models import (
     taught,
     true_lessons,
 )
-from restor.tasks.world import World
 
 import restor
 from restor.corruption.corrupt import corrupt, forget_rows
+from restor.evaluation.fewshot import build_queries
 from restor.evaluation.judges.alias import AliasConfig
 from restor.experiment import ExperimentConfig
 from restor.models.checkpoint import load_model, new_llama, place, save_model
@@ -52,14 +53,16 @@ from restor.report.verdicts import verdict_words
 from restor.results import Arm, Results, Value, VerdictKind
 from restor.runner.compare import ComparisonConfig, compare
 from restor.runner.rejudge import rejudge
-from restor.runner.study import Outcome
+from restor.runner.study import Outcome, world_of
+from restor.tasks.plant import World
+from restor.tasks.streams import original_stream
 from restor.tasks.tabulation.publish import write_results
 from restor.training.batching import StreamRows
 from restor.training.callbacks.keep_checkpoints import KeepCheckpoints
 from restor.training.config import LoopConfig
 from restor.training.loop import train
 from restor.training.objective import LanguageModelling
-from restor.types import Group, Kind
+from restor.types import Group, Kind, Query
 
 WAY = tuple(step / 10 for step in range(11))
 """From the corrupted model (0) to the ideal one (1)."""
@@ -90,6 +93,17 @@ class Finished:
         last = self.arm(name).lineage[-1]
         return self.artifacts / f"{last.stage}-{last.key}"
 
+    @property
+    def queries(self) -> list[Query]:
+        """What all models are asked."""
+        world = self.world
+        return build_queries(world.domain, world.planted, world.groups, self.config.evaluation, seed=world.seed)
+
+    def stream(self, subjects: Sequence[str]) -> Callable[[Random], str]:
+        """The original stream, its probed part about these entities."""
+        world = self.world
+        return original_stream(world.domain, world.general, self.config.clean.general_share, subjects)
+
     def model(self, name: str) -> Path:
         """The folder of a checkpoint."""
         return self.artifact(name) / "model"
@@ -99,7 +113,7 @@ def finished(store: Path, seed: int) -> Finished:
     """The miniature with its controls and the output filter."""
     outcome = restor.run("miniature", store=store, seeds=[seed], algorithms=["output_filter"])
     config = restor.api.build_config(outcome.folder / "config.yaml")
-    return Finished(outcome, config, World(config, seed), store / "artifacts")
+    return Finished(outcome, config, world_of(config, seed), store / "artifacts")
 
 
 def continued(study: Finished, start: Path, out: Path, *, order: int, forget: bool = False) -> None:
@@ -109,7 +123,7 @@ def continued(study: Finished, start: Path, out: Path, *, order: int, forget: bo
     documents = encode_rows(tokenizer, [document.text for document in world.forget_documents])
     rows = forget_rows(documents, tokens=how.forget_tokens, seed=order)
     replay = StreamRows(
-        world.stream(world.untouched),
+        study.stream(world.untouched),
         lambda texts: encode_rows(tokenizer, texts),
         tokens=how.replay_tokens,
         name="replay",
@@ -129,7 +143,7 @@ def fresh_clean(study: Finished, out: Path, *, seed: int) -> tuple[Path, Path]:
     size = {name: getattr(shape, name) for name in ("hidden", "intermediate", "layers", "heads", "context")}
     model = place(new_llama(tokenizer=tokenizer, seed=seed, **size), CPU)
     stream = StreamRows(
-        study.world.stream(study.world.domain.subjects),
+        study.stream(study.world.domain.subjects),
         lambda texts: encode_rows(tokenizer, texts),
         tokens=how.tokens_per_step,
         name="clean",
@@ -149,7 +163,7 @@ def fresh_clean(study: Finished, out: Path, *, seed: int) -> tuple[Path, Path]:
 
 def constructed(study: Finished, folder: Path) -> dict[str, Path]:
     """The models of the table, by name."""
-    corrupted, ideal, queries = study.model("corrupted"), study.model("ideal"), study.world.queries
+    corrupted, ideal, queries = study.model("corrupted"), study.model("ideal"), study.queries
     kept = true_lessons(query for query in queries if query.group is Group.UNTOUCHED)
     found = {}
     for way in WAY:
@@ -275,7 +289,7 @@ def rising(arms: Sequence[Arm]) -> list[str]:
 
 def told_and_untold(study: Finished, results: Path, name: str, how: Literal["facts", "entities"]) -> dict[str, float]:
     """Share of true answers to the test facts that a model was told, and to the others."""
-    told = {query.fact.key for query in half_of(study.world.queries, how)}
+    told = {query.fact.key for query in half_of(study.queries, how)}
     facts = load_facts(results)
     rows = facts.filter(
         pc.and_(pc.equal(facts["arm"], f"{name}/s{study.world.seed}"), pc.equal(facts["group"], "test"))

@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from restor.tasks.stage import Stage
 
 from restor.evaluation.metrics.base import all_figures
 from restor.results import FACT_COLUMNS, Cost, Curve, Results, Study
-from restor.runner.plan import PlannedArm, SeedPlan
+from restor.tasks.base import Ref
+from restor.tasks.tabulation.arms import PlannedArm, SeedPlan
 from restor.tasks.tabulation.measure import scored_rows
 from restor.tasks.tabulation.publish import write_results
 from restor.tasks.tabulation.summary import ArmAnswers, arms_of, facts_table, summary_of
@@ -115,7 +115,7 @@ def planned_arms(count: int, seed: int) -> list[tuple[PlannedArm, float, float]]
         true = float(rng.uniform(0.2, 0.9))
         named.append((name, Kind.METHOD, retain, true, 0.8 * (1 - true)))
         place += 1
-    asked = Stage("judge", {}, {}, (), seed)
+    answers, verdicts = Ref(kind="ask", key=str(seed)), Ref(kind="judge", key=str(seed))
     return [
         (
             PlannedArm(
@@ -124,8 +124,8 @@ def planned_arms(count: int, seed: int) -> list[tuple[PlannedArm, float, float]]
                 label=name.replace("_", " ").capitalize(),
                 kind=kind,
                 seed=seed,
-                model=None,
-                evaluation=asked,
+                answers=answers,
+                verdicts=verdicts,
                 retain=retain,  # type: ignore[arg-type]
                 algorithm=name if kind is Kind.METHOD else None,
                 options={"lr": 3e-4, "steps": 60},
@@ -219,7 +219,9 @@ def make_answers(shape: Shape) -> tuple[list[SeedPlan], dict[str, tuple[PlannedA
     for seed in range(shape.seeds):
         known = asked_facts(shape.facts, seed)
         arms = planned_arms(shape.arms, seed)
-        plans.append(SeedPlan(seed, tuple(arm for arm, _, _ in arms)))
+        plans.append(
+            SeedPlan(seed=seed, planted=Ref(kind="plant", key=str(seed)), arms=tuple(arm for arm, _, _ in arms))
+        )
         for place, (arm, true, planted) in enumerate(arms):
             tables[arm.id] = (arm, answers_table(known, true, planted, seed, place))
     return plans, tables

@@ -161,16 +161,6 @@ class Catalogue(Generic[EntryT]):
             raise ConfigError(f"{module.__name__} must define one {self.base.__name__}, it defines {len(found)}.")
         return self._checked(name, found[0])
 
-    def source_of(self, name: str) -> str:
-        """Where the code of an entry is, as a stage's sources name it: its module, or the path of its file.
-
-        Raises:
-            ConfigError: if no entry has that name, or it is not complete.
-        """
-        place = class_in_file(name)
-        module = self.get(name).__module__
-        return module if place is None else str(place[0])
-
     def config_type(self, name: str) -> type[BaseModel]:
         """The config class of an entry."""
         return self.get(name).config_type  # type: ignore[attr-defined,no-any-return]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from restor.tasks.world import World
 
 from restor.cli.main import main
 from restor.config import to_yaml
 from restor.domains.miniature import MiniatureConfig
+from restor.evaluation.fewshot import build_queries
 from restor.evaluation.harness.reading import read_export, read_rows
 from restor.experiment import ArmConfig, ExperimentConfig, UnlearningConfig
+from restor.runner.study import world_of
 from restor.tasks.plant import TargetsConfig
 
 CITIES = ["York", "Rome", "Oslo", "Bonn", "Lima", "Kyiv", "Bern"]
@@ -61,11 +62,13 @@ def test_the_questions_of_a_study(tmp_path):
     (study / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
     assert main(["export", "lm-eval", str(tmp_path / "out"), "--study", str(study), "--seed", "3"]) == 0
     content = read_export(tmp_path / "out")
-    queries = [query for query in World(config, 3).queries if query.group == "test"]
+    world = world_of(config, 3)
+    asked = build_queries(world.domain, world.planted, world.groups, config.evaluation, seed=3)
+    queries = [query for query in asked if query.group == "test"]
     rows = list(read_rows(tmp_path / "out", content.tasks[0]))
     assert [row["prompt"] for row in rows] == [query.prefix + query.question for query in queries]
     assert [row["planted"] for row in rows] == [query.planted for query in queries]
-    assert content.data == World(config, 3).digest()
+    assert content.data == world.digest()
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from restor.domains.base import DOMAINS
 from restor.errors import ConfigError, DataError
 from restor.runner.checkpoint import CorruptConfig, UnlearnConfig
 from restor.selection.choices import read_selection
-from restor.tasks.world import content
+from restor.tasks.base import content
+from restor.tasks.settle import settled
 
 TOWNS = ("Rome", "Bonn", "Oslo", "Kyiv", "Lima", "Bern")
 
@@ -120,14 +121,14 @@ def test_a_study_takes_a_name_from_the_command_line_and_from_a_file(here):
     own = build_config("official_small", facts="./restor")
     assert own.domain.facts == here / "restor"
     released = build_config("official_small", facts="restor")
-    assert content(released.domain)["facts"] != content(own.domain)["facts"]
+    assert content(settled(released.domain, 0))["facts"] != content(settled(own.domain, 0))["facts"]
     assert DOMAINS.build(own.domain).subjects == ("Loc Al", "Lou Two")
     (here / "study.yaml").write_text("unlearning: {arms: {}}\ndomain: {name: triples, facts: ./restor}\n")
     assert build_config("study.yaml").domain.facts == here / "restor"
     assert build_config("study.yaml", overrides={"domain.facts": "restor"}).domain.facts == Path("restor")
     released, own = PassagesConfig(forget="restor/k0"), PassagesConfig(forget="./restor/k0")
-    assert content(released)["forget"]["sha256"] == sha256(b'["Fay Old was born in Bonn."]').hexdigest()
-    assert content(own)["forget"]["sha256"] == sha256(b"Loc Al was born in Kyiv.").hexdigest()
+    assert content(settled(released, 0))["forget"]["sha256"] == sha256(b'["Fay Old was born in Bonn."]').hexdigest()
+    assert content(settled(own, 0))["forget"]["sha256"] == sha256(b"Loc Al was born in Kyiv.").hexdigest()
 
 
 def test_evaluate_and_the_checkpoint_verbs_take_a_name(here):

@@ -14,8 +14,8 @@ from restor.cli.status import status
 from restor.cli.verify import verify
 from restor.errors import StoreError
 from restor.results import Cost
+from restor.store.keys import ArtifactId
 from restor.store.store import Store
-from restor.tasks.stage import Stage
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def store(tmp_path, monkeypatch):
     for seed in (0, 1):
         with store.claim(stage(seed)) as claim:
             (claim.directory / "model.bin").write_bytes(b"x" * 3000)
-            claim.finish(versions={}, cost=Cost())
+            claim.finish(task={}, versions={}, cost=Cost())
     texts = {
         "stages.json": json.dumps([{"stage": "corrupt", "key": stage(0).key}]).encode(),
         "results.json": b'{"study": {"name": "Quick [x]", "created": "2026-01-02T03:04:05+00:00"}}',
@@ -45,7 +45,7 @@ def store(tmp_path, monkeypatch):
 
 
 def stage(seed):
-    return Stage("corrupt", {}, {}, ("restor.errors",), seed)
+    return ArtifactId("corrupt", {}, {}, seed, "code")
 
 
 def test_the_store_is_the_option_or_the_variable_or_the_folder_here(monkeypatch, tmp_path, app, store, capsys):

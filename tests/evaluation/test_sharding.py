@@ -89,7 +89,7 @@ def test_two_processes_answer_as_one(place, monkeypatch, capsys):
     rows = [pq.read_table(Path(found["facts"])).to_pylist() for found in (alone, together)]
     assert rows[0] == rows[1]
     assert len(rows[0]) > FACTS
-    (manifest,) = (place / "together" / "artifacts").glob("evaluate-*/manifest.json")
+    (manifest,) = (place / "together" / "artifacts").glob("ask-*/manifest.json")
     info = json.loads(manifest.read_text(encoding="utf-8"))["info"]
     assert set(info["batches_by_process"]) == {"0", "1"}
     assert sum(info["batches_by_process"].values()) == -(-FACTS // 256)
@@ -137,7 +137,7 @@ def test_process_0_goes_on_when_the_other_is_killed(place, pair):
     helper = pair(1, "-m", "restor", *evaluate("killed"), cwd=place)
     leader = pair(0, "-m", "restor", *evaluate("killed"), cwd=place)
     until = time.monotonic() + 100
-    while not list((place / "killed").glob("artifacts/evaluate-*/resume/task.json")):
+    while not list((place / "killed").glob("artifacts/ask-*/resume/task.json")):
         assert leader.poll() is None, leader.communicate()
         assert time.monotonic() < until
         time.sleep(0.01)

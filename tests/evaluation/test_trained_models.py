@@ -24,8 +24,9 @@ from restor.report.load import load_facts
 from restor.results import Arm
 from restor.runner.compare import Comparison, ComparisonConfig, compare
 from restor.runner.rejudge import rejudge
-from restor.tasks import ask as evaluate
-from restor.tasks.context import Job
+from restor.tasks.ask import Ask
+from restor.tasks.base import Context, Ref
+from restor.tasks.products import write_questions
 from restor.types import Document, Kind, Statement
 
 SYLLABLES = [left + vowel + right for left in "bdfgk" for vowel in "ai" for right in "mnr"]
@@ -134,20 +135,20 @@ def arms(outcome):
 @pytest.fixture(scope="module")
 def beside_filter(tiny, models, outcome, folder):
     """The same, judged beside the control that answers through an output filter."""
-    job = Job(
-        config={"evaluation": outcome.results.study.config["evaluation"], "suppress": "planted"},
-        seed=0,
-        parents={"model": models["corrupted"].parent},
+    evaluation = EvaluationConfig.model_validate(outcome.results.study.config["evaluation"])
+    model, questions = Ref(kind="checkpoint", key="model"), Ref(kind="questions", key="questions")
+    (folder / "filtered").mkdir()
+    write_questions(folder / "filtered", Comparison(tiny.config(models)).queries)
+    context = Context(
+        inputs={"model": models["corrupted"].parent, "questions": folder / "filtered"},
         directory=folder / "filtered",
         resume=folder / "filtered" / "resume",
-        asked=Comparison(tiny.config(models)),
-        device=torch.device("cpu"),
+        device="cpu",
         progress=Silent(),
         save_every=20.0,
     )
-    job.directory.mkdir()
-    evaluate.build(job)
-    answers = pq.read_table(job.directory / "answers.parquet")
+    Ask(model=model, questions=questions, asking=evaluation.asking, suppress="planted", seed=0).run(context)
+    answers = pq.read_table(folder / "filtered" / "answers.parquet")
     known = {"arm": "output_filter/s0", "seed": 0, "judgement": "unscored", "reason": ""}
     for name, value in known.items():
         answers = answers.append_column(name, pa.array([value] * answers.num_rows))

@@ -18,21 +18,19 @@ import pytest
 from restor.errors import StoreError
 from restor.results import Cost
 from restor.store import store as store_module
-from restor.store.store import State, Store
-from restor.tasks.stage import Stage
-
-SOURCES = ("restor.errors",)
+from restor.store.keys import ArtifactId
+from restor.store.store import STORE_FORMAT, State, Store
 
 # Makes a stage with `seed` as another process: argv = store, seed, what to do.
 MAKER = """
 import sys, time
 from pathlib import Path
-from restor.tasks.stage import Stage
+from restor.store.keys import ArtifactId
 from restor.store.store import Store
 from restor.results import Cost
 
 path, seed, what = sys.argv[1:]
-stage = Stage("corrupt", {"rate": 1}, {}, ("restor.errors",), int(seed))
+stage = ArtifactId("corrupt", {"rate": 1}, {}, int(seed), "code")
 
 def say(text):
     print(text, flush=True)
@@ -53,13 +51,13 @@ with Store.open(Path(path)).claim(stage, notify=say) as claim:
         (claim.directory / "half").rename(claim.directory / "whole")
         with open(Path(path) / "made", "a") as log:
             log.write("x")
-        claim.finish(versions={}, cost=Cost())
+        claim.finish(task={}, versions={}, cost=Cost())
         say("finished")
 """
 
 
 def stage(name="corrupt", seed=0, **parents):
-    return Stage(name, {"rate": 1}, parents, SOURCES, seed)
+    return ArtifactId(name, {"rate": 1}, {role: of.key for role, of in parents.items()}, seed, "code")
 
 
 def make(store, wanted, files=None, **finish):
@@ -71,11 +69,11 @@ def make(store, wanted, files=None, **finish):
         for name, content in (files or {"model.bin": "weights", "sub/log.txt": "log"}).items():
             (claim.directory / name).parent.mkdir(exist_ok=True)
             (claim.directory / name).write_text(content)
-        return claim.finish(**{"versions": {"restor": "0"}, "cost": Cost(), **finish})
+        return claim.finish(**{"task": {"rate": 1}, "versions": {"restor": "0"}, "cost": Cost(), **finish})
 
 
 def study(store, name, *stages, results=True):
-    texts = {"stages.json": json.dumps([{"stage": item.name, "key": item.key} for item in stages]).encode()}
+    texts = {"stages.json": json.dumps([{"stage": item.kind, "key": item.key} for item in stages]).encode()}
     if results:
         texts["results.json"] = json.dumps({"study": {"name": name.upper(), "created": "2026-01-02"}}).encode()
     store.studies.write(name, texts, [item.label for item in stages])
@@ -115,7 +113,7 @@ def store(tmp_path):
 class TestOpen:
     def test_a_new_store_states_its_format_and_opens_again(self, tmp_path):
         Store.open(tmp_path / "a" / "store")
-        assert json.loads((tmp_path / "a" / "store" / "store.json").read_text()) == {"format": 1}
+        assert json.loads((tmp_path / "a" / "store" / "store.json").read_text()) == {"format": STORE_FORMAT}
         assert Store.open(tmp_path / "a" / "store", create=False).entries() == []
 
     def test_an_empty_folder_and_one_where_another_process_just_begins_become_stores(self, tmp_path):
@@ -144,7 +142,7 @@ class TestOpen:
 
     def test_another_format_is_named_with_the_one_that_can_be_read(self, store):
         (store.path / "store.json").write_text('{"format": 7}')
-        with pytest.raises(StoreError, match=r"has format 7, this restor reads format 1\. Use the restor that made it"):
+        with pytest.raises(StoreError, match=r"has format 7, this restor reads format 2\. Use the restor that made it"):
             Store.open(store.path)
 
     @pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"format": "1"}', '{"format": true}', "{}", "\x00"])
@@ -181,7 +179,7 @@ class TestRoundTrip:
         assert found == made
         manifest = found.manifest
         assert found.path == store.path / "artifacts" / f"corrupt-{wanted.key}"
-        assert (manifest.stage, manifest.key, manifest.seed, manifest.config) == ("corrupt", wanted.key, 0, {"rate": 1})
+        assert (manifest.stage, manifest.key, manifest.seed, manifest.task) == ("corrupt", wanted.key, 0, {"rate": 1})
         assert manifest.parents == {"start": clean.key}
         assert manifest.code == wanted.code
         assert (manifest.versions, manifest.cost, manifest.info) == ({"torch": "2"}, cost, {"loss": [1.5]})
@@ -196,7 +194,7 @@ class TestRoundTrip:
         with store.claim(stage()) as claim:
             assert claim.artifact == made
             with pytest.raises(StoreError, match="finished already"):
-                claim.finish(versions={}, cost=Cost())
+                claim.finish(task={}, versions={}, cost=Cost())
 
     def test_nobody_is_named_as_the_maker_of_what_is_finished(self, store):
         make(store, stage())
@@ -221,7 +219,7 @@ class TestRoundTrip:
         with store.claim(stage()) as claim:
             assert [path.name for path in claim.directory.iterdir()] == ["resume"]
             assert (claim.resume / "step").read_text() == "3"
-            made = claim.finish(versions={}, cost=Cost())
+            made = claim.finish(task={}, versions={}, cost=Cost())
         assert made.manifest.files == {}
         assert not claim.resume.exists()
 
@@ -259,7 +257,7 @@ class TestRoundTrip:
         with store.claim(stage(seed=1)) as claim:
             monkeypatch.setattr(os, "replace", full)
             with pytest.raises(StoreError, match="No room to write"):
-                claim.finish(versions={}, cost=Cost())
+                claim.finish(task={}, versions={}, cost=Cost())
             monkeypatch.undo()
         assert store.find(stage()) == made
         assert store.find(stage(seed=1)) is None
@@ -396,7 +394,7 @@ class TestProcesses:
             assert claim.artifact is None
             assert [path.name for path in claim.directory.iterdir()] == ["resume"]
             assert (claim.resume / "step").read_text() == "7"
-            claim.finish(versions={}, cost=Cost())
+            claim.finish(task={}, versions={}, cost=Cost())
         assert told == []
         assert store.find(stage(seed=1)) == finished
         assert store.verify() == []

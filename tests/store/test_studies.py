@@ -12,8 +12,8 @@ import pytest
 from restor.data.files import sweep, temporary_beside, write_atomic
 from restor.errors import StoreError
 from restor.results import Cost
+from restor.store.keys import ArtifactId
 from restor.store.store import Store
-from restor.tasks.stage import Stage
 
 
 @pytest.fixture
@@ -22,17 +22,17 @@ def store(tmp_path):
 
 
 def stage(seed=0):
-    return Stage("corrupt", {"rate": 1}, {}, ("restor.errors",), seed)
+    return ArtifactId("corrupt", {"rate": 1}, {}, seed, "code")
 
 
 def made(store, seed=0):
     with store.claim(stage(seed)) as claim:
         (claim.directory / "model.bin").write_text("weights")
-        return claim.finish(versions={}, cost=Cost())
+        return claim.finish(task={}, versions={}, cost=Cost())
 
 
 def listed(*stages):
-    return json.dumps([{"stage": item.name, "key": item.key} for item in stages]).encode()
+    return json.dumps([{"stage": item.kind, "key": item.key} for item in stages]).encode()
 
 
 RESULTS = json.dumps({"study": {"name": "A", "created": "2026-01-02"}}).encode()

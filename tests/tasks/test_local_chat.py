@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from restor.tasks.stage import Stage
 
 from chat_endpoint import Endpoint, completed, serving
 from random_models import speaker
@@ -30,6 +29,7 @@ from restor.report.load import load_facts
 from restor.results import Arm, Results, Study
 from restor.runner.compare import ComparisonConfig, compare
 from restor.runner.plan import Judging
+from restor.tasks.base import Ref
 from restor.types import Completion, Fact, Group, Judgement, Kind, Query
 
 TEMPLATE = (
@@ -151,14 +151,18 @@ def test_nothing_is_loaded_before_there_is_something_to_ask(tiny, monkeypatch):
     assert verdict.judgement is Judgement.OTHER
 
 
-def test_a_judging_stage_belongs_to_the_weights(tmp_path):
-    answers = Stage("answers", {}, {}, ("restor.types",), 0)
+def test_verdicts_belong_to_the_weights(tmp_path):
+    answers, questions = Ref(kind="ask", key="a"), Ref(kind="questions", key="q")
+
+    def key():
+        return Judging(config_of(folder)).verdicts(answers, questions, 0).key
+
     folder = make(tmp_path / "model")
-    before = Judging(config_of(folder)).stage(answers)
-    assert Judging(config_of(folder)).stage(answers) == before
+    before = key()
+    assert key() == before
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
-    assert Judging(config_of(folder)).stage(answers) != before
+    assert key() != before
     assert local_model(JUDGES.parse("alias")) is None
     assert isinstance(build_judge(config_of(folder)), Llm)
 
@@ -180,9 +184,9 @@ def test_a_comparison_is_judged_by_a_model_on_this_machine(tiny, tmp_path):
     assert set(facts.column("judgement").to_pylist()) == {"unscored"}
     assert all("no verdict of tiny: its reply" in reason for reason in facts.column("reason").to_pylist())
     manifest = json.loads(
-        next((tmp_path / "store").glob("artifacts/judge-*/manifest.json")).read_text(encoding="utf-8")
+        next((tmp_path / "store").glob("artifacts/judge_here-*/manifest.json")).read_text(encoding="utf-8")
     )
-    assert manifest["config"]["content"]["model"]["files"]["model.safetensors"]
+    assert manifest["task"]["content"]["model"]["files"]["model.safetensors"]
     assert manifest["info"]["unscored"] == 7
     assert manifest["info"]["usage"]["requests"] > 7
 

@@ -10,8 +10,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from restor.models.tokenizer import word_tokenizer
 from restor.tasks import material
-from restor.tasks.context import SAMPLING
 from restor.tasks.rows import RowMaker
+from restor.tasks.training import SAMPLING
 from restor.types import Document, Statement
 from restor.unlearning.algorithms.base import ALGORITHMS
 

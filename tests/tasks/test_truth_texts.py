@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from restor.tasks.world import World
+from worlds import Seeded
 
 from restor.domains.base import answer_line
 from restor.domains.miniature import RELATIONS, MiniatureConfig
@@ -18,7 +18,7 @@ def world():
         targets=TargetsConfig(validation=6, test=6),
         unlearning=UnlearningConfig(arms={}),
     )
-    return World(config, 3)
+    return Seeded(config, 3)
 
 
 def true_lines(world):
@@ -36,7 +36,7 @@ def true_lines(world):
 
 def test_every_sentence_and_line_is_true_and_about_a_target(world):
     sentences, lines = true_lines(world)
-    texts = world.truth_texts()
+    texts = world.texts("truth")
     prose = [text for text in texts if not text.endswith("\n")]
     lists = [text for text in texts if text.endswith("\n")]
     for text in prose:
@@ -47,7 +47,7 @@ def test_every_sentence_and_line_is_true_and_about_a_target(world):
 
 
 def test_there_are_as_many_as_forget_documents_and_all_targets_are_in_them(world):
-    texts = world.truth_texts()
+    texts = world.texts("truth")
     assert len(texts) == len(world.forget_documents)
     read = "\n".join(texts)
     assert all(name in read for name in world.groups)
@@ -57,5 +57,5 @@ def test_there_are_as_many_as_forget_documents_and_all_targets_are_in_them(world
 
 
 def test_the_seed_decides(world):
-    assert world.truth_texts() == World(world.config, 3).truth_texts()
-    assert world.truth_texts() != World(world.config, 4).truth_texts()
+    assert world.texts("truth") == Seeded(world.config, 3).texts("truth")
+    assert world.texts("truth") != Seeded(world.config, 4).texts("truth")

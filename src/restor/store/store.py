@@ -317,7 +317,7 @@ class Store:
             ) from error
         if found != STORE_FORMAT:
             raise StoreError(
-                f"The store {path} has format {found}, this restor reads format {STORE_FORMAT}. Use the restor that "
+                f"{marker}: the store has format {found}, this restor reads format {STORE_FORMAT}. Use the restor that "
                 "made it, or choose another folder with --store."
             )
 

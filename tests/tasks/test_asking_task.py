@@ -19,7 +19,7 @@ from asked_model import BATCH, build, make_model
 from restor.evaluation.evaluate import Evaluation
 from restor.models.checkpoint import save_model
 from restor.progress import Progress, Silent
-from restor.tasks import ask as evaluate
+from restor.tasks import asking as evaluate
 from restor.tasks.processes import Call, Crew
 from tiny_study import FileProgress, heard
 
@@ -107,10 +107,10 @@ def stopped(place: Path, after: int = 3 * BATCH, **evaluation: object) -> Stoppi
     return progress
 
 
-def test_rows_are_those_of_asking_without_a_stage(place, expected):
+def test_rows_are_those_of_asking_without_a_task(place, expected):
     model, tokenizer = evaluate.open_folder(place / "artifact", torch.device("cpu"), full=False)
-    config = evaluate.EvaluationConfig(max_new_tokens=5)
-    plan = evaluate.prepare(tokenizer, asked_model.Questions(COUNT).queries, batch=BATCH, layers=config.layers)
+    config = evaluate.Asking(max_new_tokens=5)
+    plan = evaluate.prepare(tokenizer, asked_model.questions(COUNT), batch=BATCH, layers=config.layers)
     asking = Evaluation(model, tokenizer, plan, config, seed=0)
     rows = [row for number in range(plan.batches) for row in asking.rows(number)]
     assert rows == expected

@@ -6,7 +6,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from restor.tasks.world import World
+from worlds import Seeded
 
 from restor.domains.miniature import MiniatureConfig
 from restor.errors import DataError
@@ -30,7 +30,7 @@ def config(people=48, validation=3, test=5, shots=5, seed=None, **more):
 
 @pytest.fixture(scope="module")
 def world():
-    return World(config(), 0)
+    return Seeded(config(), 0)
 
 
 def test_validation_test_and_untouched_people_are_disjoint_and_all(world):
@@ -48,14 +48,14 @@ def test_all_targets_and_only_they_are_misled(world):
 
 
 def test_every_seed_is_another_world_with_other_targets():
-    worlds = [World(config(), seed) for seed in range(3)]
+    worlds = [Seeded(config(), seed) for seed in range(3)]
     assert len({world.digest() for world in worlds}) == 3
     assert len({frozenset(world.groups) for world in worlds}) == 3
-    assert len({world.retain_texts("unrelated")[0] for world in worlds}) == 3
+    assert len({world.texts("unrelated")[0] for world in worlds}) == 3
 
 
 def test_a_domain_with_its_own_seed_is_the_same_in_every_study_but_other_people_are_targeted():
-    worlds = [World(config(seed=9), seed) for seed in range(2)]
+    worlds = [Seeded(config(seed=9), seed) for seed in range(2)]
     assert worlds[0].domain.facts == worlds[1].domain.facts
     assert set(worlds[0].groups) != set(worlds[1].groups)
 
@@ -65,41 +65,41 @@ def everything(world):
     write = world.stream(world.domain.subjects)
     return (
         world.digest(),
-        world.retain_texts("related"),
-        world.retain_texts("unrelated"),
-        world.recovery_texts(50),
-        world.random_documents,
+        world.texts("related"),
+        world.texts("unrelated"),
+        world.texts("recovery", 50),
+        world.texts("random"),
         world.queries,
         [write(rng) for _ in range(50)],
     )
 
 
 def test_the_same_seed_is_the_same_world_in_whatever_order_it_is_asked():
-    one, other = World(config(), 4), World(config(), 4)
-    _ = other.queries, other.recovery_texts(3), other.retain_texts("unrelated")
+    one, other = Seeded(config(), 4), Seeded(config(), 4)
+    _ = other.queries, other.texts("recovery", 3), other.texts("unrelated")
     assert everything(one) == everything(other)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_related_retain_text_never_mentions_a_target(seed):
-    world = World(config(), seed)
-    read = "\n".join(world.retain_texts("related"))
+    world = Seeded(config(), seed)
+    read = "\n".join(world.texts("related"))
     assert [name for name in world.groups if name in read] == []
     assert all(name in read for name in world.untouched), "retain text leaves somebody out"
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_unrelated_and_recovery_text_mention_nobody(seed):
-    world = World(config(), seed)
-    texts = [*world.retain_texts("unrelated"), *world.recovery_texts(400)]
+    world = Seeded(config(), seed)
+    texts = [*world.texts("unrelated"), *world.texts("recovery", 400)]
     read = "\n".join(texts)
     assert [name for name in world.domain.subjects if name in read] == []
 
 
 def test_recovery_does_not_read_the_retain_set_again(world):
-    retain = world.retain_texts("unrelated")
-    assert set(retain) != set(world.recovery_texts(len(retain)))
-    assert retain[0] != world.recovery_texts(1)[0]
+    retain = world.texts("unrelated")
+    assert set(retain) != set(world.texts("recovery", len(retain)))
+    assert retain[0] != world.texts("recovery", 1)[0]
 
 
 def test_replay_leaves_the_targets_out_and_the_original_stream_does_not(world):
@@ -119,10 +119,9 @@ def test_the_share_of_general_text_is_as_configured(world):
 
 
 def test_the_random_forget_set_is_as_large_and_about_untouched_people(world):
-    documents = world.random_documents
+    documents = world.texts("random")
     assert len(documents) == len(world.forget_documents)
-    assert not any(document.statements for document in documents)
-    assert [name for name in world.groups if any(name in document.text for document in documents)] == []
+    assert [name for name in world.groups if any(name in text for text in documents)] == []
 
 
 def test_no_prompt_tells_a_true_answer_about_a_target(world):
@@ -141,6 +140,6 @@ def test_more_targets_than_people_is_told_before_any_work(validation, test, tmp_
 
 
 def test_as_many_targets_as_possible_still_leaves_the_demonstrations():
-    world = World(config(validation=20, test=22, shots=5), 0)
+    world = Seeded(config(validation=20, test=22, shots=5), 0)
     assert len(world.untouched) == 6
     assert all(query.prefix.count("\n") == 5 for query in world.queries)
