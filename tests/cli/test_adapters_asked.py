@@ -18,6 +18,8 @@ from random_models import made
 from restor.models.lineage import new_lineage, write_lineage
 from restor.models.tokenizer import word_tokenizer
 
+pytestmark = pytest.mark.nightly  # by day: tests/models/test_adapters.py, without a process of its own
+
 BORN = {"Ada": "Rome", "Bo": "Oslo", "Cid": "York", "Dan": "Kiev", "Eve": "Rome"}
 
 
@@ -86,7 +88,6 @@ def test_an_adapter_is_asked_as_it_was_trained(place):
         assert row["logprob_original"] == pytest.approx(right, abs=1e-3)
 
 
-@pytest.mark.nightly
 def test_what_is_made_from_it_keeps_the_two_layers_apart(place):
     folder, tokenizer, adapted = place
     steps = ("--forget", "documents.txt", "--lora", "null", "--steps", "1", "--lr", "1e-12", "--tokens", "64")

@@ -85,12 +85,12 @@ def test_watches_within_watches_count_once_and_what_is_apart_stays_apart() -> No
     [
         ("npo", {"retain_weight": 1.0}, None, None),  # a kept reference
         ("npo", {"retain_weight": 1.0}, None, LORA),  # the reference with the adapter off
-        ("npo", {"retain_weight": 1.0}, "sam", None),  # two passes a step
+        pytest.param("npo", {"retain_weight": 1.0}, "sam", None, marks=pytest.mark.nightly),  # two passes a step
         ("npo", {"retain_weight": 1.0}, "lat", None),  # passes of an adversary
-        ("rmu", {}, None, None),  # a few matrices of a few layers
+        pytest.param("rmu", {}, None, None, marks=pytest.mark.nightly),  # a few matrices of a few layers
         ("uld", {}, None, None),  # a second model, trained beside
-        ("undo", {}, None, LORA),  # a student and its teacher
-        ("influence", {}, None, None),  # gradients outside of a training
+        pytest.param("undo", {}, None, LORA, marks=pytest.mark.nightly),  # a student and its teacher
+        pytest.param("influence", {}, None, None, marks=pytest.mark.nightly),  # gradients outside of a training
         ("memit", {}, None, None),  # no training at all
     ],
 )

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import torch
@@ -74,6 +75,20 @@ def digest(model: torch.nn.Module) -> str:
     for name, value in sorted(model.named_parameters()):
         sha.update(name.encode() + value.detach().numpy().tobytes())
     return sha.hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def models_made(finished_study, tmp_path):
+    """Puts the clean and the corrupted model of seed 0, which every selection needs, into the store of a folder."""
+
+    def put(folder):
+        store = Store.open(folder / "store")
+        for stage in ("clean", "corrupt"):
+            (made,) = (finished_study / "store" / "artifacts").glob(f"{stage}-*")
+            copytree(made, store.path / "artifacts" / made.name)
+
+    put(tmp_path)
+    return put
 
 
 @pytest.fixture
@@ -208,31 +223,33 @@ def test_an_arm_that_cannot_be_made_here_leaves_the_others_their_choice(tmp_path
     assert not (tmp_path / "none.json").exists()
 
 
-def test_a_killed_selection_asks_nothing_twice_and_chooses_the_same(tmp_path, script, monkeypatch) -> None:
+@pytest.mark.parametrize("kills", [(3, 12), pytest.param((0, 3, 5, 8, 12, 19), marks=pytest.mark.nightly)], ids=len)
+def test_a_killed_selection_asks_nothing_twice_and_chooses_the_same(
+    tmp_path, script, monkeypatch, models_made, kills
+) -> None:
     answers = [(0.1, 0.9), *(answer for attempt in NPO for answer in attempt)]
     corrupted = script(*answers)
-    (tmp_path / "whole").mkdir()
+    models_made(tmp_path / "whole")
     whole = chosen_by(tmp_path / "whole", searched("npo"))
     given = script(*answers[1:])
-    kills = [0, 3, 5, 8, 12, 19]
-    ended = 0
+    left, ended = [*kills], 0
 
     def ask(_validation, model, _tokenizer):
         if digest(model) == corrupted.models[0]:  # each process asks the corrupted model for itself
             return Shares(original=0.1, untouched=0.9)
-        if kills and given.asked == kills[0]:
-            kills.pop(0)
+        if left and given.asked == left[0]:
+            left.pop(0)
             raise KeyboardInterrupt
         return given(model)
 
     monkeypatch.setattr(Validation, "ask", ask)
-    (tmp_path / "killed").mkdir()
-    while kills:
+    models_made(tmp_path / "killed")
+    while left:
         with pytest.raises(KeyboardInterrupt):
             chosen_by(tmp_path / "killed", searched("npo"))
         ended += 1
     assert chosen_by(tmp_path / "killed", searched("npo")) == whole
-    assert ended == 6
+    assert ended == len(kills)
     assert given.asked == len(answers) - 1
     assert given.models == corrupted.models[1:], "a run that goes on has the weights of one that was not killed"
 

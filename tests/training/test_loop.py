@@ -25,6 +25,7 @@ from restor.training.loop import train
 from restor.training.lora import add_adapter
 from restor.training.objective import LanguageModelling, Objective
 from restor.training.precision import autocast
+from restor.training.rules import StepRule
 from restor.training.schedules import lr_scale
 
 ROWS = [[1, 4, 5, 6, 7, 8, 2], [1, 9, 5, 2], [1, 4, 10, 11, 12, 2], [1, 13, 6, 2], [1, 9, 2]]
@@ -154,6 +155,22 @@ def test_a_part_of_a_batch_counts_as_much_as_it_has_tokens_or_rows(llama):
     assert {term: log.records[0][term] for term in losses} == pytest.approx(losses, rel=1e-5)
     for name, value in model.named_parameters():
         assert torch.allclose(kept.gradients[name], value.grad, rtol=1e-4, atol=1e-5), name
+
+
+def test_what_a_rule_remembers_of_a_step_is_there_in_the_next(llama):
+    class Counts(StepRule):
+        seen = ()
+
+        def gradient(self, step, memory):
+            self.seen += (float(memory.get("steps", torch.zeros(()))),)
+            memory["steps"] = torch.tensor(self.seen[-1] + 1)
+            return {term: step.backward(term) for term in step.terms}
+
+    rule = Counts()
+    source = SetRows(ROWS, tokens=14, name="text", seed=0)
+    config = LoopConfig(steps=3, lr=3e-3, precision="float32")
+    train(llama(0), LanguageModelling(), {"text": source}, config, pad=0, seed=0, rule=rule)
+    assert rule.seen == (0, 1, 2)
 
 
 def test_a_large_gradient_is_clipped_and_reported_as_it_was(llama):

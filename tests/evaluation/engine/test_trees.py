@@ -112,7 +112,7 @@ SPELT = Item("spelt", (0, 1), (Option(2, (2, 3, 0)), Option(2, (2,)), Option(2, 
 """Options that are prefixes of each other, one of them twice."""
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+@pytest.mark.parametrize("family", ["llama", "gpt2", pytest.param("gemma2", marks=pytest.mark.nightly)])
 @settings(max_examples=30, deadline=None)
 @given(st.lists(items(), min_size=1, max_size=9), st.sampled_from(WRITERS), st.sampled_from(BUDGETS))
 @example([Item("none", (), (Option(0, ()), Option(0, (1,)), Option(0, (1, 2))))], WRITERS[0], 16)

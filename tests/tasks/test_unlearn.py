@@ -1,0 +1,30 @@
+"""What the stage of an arm reads."""
+
+from __future__ import annotations
+
+from shutil import copytree
+
+import restor.tasks.unlearn as unlearning
+from restor.experiment import ArmConfig
+from restor.progress import Silent
+from restor.runner.study import run_study
+from restor.tasks.world import World
+from tiny_study import tiny_config
+
+
+def test_a_random_forget_set_is_forgotten_in_place_of_that_about_the_targets(finished_study, tmp_path, monkeypatch):
+    copytree(finished_study / "store", tmp_path / "store")
+    config = tiny_config()
+    arms = {"random": ArmConfig(label="Random", algorithm="npo", forget="random", lr=1e-3, steps=1)}
+    config = config.model_copy(update={"unlearning": config.unlearning.model_copy(update={"arms": arms})})
+    original, read = unlearning.encode_texts, []
+
+    def record(*given, documents, **more):
+        read.append(tuple(document.text for document in documents))
+        return original(*given, documents=documents, **more)
+
+    monkeypatch.setattr(unlearning, "encode_texts", record)
+    run_study(config, store=tmp_path / "store", progress=Silent())
+    world = World(config, 0)
+    assert set(read) == {tuple(document.text for document in world.random_documents)}
+    assert not set(read[0]) & {document.text for document in world.forget_documents}
