@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from shutil import copytree
 
+from restor.tasks.world import World
+
 import restor.tasks.unlearn as unlearning
 from restor.experiment import ArmConfig
 from restor.progress import Silent
 from restor.runner.study import run_study
-from restor.tasks.world import World
 from tiny_study import tiny_config
 
 
