@@ -20,7 +20,8 @@ from restor.errors import ConfigError
 from restor.evaluation import Request, generate, score
 from restor.evaluation.api import EngineSettings
 from restor.models.checkpoint import new_llama, save_model
-from restor.models.loading import load_checkpoint, pick_device
+from restor.models.device import pick_device
+from restor.models.loading import load_checkpoint
 from restor.models.reference import parse_model_ref
 from restor.models.tokenizer import word_tokenizer
 from restor.words import split_words
@@ -204,7 +205,8 @@ import json, os
 from restor.evaluation import Request, generate, matches, score
 from restor.evaluation.api import EngineSettings
 from restor.errors import DataError, TrainingError
-from restor.models.loading import load_checkpoint, pick_device
+from restor.models.device import pick_device
+from restor.models.loading import load_checkpoint
 from restor.models.reference import parse_model_ref
 from test_sharding import WINDOW, requests, told
 

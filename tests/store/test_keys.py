@@ -43,7 +43,7 @@ class A:
 '''
 
 
-CACHES = (keys._installed_code, keys.closure, keys._imports, keys._file_of, keys._data_beside, keys._installed_digest)
+CACHES = (keys._installed_code, keys.closure, keys._imports, keys._file_of, keys._data_beside, keys._installed)
 
 
 def forget_files():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import PreTrainedModel
 
-from restor.models.families import decoder
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 TRIAL = 4e9
 """Floating-point operations of a trial of threads, about: a twentieth of a second on one core."""
@@ -69,6 +70,8 @@ def computing_with(threads: int) -> Iterator[None]:
 @torch.inference_mode()
 def _seconds(model: PreTrainedModel, tokens: torch.Tensor, threads: int) -> float:
     """Of one forward."""
+    from restor.models.families import decoder  # brings transformers
+
     with computing_with(threads):
         began = time.perf_counter()
         decoder(model)(input_ids=tokens, use_cache=False)

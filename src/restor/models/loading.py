@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
@@ -28,6 +27,7 @@ from restor.errors import ConfigError, DataError
 from restor.faults import reading
 from restor.models.adapters import find_adapter, merge
 from restor.models.checkpoint import bare_generation_config, place, save_model, writing
+from restor.models.device import pick_device
 from restor.models.families import embeddings_in
 from restor.models.files import (
     check_config,
@@ -197,40 +197,6 @@ def save_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
     save_model(model, tokenizer, folder)
     with writing(folder):
         write_lineage(lineage, folder)
-
-
-def pick_device(wanted: str) -> torch.device:
-    """The device to compute on; each process of torchrun has a GPU of its own, by its LOCAL_RANK.
-
-    Raises:
-        ConfigError: if it is not there.
-    """
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(wanted)
-    except RuntimeError as error:
-        raise ConfigError(f"Unknown device {wanted!r}. Use auto, cpu, cuda or cuda:N.") from error
-    if device.type != "cuda":
-        return device
-    count, own = torch.cuda.device_count(), _own_gpu()
-    if wanted == "cuda" and own is not None:
-        if own >= count:
-            raise ConfigError(
-                f"Process {own} of this machine has no GPU of its own: {count} found. Start as many processes as there "
-                f"are GPUs (torchrun --nproc-per-node {max(count, 1)}), or use --device cpu."
-            )
-        return torch.device("cuda", own)
-    if (device.index or 0) >= count:
-        raise ConfigError(f"Device {wanted!r} is not there: {count} GPUs found. Use cpu or auto.")
-    return device
-
-
-def _own_gpu() -> int | None:
-    """The number of this process on its machine, where a launcher such as torchrun started several."""
-    several = os.environ.get("WORLD_SIZE", "1") not in ("", "1")
-    own = os.environ.get("LOCAL_RANK", "")
-    return int(own) if several and own.isdigit() else None
 
 
 def _told(name: str, load: Callable[[], T]) -> T:

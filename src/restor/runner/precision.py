@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from restor.experiment import ExperimentConfig
+from restor.models.device import pick_device
 from restor.models.files import check_config, check_weights, find_folder
 from restor.models.hardware import multiplies_bfloat16
-from restor.models.loading import pick_device
 from restor.models.precision import Precision, Shape, choose, precision_to_ask, shape_of
 from restor.models.reference import ModelRef
 

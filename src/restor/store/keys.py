@@ -75,7 +75,7 @@ def code_version(modules: Collection[str], files: Collection[Path] = ()) -> str:
     """
     digests = dict(_installed_code(tuple(sorted(modules))))
     for path in files:  # read anew each time: the user may be editing it
-        digest = _code_digest(path)
+        digest = _code(path).digest
         digests[f"{path.name} {digest}"] = digest  # two files may have one name
     return stable_hash(digests)
 
@@ -86,10 +86,10 @@ def _installed_code(modules: tuple[str, ...]) -> Mapping[str, str]:
     for module in closure(modules):
         path = _file_of(module)
         assert path is not None, "it is in the closure"
-        digests[module] = _installed_digest(path)
+        digests[module] = _installed(path).digest
         # Beside the modules of the top-level package lie choices of users, which are no code.
         for data in _data_beside(path.parent) if module.count(".") > 1 else ():
-            digests[f"{module.rpartition('.')[0]}/{data.name}"] = _installed_digest(data)
+            digests[f"{module.rpartition('.')[0]}/{data.name}"] = _installed(data).digest
     return digests
 
 
@@ -118,8 +118,7 @@ def _imports(module: str) -> tuple[str, ...]:
     path = _file_of(module)
     if path is None:
         return ()
-    top = module.partition(".")[0]
-    names = dict.fromkeys(_imported(_tree(path), within_functions=path.name != "__init__.py"))
+    top, names = module.partition(".")[0], _installed(path).imports
     return tuple(
         target if _file_of(target) is not None else package
         for package, target in names
@@ -176,17 +175,27 @@ def _between(folder: Path, path: Path) -> list[Path]:
     return list(path.parents)[: len(path.relative_to(folder).parts) - 1]
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """What counts of a file."""
+
+    digest: str
+    imports: tuple[tuple[str, str], ...] = ()
+
+
 @functools.cache
-def _installed_digest(path: Path) -> str:
-    return _code_digest(path)
+def _installed(path: Path) -> _Code:
+    return _code(path)
 
 
-def _code_digest(path: Path) -> str:
+def _code(path: Path) -> _Code:
     if path.suffix != ".py":
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    parts: list[str] = []
-    _flatten(_tree(path), parts)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return _Code(hashlib.sha256(path.read_bytes()).hexdigest())
+    tree, parts = _tree(path), list[str]()
+    _flatten(tree, parts)
+    imports = dict.fromkeys(_imported(tree, within_functions=path.name != "__init__.py"))
+    return _Code(hashlib.sha256("\0".join(parts).encode()).hexdigest(), tuple(imports))
 
 
 def _tree(path: Path) -> ast.Module:

@@ -28,8 +28,8 @@ from restor.evaluation.engine.engine import Limits
 from restor.evaluation.evaluate import Evaluation
 from restor.evaluation.prompts import BATCH, prepare, tokenizer_digest
 from restor.evaluation.protocol import Asking, Suppress
+from restor.models.device import pick_device
 from restor.models.families import text_config
-from restor.models.loading import pick_device
 from restor.models.quiet import quiet_libraries
 from restor.progress import Progress
 from restor.results import Cost

@@ -140,7 +140,7 @@ class Context:
         Raises:
             ConfigError: if this machine has none of that name.
         """
-        from restor.models.loading import pick_device
+        from restor.models.device import pick_device
 
         return pick_device(self.device)
 

@@ -13,9 +13,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from restor.models.checkpoint import load_model, save_model
+from restor.models.device import pick_device
 from restor.models.families import embeddings_in
 from restor.models.lineage import Lineage
-from restor.models.loading import load_checkpoint, pick_device, save_checkpoint
+from restor.models.loading import load_checkpoint, save_checkpoint
 from restor.models.reference import ModelRef
 from restor.models.tokenizer_loading import fit_tokenizer, load_tokenizer
 from restor.results import Cost
