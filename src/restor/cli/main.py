@@ -244,7 +244,12 @@ def _dispatch_in_crew(tokens: list[str]) -> int:
     if not is_crew(os.environ):
         return _dispatch(tokens)
     with Crew.join(os.environ) as crew:
-        return crew.serve() if crew.rank else _dispatch(tokens)
+        if not crew.rank:
+            return _dispatch(tokens)
+        # At once, since it takes seconds and process 0 has other things to do first.
+        from restor.tasks.asking import take_part
+
+        return crew.serve(take_part)
 
 
 def _dispatch(tokens: list[str]) -> int:

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,6 +33,8 @@ MEETING = timedelta(minutes=5)
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 T = TypeVar("T")
+TakePart = Callable[["Crew", "Call", Path, dict[str, Any]], None]
+"""Answers some of the batches of a call; the last argument is kept from call to call."""
 
 
 def is_crew(environment: Mapping[str, str]) -> bool:
@@ -145,24 +147,21 @@ class Crew:
         """Tell process 0 that this one cannot take part."""
         self._store.set(f"refused/{call.number}/{self.rank}", why)
 
-    def serve(self) -> int:
+    def serve(self, take_part: TakePart) -> int:
         """Take part in every evaluation that process 0 calls to, until it ends; returns the exit code."""
         from torch.distributed import DistError
 
         # What is read from this command is what process 0 says.
         with redirect_stdout(sys.stderr):
             try:
-                self._serve()
+                self._serve(take_part)
             except DistError:
                 return 0  # process 0 is gone, and with it the store
             except KeyboardInterrupt:
                 return 130
         return 0
 
-    def _serve(self) -> None:
-        # At once, since it takes seconds and process 0 has other things to do first.
-        from restor.tasks.asking import take_part
-
+    def _serve(self, take_part: TakePart) -> None:
         done, memo = 0, dict[str, Any]()
         while True:
             call = self.now()
