@@ -8,6 +8,7 @@ from collections import defaultdict
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from representatives import representatives
 
@@ -27,6 +28,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # Other processes of the machine decide how long an example takes.
+    settings.register_profile("restor", deadline=None)
+    settings.load_profile("restor")
     if config.getoption("--versions") == "newest":
         for line in (
             "error::DeprecationWarning",

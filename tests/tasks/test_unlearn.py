@@ -1,12 +1,12 @@
-"""What the stage of an arm reads."""
+"""What the task of an arm reads."""
 
 from __future__ import annotations
 
 from shutil import copytree
 
-from restor.tasks.world import World
+from worlds import Seeded
 
-import restor.tasks.unlearn as unlearning
+import restor.tasks.material as material
 from restor.experiment import ArmConfig
 from restor.progress import Silent
 from restor.runner.study import run_study
@@ -18,14 +18,14 @@ def test_a_random_forget_set_is_forgotten_in_place_of_that_about_the_targets(fin
     config = tiny_config()
     arms = {"random": ArmConfig(label="Random", algorithm="npo", forget="random", lr=1e-3, steps=1)}
     config = config.model_copy(update={"unlearning": config.unlearning.model_copy(update={"arms": arms})})
-    original, read = unlearning.encode_texts, []
+    original, read = material.encode_texts, []
 
     def record(*given, documents, **more):
         read.append(tuple(document.text for document in documents))
         return original(*given, documents=documents, **more)
 
-    monkeypatch.setattr(unlearning, "encode_texts", record)
+    monkeypatch.setattr(material, "encode_texts", record)
     run_study(config, store=tmp_path / "store", progress=Silent())
-    world = World(config, 0)
-    assert set(read) == {tuple(document.text for document in world.random_documents)}
+    world = Seeded(config, 0)
+    assert set(read) == {tuple(world.texts("random"))}
     assert not set(read[0]) & {document.text for document in world.forget_documents}
