@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import final
 from urllib.parse import quote
 
-from restor.data.http import NETWORK_ERRORS, Failure, check_url, failure, open_url
 from restor.data.published import SOURCE, PublishedFile, what_is_wrong
 from restor.errors import DataError
 from restor.progress import Progress, Silent
+from restor.web import NETWORK_ERRORS, Failure, check_url, failure, open_url
 
 DELAYS = (1.0, 2.0, 4.0, 8.0)
 """Seconds between tries; a try that brings something starts them anew."""

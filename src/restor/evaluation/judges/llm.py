@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, final
 from pydantic import Field, model_validator
 
 from restor.caches import verdict_cache
-from restor.chat import ChatConfig, ChatFailure, ChatRequest, ChatUsage, KeptReplies, ask_all, sendable
+from restor.chat import ChatConfig, ChatFailure, ChatRequest, ChatRoute, ChatUsage, KeptReplies, ask_all, sendable
 from restor.config import stable_hash
 from restor.errors import ConfigError
 from restor.evaluation.judges._local import LocalJudge, LocalJudgeConfig, Writer
@@ -202,7 +202,13 @@ class Llm(LocalJudge):
         if self.config.chat is None:
             return self._replies_here(requests, check, accepted)
         outcome = ask_all(
-            self.config.chat, requests, check, cache=None, accepted=accepted, answered=answered, sleep=self._sleep
+            ChatRoute(self.config.chat),
+            requests,
+            check,
+            cache=None,
+            accepted=accepted,
+            answered=answered,
+            sleep=self._sleep,
         )
         self._usage += outcome.usage
         return outcome.results
