@@ -38,11 +38,11 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 def user_agent(contact: str | None = None) -> str:
     """Name, version, `contact` (a mail address or page) and the library, as Wikimedia's User-Agent policy has it."""
     try:
-        own = version("restor")
+        release = version("restor")
     except PackageNotFoundError:  # a checkout that is not installed
-        own = "0"
-    who = f"restor/{own}" + (f" ({contact})" if contact else "")
-    return f"{who} Python-urllib/{platform.python_version()}"
+        release = "0"
+    agent = f"restor/{release}" + (f" ({contact})" if contact else "")
+    return f"{agent} Python-urllib/{platform.python_version()}"
 
 
 def check_url(url: str) -> str:
@@ -105,12 +105,12 @@ def read_url(url: str, headers: Mapping[str, str], timeout: float, *, most: int,
 
     threading.Thread(target=read, daemon=True, name="read-url").start()
     try:
-        found = outbox.get(timeout=within)
+        reply = outbox.get(timeout=within)
     except queue.Empty:
         raise TimeoutError from None
-    if isinstance(found, Exception):
-        raise found
-    return found
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 @final

@@ -66,7 +66,7 @@ class Client:
             )
         self._openai = openai
         self._network = Network(config.endpoint())
-        self._own = threading.local()
+        self._local = threading.local()
         self._lines: list[Line] = []
 
     def text(self, send: Callable[[Any], Any], seconds: float) -> str:
@@ -84,8 +84,7 @@ class Client:
         except openai.APIStatusError:
             raise
         except (openai.OpenAIError, Unacceptable) as error:
-            too_late = isinstance(error, openai.APITimeoutError) or line.late
-            raise self._without_reply(error, too_late=too_late) from None
+            raise self._without_reply(error, late=line.late) from None
         return body
 
     def close(self) -> None:
@@ -95,19 +94,19 @@ class Client:
 
     def _connection(self) -> tuple[Any, Line]:
         """Those of this thread: only a line that one thread uses can be cut for its request alone."""
-        own = self._own
-        if not hasattr(own, "line"):
-            own.line = Line(self._network)
-            self._lines.append(own.line)
-            own.api = self._openai.OpenAI(
+        local = self._local
+        if not hasattr(local, "line"):
+            local.line = Line(self._network)
+            self._lines.append(local.line)
+            local.api = self._openai.OpenAI(
                 api_key=self._secret or "none",  # the client wants some
                 base_url=self.config.endpoint(),
                 timeout=self.config.timeout,
                 # Its own retries would keep no pace between threads, are not counted, and know no unusable reply.
                 max_retries=0,
-                http_client=own.line.client,
+                http_client=local.line.client,
             )
-        return own.api, own.line
+        return local.api, local.line
 
     def explain(self, error: Any) -> ChatError | Passing | Refused:
         """What a status that is an error means."""
@@ -135,7 +134,7 @@ class Client:
             return Passing(said, wait=retry_after(error.response.headers.get("retry-after")))
         return Refused(f"the endpoint refuses it: {said}")
 
-    def _without_reply(self, error: Exception, *, too_late: bool) -> ChatError | Passing:
+    def _without_reply(self, error: Exception, *, late: bool) -> ChatError | Passing:
         """Nobody was there, or somebody who replies what is not read."""
         # Some versions of the client pass on what is raised below it, others make it the cause of their own.
         cause = error if isinstance(error, Unacceptable) else error.__cause__
@@ -146,7 +145,9 @@ class Client:
             )
         if isinstance(cause, Unacceptable):
             return Passing(str(cause))
-        return Passing(self._scrubbed(f"no connection ({cause or error})"), nobody=True, too_late=too_late)
+        what = "the time is up" if late else cause or error
+        too_late = late or isinstance(error, self._openai.APITimeoutError)
+        return Passing(self._scrubbed(f"no connection ({what})"), nobody=True, too_late=too_late)
 
     def _message(self, error: Any) -> str:
         """The endpoint's own words, short."""

@@ -355,11 +355,11 @@ def _continues(reply: HTTPResponse, start: int) -> bool:
 
 def _by_name(source: Path, names: set[str]) -> dict[str, list[Path]]:
     """The files of some names below a folder, in order of path."""
-    found: dict[str, list[Path]] = {}
+    places: dict[str, list[Path]] = {}
     for folder, _, here in os.walk(source):
         for name in names.intersection(here):
-            found.setdefault(name, []).append(Path(folder, name))
-    return {name: sorted(paths) for name, paths in found.items()}
+            places.setdefault(name, []).append(Path(folder, name))
+    return {name: sorted(paths) for name, paths in places.items()}
 
 
 def _copy(file: PublishedFile, places: Iterable[Path], source: Path, target: Path) -> int:

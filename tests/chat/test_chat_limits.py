@@ -201,6 +201,14 @@ def test_replies_that_drip_and_break_off_have_one_deadline_together():
         ask(server.url, timeout=0.1, attempts=50)
 
 
+def test_a_list_of_models_that_drips_ends():
+    with (
+        Raw(drips(HEAD + b"Content-Length: 100000\r\n\r\n")) as server,
+        pytest.raises(ChatError, match=r"does not answer: no connection \(the time is up\)"),
+    ):
+        served_models(EndpointRef(model="m", base_url=server.url, timeout=0.1))
+
+
 def test_redirects_have_one_deadline_together():
     def answer(body, number):
         time.sleep(0.15)
