@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import final
 
@@ -20,7 +19,7 @@ class KeptReplies:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(path, timeout=60.0, isolation_level=None)
+            self._base = sqlite3.connect(path, timeout=60.0)
             self._base.execute("CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, text TEXT NOT NULL)")
         except (OSError, sqlite3.Error) as error:
             raise self._error(error) from error
@@ -45,14 +44,8 @@ class KeptReplies:
         """
         rows = [(key, sendable(text)) for key, text in texts.items()]
         try:
-            self._base.execute("BEGIN IMMEDIATE")
-            try:
+            with self._base:
                 self._base.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?)", rows)
-                self._base.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._base.execute("ROLLBACK")
-                raise
         except sqlite3.Error as error:
             raise self._error(error) from error
 

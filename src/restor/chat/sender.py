@@ -187,8 +187,12 @@ class Sender(Generic[Q, T]):
                 text = self._send(request, left)
             except Passing as error:
                 reason, nobody = error.reason, error.nobody
-                if error.wait is not None:
-                    self._be_patient(error.wait, reason)
+                if error.wait is not None and error.wait > LONGEST_WAIT:
+                    raise ChatError(
+                        f"The endpoint {self.config.endpoint()} asks to be left alone for {error.wait:.0f} seconds "
+                        f"({reason}). Come back then. {AGAIN}"
+                    ) from None
+                self._pace.pause(error.wait or 0.0)
                 continue
             except Refused as error:
                 return self._give_up(key, str(error), refused=True)
@@ -209,14 +213,6 @@ class Sender(Generic[Q, T]):
                 f"{tried}. {CHECK} {AGAIN}"
             )
         return self._give_up(key, f"{reason} (tried {tried})", refused=False)
-
-    def _be_patient(self, seconds: float, reason: str) -> None:
-        if seconds > LONGEST_WAIT:
-            raise ChatError(
-                f"The endpoint {self.config.endpoint()} asks to be left alone for {seconds:.0f} seconds "
-                f"({reason}). Come back then. {AGAIN}"
-            )
-        self._pace.pause(seconds)
 
     def _give_up(self, key: str, reason: str, *, refused: bool) -> Reply[T]:
         """A failure of this request, or of the endpoint if nothing else gets through either."""
