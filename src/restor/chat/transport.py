@@ -67,11 +67,9 @@ class Line:
         self._due = 0.0
         self._socket: socket.socket | None = None
         httpx = network.httpx
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
         self.client = httpx.Client(
-            verify=network.certificates,
-            proxy=network.proxy,
-            trust_env=False,  # the environment is read above, for this host alone
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+            transport=httpx.HTTPTransport(verify=network.certificates, proxy=network.proxy, limits=limits),
             headers={"Accept-Encoding": "identity"},  # a compressed reply can be a thousand times as long as what came
             follow_redirects=True,
             event_hooks={"request": [self._before], "response": [self._read]},
