@@ -232,16 +232,16 @@ def test_paraphrased_by_a_chat_model(tmp_path, build):
             f"--quiet --question-share 0 --paraphrase small --base-url {endpoint.url} --concurrency 1 --out {{}}.jsonl"
         )
         # Each refused reply is asked for again after a rest, which a test cannot wait for.
-        from restor import chat
+        from restor.chat.sender import Sender
 
-        original = chat._Asker._rest
-        chat._Asker._rest = lambda self, seconds: None
+        original = Sender._rest
+        Sender._rest = lambda self, seconds: None
         try:
             code, out, err = build(line.format("a"))
             asked = len(endpoint.bodies)
             again = build(line.format("b"))[0]
         finally:
-            chat._Asker._rest = original
+            Sender._rest = original
     assert (code, again) == (0, 0), err
     documents = read_documents(tmp_path / "a.jsonl")
     told = [document.text for document in documents]

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from restor.data import fetch as module
 from restor.data.fetch import copy_from, fetch
-from restor.data.http import Failure, check_url, failure, user_agent
 from restor.data.published import PublishedFile
 from restor.errors import DataError
 from restor.progress import Progress
+from restor.web import Failure, check_url, failure, user_agent
 
 BODY = bytes(range(256)) * 40
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from restor.data import locate
-from restor.data.locate import cache_folder, locate_documents, locate_facts, published_folder
+from restor.data.locate import locate_documents, locate_facts, published_folder
 from restor.data.published import PublishedFile
 from restor.errors import DataError
 
@@ -105,36 +105,6 @@ def test_an_own_file_below_a_folder_of_that_name_is_found(released, tmp_path, mo
     (tmp_path / "restor").mkdir()
     (tmp_path / "restor" / "mine.txt").write_text("a")
     assert locate_documents("restor/mine.txt") == Path("restor/mine.txt")
-
-
-def test_the_folder_is_that_of_the_environment_else_of_the_platform(monkeypatch, tmp_path):
-    monkeypatch.setenv("RESTOR_DATA", "~/data")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "data"
-    assert published_folder() == tmp_path / "data" / "restor-15292e58"
-    monkeypatch.setenv("RESTOR_DATA", "")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.setattr("sys.platform", "linux")
-    assert cache_folder() == tmp_path / "xdg" / "restor" / "data"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert cache_folder() == tmp_path / ".cache" / "restor" / "data"
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert cache_folder() == tmp_path / "Library" / "Caches" / "restor" / "data"
-    monkeypatch.setattr("sys.platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert cache_folder() == tmp_path / "local" / "restor" / "data"
-
-
-def test_without_a_home_directory_there_is_advice(monkeypatch):
-    monkeypatch.delenv("RESTOR_DATA", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-
-    def homeless():
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(Path, "home", homeless)
-    with pytest.raises(DataError, match="Set RESTOR_DATA"):
-        cache_folder()
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user")

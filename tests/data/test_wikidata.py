@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restor.data import wikidata
-from restor.data.http import read_url
 from restor.data.wikidata import QUESTIONS, harvest
 from restor.errors import DataError
 from restor.types import Demonstration, Fact
+from restor.web import read_url
 
 FACTS = Path(__file__).parents[3] / "shared" / "data" / "restor" / "facts.json"
 WD, WDT = "http://www.wikidata.org/entity/", "http://www.wikidata.org/prop/direct/"

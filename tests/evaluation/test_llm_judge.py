@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chat_endpoint import Endpoint, Reply, error, items_of, judged, said, verdict_of
+from restor.caches import verdict_cache
 from restor.chat import ChatConfig
 from restor.errors import ChatError
 from restor.evaluation.judges.base import JUDGES
@@ -29,7 +30,6 @@ from restor.evaluation.judges.llm import (
     LlmConfig,
     _ids,
     _item,
-    cache_folder,
     read_verdicts,
     talks,
 )
@@ -372,7 +372,7 @@ def test_a_killed_run_goes_on_with_what_was_kept(tmp_path):
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
-    base = sqlite3.connect(cache_folder() / VERDICTS_FILE)
+    base = sqlite3.connect(verdict_cache() / VERDICTS_FILE)
     kept = base.execute("SELECT count(*) FROM kept").fetchone()[0]
     base.close()
     assert kept == 80
@@ -468,10 +468,3 @@ def test_the_configuration_comes_from_yaml_values():
     assert JUDGES.build(config).config == config
     with pytest.raises(ValidationError):
         JUDGES.parse("llm")  # there is no model that would do for everybody
-
-
-def test_without_a_home_the_cache_says_what_to_set(monkeypatch):
-    monkeypatch.delenv("RESTOR_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    if sys.platform.startswith("linux"):
-        assert str(cache_folder()) == "/somewhere/restor/verdicts"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from restor.chat import ChatConfig, ChatFailure, ChatOutcome, ChatRequest, ChatUsage, ask_all
+from restor.chat import ChatConfig, ChatFailure, ChatOutcome, ChatRequest, ChatRoute, ChatUsage, ask_all
 from restor.corruption.corruptors._reading import Reading, name_parts, places, plain_words, read
 from restor.corruption.corruptors._stating import find_statement, spelt
 from restor.types import Document, FalseFact, Statement
@@ -101,7 +101,7 @@ def paraphrase(
     def check(request: ChatRequest, reply: str) -> Document:
         return rewritten(*asked[request.user], reply)
 
-    outcome = ask(config, requests, check, cache=cache, advance=advance)
+    outcome = ask(ChatRoute(config), requests, check, cache=cache, advance=advance)
     made, failures = list(documents), []
     for number, result in zip(numbers, outcome.results, strict=True):
         if isinstance(result, ChatFailure):

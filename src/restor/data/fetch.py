@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import final
 from urllib.parse import quote
 
-from restor.data.http import NETWORK_ERRORS, Failure, check_url, failure, open_url
 from restor.data.published import SOURCE, PublishedFile, what_is_wrong
 from restor.errors import DataError
 from restor.progress import Progress, Silent
+from restor.web import NETWORK_ERRORS, Failure, check_url, failure, open_url
 
 DELAYS = (1.0, 2.0, 4.0, 8.0)
 """Seconds between tries; a try that brings something starts them anew."""
@@ -34,10 +34,6 @@ LARGEST = 1 << 28
 
 PART = ".part"
 _CHUNK = 1 << 16
-OTHERWISE = (
-    f"Without network: copy the files from a machine that has one (`git clone {SOURCE}`), then "
-    "`restor data fetch restor --from DIR`."
-)
 
 
 @final
@@ -89,7 +85,10 @@ def fetch(
         url = f"{base}/{quote(file.url_path)}"
         return _Download(file, url, target, tell, delays, sleep, timeout).run()
 
-    advice = f"Try again later: what has arrived is kept. {OTHERWISE}"
+    advice = (
+        "Try again later: what has arrived is kept. Without network: copy the files from a machine that has one "
+        f"(`git clone {SOURCE}`), then `restor data fetch restor --from DIR`."
+    )
     return _bring_all(files, folder, progress or Silent(), bring, "fetched", advice)
 
 
@@ -113,12 +112,6 @@ def copy_from(
     return _bring_all(files, folder, progress or Silent(), bring, f"found below {source}", advice)
 
 
-def is_right(file: PublishedFile, folder: Path) -> bool:
-    """Whether the file is in the folder with the released content. Raises OSError."""
-    path = folder / file.path
-    return path.is_file() and what_is_wrong(file, path) is None
-
-
 # All files -----------------------------------------------------------------------------------------------------------
 
 
@@ -135,7 +128,7 @@ def _bring_all(
     failed: list[str] = []
     size = 0
     with _disk(folder):
-        if all(is_right(file, folder) for file in files):  # nothing to write: the folder may be read-only
+        if all(_is_there(file, folder / file.path) for file in files):  # nothing to write: the folder may be read-only
             return FetchReport(folder, tuple(file.path for file in files), (), 0)
     with _alone(folder, progress):
         for number, file in enumerate(files, 1):
@@ -143,7 +136,7 @@ def _bring_all(
             begun = time.monotonic()
             progress.begin("fetch", file.path, number, len(files))
             with _disk(target):
-                there = is_right(file, folder)
+                there = _is_there(file, target)
                 if not there:
                     if target.exists():
                         progress.note(f"{target} is damaged: {what_is_wrong(file, target)}. It is fetched again.")
@@ -167,6 +160,11 @@ def _bring_all(
         lines = "".join(f"\n  {line}" for line in failed)
         raise DataError(f"{total} could not be {done}:{lines}\n{advice}")
     return FetchReport(folder, tuple(present), tuple(fetched), size)
+
+
+def _is_there(file: PublishedFile, target: Path) -> bool:
+    """Whether the target is a file with the released content. Raises OSError."""
+    return target.is_file() and what_is_wrong(file, target) is None
 
 
 @contextmanager
@@ -216,29 +214,26 @@ def _put_in_place(part: Path, target: Path) -> None:
 
 
 @final
+@dataclass(slots=True)
 class _Download:
     """One file, read on and on until it is whole."""
 
-    def __init__(
-        self,
-        file: PublishedFile,
-        url: str,
-        target: Path,
-        progress: Progress,
-        delays: Sequence[float],
-        sleep: Callable[[float], None],
-        timeout: float,
-    ) -> None:
-        self._file = file
-        self._url = url
-        self._target = target
-        self._part = target.with_name(target.name + PART)
-        self._progress = progress
-        self._delays = delays
-        self._sleep = sleep
-        self._timeout = timeout
-        self._read = 0
-        self._pieces = 0
+    file: PublishedFile
+    url: str
+    target: Path
+    progress: Progress
+    delays: Sequence[float]
+    sleep: Callable[[float], None]
+    timeout: float
+    read: int = 0
+    """Bytes, in all requests."""
+    pieces: int = 0
+    """Requests, of this call and earlier ones, that what has arrived is from."""
+
+    @property
+    def part(self) -> Path:
+        """Where the file grows."""
+        return self.target.with_name(self.target.name + PART)
 
     def run(self) -> int:
         """The bytes read.
@@ -247,17 +242,17 @@ class _Download:
             _FileFailed: after the last try, or if trying again is no use.
             DataError: if the disk refuses.
         """
-        with _disk(self._part):
-            if self._part.exists():
-                self._pieces = 1
-                if what_is_wrong(self._file, self._part) is None:  # stopped just before the end
-                    _put_in_place(self._part, self._target)
+        with _disk(self.part):
+            if self.part.exists():
+                self.pieces = 1
+                if what_is_wrong(self.file, self.part) is None:  # stopped just before the end
+                    _put_in_place(self.part, self.target)
                     return 0
         self._read_all()
         wrong = self._wrong()
-        if wrong is not None and self._pieces > 1:
+        if wrong is not None and self.pieces > 1:
             # Any of the pieces may be the bad one, and the first may be from another day.
-            self._progress.note(f"{self._file.path}: its pieces do not fit ({wrong}); reading it from the start.")
+            self.progress.note(f"{self.file.path}: its pieces do not fit ({wrong}); reading it from the start.")
             self._discard()
             self._read_all()
             wrong = self._wrong()
@@ -265,27 +260,27 @@ class _Download:
             page = self._looks_like_a_page()
             self._discard()
             reason = ": a web page came instead, perhaps of a proxy or a login" if page else ""
-            raise _FileFailed(f"wrong content from {self._url}{reason}: {wrong}. Nothing of it was kept")
-        with _disk(self._target):
-            _put_in_place(self._part, self._target)
-        return self._read
+            raise _FileFailed(f"wrong content from {self.url}{reason}: {wrong}. Nothing of it was kept")
+        with _disk(self.target):
+            _put_in_place(self.part, self.target)
+        return self.read
 
     def _wrong(self) -> str | None:
-        with _disk(self._part):
-            return what_is_wrong(self._file, self._part)
+        with _disk(self.part):
+            return what_is_wrong(self.file, self.part)
 
     def _discard(self) -> None:
-        with _disk(self._part):
-            self._part.unlink(missing_ok=True)
-        self._pieces = 0
+        with _disk(self.part):
+            self.part.unlink(missing_ok=True)
+        self.pieces = 0
 
     def _looks_like_a_page(self) -> bool:
-        with _disk(self._part), self._part.open("rb") as file:
+        with _disk(self.part), self.part.open("rb") as file:
             return file.read(256).lstrip().lower().startswith((b"<!doctype", b"<html"))
 
     def _size(self) -> int:
-        with _disk(self._part):
-            return self._part.stat().st_size if self._part.exists() else 0
+        with _disk(self.part):
+            return self.part.stat().st_size if self.part.exists() else 0
 
     def _read_all(self) -> None:
         """Read until the announced end, in as many requests as it takes."""
@@ -303,14 +298,14 @@ class _Download:
                     why = Failure(why.what, again=True)
             if self._size() > furthest:
                 furthest, tries = self._size(), 0
-            if not why.again or tries >= len(self._delays):
-                raise _FileFailed(f"{self._url}: {why.what}", why.everywhere)
-            wait = max(self._delays[tries], why.wait or 0.0)
+            if not why.again or tries >= len(self.delays):
+                raise _FileFailed(f"{self.url}: {why.what}", why.everywhere)
+            wait = max(self.delays[tries], why.wait or 0.0)
             if wait > LONGEST_WAIT:
-                raise _FileFailed(f"{self._url}: {why.what}, to be tried again in {wait:.0f} s", everywhere=True)
+                raise _FileFailed(f"{self.url}: {why.what}, to be tried again in {wait:.0f} s", everywhere=True)
             tries += 1
-            self._progress.note(f"{self._file.path}: {why.what}; trying again in {wait:g} s.")
-            self._sleep(wait)
+            self.progress.note(f"{self.file.path}: {why.what}; trying again in {wait:g} s.")
+            self.sleep(wait)
 
     def _read_on(self) -> None:
         """One request, for what is missing.
@@ -322,31 +317,31 @@ class _Download:
         """
         start = self._size()
         headers = {"Range": f"bytes={start}-"} if start else {}
-        with open_url(self._url, headers, self._timeout) as reply:
+        with open_url(self.url, headers, self.timeout) as reply:
             if start and not _continues(reply, start):
                 start = 0  # this server sends the whole file
             announced = reply.headers.get("Content-Length")
-            total = start + int(announced) if announced and announced.isdigit() else self._file.size
-            self._pieces = self._pieces + 1 if start else 1
-            with _disk(self._part):
+            total = start + int(announced) if announced and announced.isdigit() else self.file.size
+            self.pieces = self.pieces + 1 if start else 1
+            with _disk(self.part):
                 # Unbuffered: a disk that refuses is noticed here, and not by the network's handlers when closing.
-                sink = self._part.open("ab" if start else "wb", buffering=0)
+                sink = self.part.open("ab" if start else "wb", buffering=0)
             with sink:
                 done = self._receive(reply, sink, start, total)
         if total is not None and done < total:
             raise _BrokenOff(f"broke off after {done:,} of {total:,} bytes")
 
     def _receive(self, reply: HTTPResponse, sink: FileIO, start: int, total: int | None) -> int:
-        most = self._file.size if self._file.size is not None else LARGEST
+        most = self.file.size if self.file.size is not None else LARGEST
         done = start
         while done <= most and (content := reply.read1(_CHUNK)):
-            with _disk(self._part):
+            with _disk(self.part):
                 left = memoryview(content)
                 while left:
                     left = left[sink.write(left) :]
             done += len(content)
-            self._read += len(content)
-            self._progress.advance(done // 1000, max(total or 0, done) // 1000, None)
+            self.read += len(content)
+            self.progress.advance(done // 1000, max(total or 0, done) // 1000, None)
         return done
 
 
@@ -360,11 +355,11 @@ def _continues(reply: HTTPResponse, start: int) -> bool:
 
 def _by_name(source: Path, names: set[str]) -> dict[str, list[Path]]:
     """The files of some names below a folder, in order of path."""
-    found: dict[str, list[Path]] = {}
+    places: dict[str, list[Path]] = {}
     for folder, _, here in os.walk(source):
         for name in names.intersection(here):
-            found.setdefault(name, []).append(Path(folder, name))
-    return {name: sorted(paths) for name, paths in found.items()}
+            places.setdefault(name, []).append(Path(folder, name))
+    return {name: sorted(paths) for name, paths in places.items()}
 
 
 def _copy(file: PublishedFile, places: Iterable[Path], source: Path, target: Path) -> int:

@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from restor.caches import data_cache
 from restor.data.published import COMMIT, ENTITIES, FACTS, NAME, PublishedFile, document_names, what_is_wrong
 from restor.errors import DataError
 from restor.registry import unknown_name
 
 
-def cache_folder() -> Path:
-    """Where fetched data are kept: RESTOR_DATA, else `restor/data` in the platform's folder for caches.
-
-    Raises:
-        DataError: if there is no home directory.
-    """
-    try:
-        if given := os.environ.get("RESTOR_DATA"):
-            return Path(given).expanduser()
-        return _caches(sys.platform, os.environ) / "restor" / "data"
-    except RuntimeError as error:
-        raise DataError(f"No folder to keep data in: {error} Set RESTOR_DATA to one.") from error
-
-
-def _caches(platform: str, environment: Mapping[str, str]) -> Path:
-    if platform == "win32":
-        local = environment.get("LOCALAPPDATA")
-        return Path(local) if local else Path.home() / "AppData" / "Local"
-    if platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    shared = Path(environment.get("XDG_CACHE_HOME", ""))
-    # The XDG base directory specification has relative paths ignored.
-    return shared if shared.is_absolute() else Path.home() / ".cache"
-
-
 def published_folder() -> Path:
     """Where the released files are kept; each commit has a folder of its own."""
-    return cache_folder() / f"{NAME}-{COMMIT[:8]}"
+    return data_cache() / f"{NAME}-{COMMIT[:8]}"
 
 
 # Names and paths -----------------------------------------------------------------------------------------------------

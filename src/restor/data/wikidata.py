@@ -15,12 +15,12 @@ from typing import final
 from urllib.parse import urlencode
 
 from restor.data.facts import FactsFile, facts_to_published
-from restor.data.http import NETWORK_ERRORS, check_url, failure, read_url, user_agent
 from restor.errors import DataError
 from restor.progress import Progress, Silent
 from restor.registry import unknown_name
 from restor.types import Demonstration, Fact
 from restor.untrusted import json_value
+from restor.web import NETWORK_ERRORS, check_url, failure, read_url, user_agent
 
 ENDPOINT = "https://query.wikidata.org/sparql"
 QUESTIONS: Mapping[str, str] = {

@@ -19,9 +19,9 @@ from typing import Any, ClassVar, Literal, final
 
 from pydantic import Field, field_validator, model_validator
 
+from restor.caches import data_cache
 from restor.config import stable_hash
 from restor.data.files import write_atomic
-from restor.data.locate import cache_folder
 from restor.datasets._sentences import sentences
 from restor.datasets.base import Dataset, DatasetConfig
 from restor.errors import ConfigError, DataError, to_install
@@ -157,7 +157,7 @@ class Hub(Dataset):
         if _local(config.path) is not None:
             return _read(config)
         # Streaming again is slow and needs the network; the texts of a commit are always the same.
-        kept = cache_folder() / "hub" / f"{stable_hash(config.identity())}.json"
+        kept = data_cache() / "hub" / f"{stable_hash(config.identity())}.json"
         if (texts := _kept_texts(kept)) is None:
             texts = _read(config)
             _keep(kept, json.dumps({"hash": stable_hash(texts), "texts": texts}, ensure_ascii=False))
@@ -320,7 +320,7 @@ def _commit(path: str, revision: str | None) -> str:
     """The commit of a branch or tag on the hub. One process gets one answer, whatever happens there meanwhile."""
     from huggingface_hub import HfApi
 
-    kept = cache_folder() / "hub" / f"{stable_hash([path, revision])}.commit"
+    kept = data_cache() / "hub" / f"{stable_hash([path, revision])}.commit"
     try:
         with _hub_errors(path, revision):
             commit = str(HfApi().dataset_info(path, revision=revision, timeout=30).sha)

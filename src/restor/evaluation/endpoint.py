@@ -18,7 +18,7 @@ from typing import Any, final
 
 from pydantic import Field, ValidationError, field_validator
 
-from restor.chat import ChatFailure, ChatUsage, EndpointConfig, Route, ask_route, sendable, served_models
+from restor.chat import ChatFailure, ChatUsage, EndpointConfig, Route, ask_all, sendable, served_models
 from restor.errors import ChatError, ConfigError
 from restor.evaluation.sampling import Sampling
 from restor.types import Query
@@ -158,9 +158,7 @@ class _Completions(Route[_Request]):
         self._extra = ref.extra
         self._served = served
 
-    @property
-    def response(self) -> str:
-        return "completion"
+    response = "completion"
 
     @property
     def advice(self) -> str:
@@ -261,7 +259,7 @@ class EndpointAsker:
                 yield query, run, _Request(prompt, self._max_new_tokens, sampling.temperature, sampling.top_p, seed)
 
     def _ask(self, requests: Sequence[_Request], advance: Callable[[int], None], *, answered: bool) -> list[str]:
-        outcome = ask_route(
+        outcome = ask_all(
             self._route,
             requests,
             lambda request, text: text.split(STOP, 1)[0].strip(),

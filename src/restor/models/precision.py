@@ -20,9 +20,9 @@ from typing import Any, Literal, final
 from filelock import FileLock
 from pydantic import Field
 
+from restor.caches import data_cache
 from restor.config import Config
 from restor.data.files import replace_file
-from restor.data.locate import cache_folder
 from restor.errors import ConfigError, DataError
 from restor.untrusted import json_value, read_bytes
 
@@ -113,7 +113,7 @@ Time = Callable[[Shape, Use], Mapping[Precision, float]]
 def machine_folder() -> Path | None:
     """Where choices are remembered that belong to no store; None without a home directory."""
     try:
-        return cache_folder() / "precision"
+        return data_cache() / "precision"
     except DataError:
         return None
 

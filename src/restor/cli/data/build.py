@@ -296,10 +296,10 @@ def _context(file: Path | None, seed: int) -> Dataset:
 def _paraphrased(built: Built, model: str, given: Mapping[str, Any], advance: Any) -> Paraphrased:
     from pydantic import ValidationError
 
+    from restor.caches import data_cache
     from restor.chat import ChatConfig
     from restor.config import validation_message
     from restor.corruption.paraphrase import TEMPERATURE, paraphrase
-    from restor.data.locate import cache_folder
     from restor.errors import ConfigError
 
     settings = {name: given[name] for name in _PARAPHRASE if name in given}
@@ -307,7 +307,7 @@ def _paraphrased(built: Built, model: str, given: Mapping[str, Any], advance: An
         config = ChatConfig(model=model, temperature=TEMPERATURE, **settings)
     except ValidationError as error:
         raise ConfigError(validation_message(error, "the options")) from error
-    return paraphrase(built.documents, built.planted, config, cache=cache_folder() / "paraphrases", advance=advance)
+    return paraphrase(built.documents, built.planted, config, cache=data_cache() / "paraphrases", advance=advance)
 
 
 # What was made -------------------------------------------------------------------------------------------------------

@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +25,10 @@ from typing import Any, ClassVar, Literal, TypeAlias, final
 
 from pydantic import Field, model_validator
 
-from restor.chat import ChatConfig, ChatFailure, ChatRequest, ChatUsage, KeptReplies, ask_all, sendable
+from restor.caches import verdict_cache
+from restor.chat import ChatConfig, ChatFailure, ChatRequest, ChatRoute, ChatUsage, KeptReplies, ask_all, sendable
 from restor.config import stable_hash
-from restor.errors import ConfigError, StoreError
+from restor.errors import ConfigError
 from restor.evaluation.judges._local import LocalJudge, LocalJudgeConfig, Writer
 from restor.evaluation.judges.base import JudgeConfig, ignore
 from restor.types import Completion, Judgement, Verdict
@@ -140,7 +139,7 @@ class Llm(LocalJudge):
             shares[item.key] = shares.get(item.key, 0) + 1
         done = sum(shares[item.key] for item in {item.key: item for item in items}.values() if not item.said)
         found: dict[str, Judgement | ChatFailure] = {}
-        store = KeptReplies((self.config.cache or cache_folder()) / VERDICTS_FILE) if wanted else None
+        store = KeptReplies((self.config.cache or verdict_cache()) / VERDICTS_FILE) if wanted else None
 
         def keep(verdicts: Mapping[str, Judgement]) -> None:
             nonlocal done
@@ -203,7 +202,13 @@ class Llm(LocalJudge):
         if self.config.chat is None:
             return self._replies_here(requests, check, accepted)
         outcome = ask_all(
-            self.config.chat, requests, check, cache=None, accepted=accepted, answered=answered, sleep=self._sleep
+            ChatRoute(self.config.chat),
+            requests,
+            check,
+            cache=None,
+            accepted=accepted,
+            answered=answered,
+            sleep=self._sleep,
         )
         self._usage += outcome.usage
         return outcome.results
@@ -246,27 +251,6 @@ class Llm(LocalJudge):
             Judgement.PLANTED: "gives the planted answer",
         }.get(found, "gives neither the true nor the planted answer")
         return Verdict(found, f"{self._name}: {what}"[:400])
-
-
-def cache_folder() -> Path:
-    """Where verdicts are kept: RESTOR_CACHE, else `restor/verdicts` in the platform's folder for caches.
-
-    Raises:
-        StoreError: if there is no home directory.
-    """
-    if given := os.environ.get("RESTOR_CACHE"):
-        return Path(given).expanduser() / "verdicts"
-    try:
-        if sys.platform == "win32":
-            caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        elif sys.platform == "darwin":
-            caches = Path.home() / "Library" / "Caches"
-        else:
-            shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
-            caches = shared if shared.is_absolute() else Path.home() / ".cache"
-    except RuntimeError as error:
-        raise StoreError(f"No folder to keep verdicts in: {error} Set RESTOR_CACHE to one.") from error
-    return caches / "restor" / "verdicts"
 
 
 # Items ---------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ dependency of the core.
 from __future__ import annotations
 
 import http.client
+import math
 import platform
 import queue
 import re
@@ -17,6 +18,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import IO, final
@@ -36,11 +38,11 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 def user_agent(contact: str | None = None) -> str:
     """Name, version, `contact` (a mail address or page) and the library, as Wikimedia's User-Agent policy has it."""
     try:
-        own = version("restor")
+        release = version("restor")
     except PackageNotFoundError:  # a checkout that is not installed
-        own = "0"
-    who = f"restor/{own}" + (f" ({contact})" if contact else "")
-    return f"{who} Python-urllib/{platform.python_version()}"
+        release = "0"
+    agent = f"restor/{release}" + (f" ({contact})" if contact else "")
+    return f"{agent} Python-urllib/{platform.python_version()}"
 
 
 def check_url(url: str) -> str:
@@ -103,12 +105,12 @@ def read_url(url: str, headers: Mapping[str, str], timeout: float, *, most: int,
 
     threading.Thread(target=read, daemon=True, name="read-url").start()
     try:
-        found = outbox.get(timeout=within)
+        reply = outbox.get(timeout=within)
     except queue.Empty:
         raise TimeoutError from None
-    if isinstance(found, Exception):
-        raise found
-    return found
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 @final
@@ -144,7 +146,7 @@ def failure(error: Exception, now: float | None = None) -> Failure:
     """A network error in words. `now` (seconds since 1970) is what a date to wait for is compared with."""
     if isinstance(error, HTTPError):
         what = f"HTTP {error.code} {error.reason}".rstrip()
-        wait = _seconds(error.headers.get("Retry-After"), time.time() if now is None else now)
+        wait = retry_after(error.headers.get("Retry-After"), now)
         refused = error.code in (401, 403, 407, 451)
         return Failure(what, error.code in _PASSING, refused, wait, error.code)
     reason = error.reason if isinstance(error, URLError) and isinstance(error.reason, Exception) else error
@@ -167,13 +169,16 @@ def failure(error: Exception, now: float | None = None) -> Failure:
     return Failure(words, again=True, everywhere=True)
 
 
-def _seconds(text: str | None, now: float) -> float | None:
-    """What a Retry-After header says: seconds, or a date."""
-    if text is None:
-        return None
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    with suppress(ValueError, TypeError):
-        return max(parsedate_to_datetime(text).timestamp() - now, 0.0)
-    return None
+def retry_after(text: str | None, now: float | None = None) -> float | None:
+    """Seconds to wait, as RFC 9110 section 10.2.3 has it: a number, or a date, which `now` is compared with."""
+    try:
+        seconds = float(text or "")
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(text or "")
+        except (ValueError, TypeError, OverflowError):
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = moment.timestamp() - (time.time() if now is None else now)
+    return max(0.0, seconds) if math.isfinite(seconds) else None

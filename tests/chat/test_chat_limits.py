@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-import restor.chat_http
+import restor.chat.transport
 from chat_endpoint import Endpoint, Reply, error, said, serving
-from restor.chat import ChatConfig, ChatFailure, ChatRequest, ask_all, served_models
+from restor.chat import ChatConfig, ChatFailure, ChatRequest, ChatRoute, ask_all, served_models
 from restor.errors import ChatError, ConfigError
 from restor.evaluation.endpoint import EndpointRef, parse_endpoint
 
@@ -30,7 +30,9 @@ def environment(monkeypatch):
 def ask(url, count=1, **settings):
     settings = {"model": "m", "base_url": url, "attempts": 1, "concurrency": 1, "timeout": 5.0} | settings
     requests = [ChatRequest("Say.", f"word {number}") for number in range(count)]
-    return ask_all(ChatConfig(**settings), requests, lambda request, text: text, cache=None, sleep=lambda _: None)
+    return ask_all(
+        ChatRoute(ChatConfig(**settings)), requests, lambda request, text: text, cache=None, sleep=lambda _: None
+    )
 
 
 def reason(url, **settings):
@@ -124,7 +126,7 @@ def test_an_announced_length_is_believed_before_anything_is_read():
 
 
 def test_the_list_of_models_and_the_text_of_an_error_have_the_limit_too(monkeypatch):
-    monkeypatch.setattr(restor.chat_http, "LARGEST", 2**20)
+    monkeypatch.setattr(restor.chat.transport, "LARGEST", 2**20)
     with Endpoint(lambda body, number: Reply(b" " * 2**21, 400), models=serving("m" * 2**21)) as endpoint:
         assert reason(endpoint.url) == "its reply is longer than 1 MB"
         with pytest.raises(ChatError, match="its reply is longer than 1 MB"):
@@ -176,6 +178,46 @@ def test_a_reply_that_drips_on_a_connection_that_had_answered_before():
     assert first == "yes"
     assert "none that ended" in second.reason
     assert len(server.requests) == 2, "on one connection"
+
+
+def test_all_tries_of_a_request_have_one_deadline():
+    with Raw(drips(HEAD + b"Content-Length: 100000\r\n\r\n")) as server:
+        began = time.monotonic()
+        with pytest.raises(ChatError, match=r"none that ended within 10 times as many\. Tried once"):
+            ask(server.url, timeout=0.1, attempts=50)
+        assert time.monotonic() - began < 10
+    assert len(server.requests) == 1
+
+
+def test_replies_that_drip_and_break_off_have_one_deadline_together():
+    def talk(number):
+        yield None
+        yield HEAD + b"Content-Length: 100000\r\n\r\n"
+        for _ in range(20):
+            time.sleep(0.02)
+            yield b" "
+
+    with Raw(talk) as server, pytest.raises(ChatError, match=r"does not answer: .* Tried (once|\d times)"):
+        ask(server.url, timeout=0.1, attempts=50)
+
+
+def test_a_list_of_models_that_drips_ends():
+    with (
+        Raw(drips(HEAD + b"Content-Length: 100000\r\n\r\n")) as server,
+        pytest.raises(ChatError, match=r"does not answer: no connection \(the time is up\)"),
+    ):
+        served_models(EndpointRef(model="m", base_url=server.url, timeout=0.1))
+
+
+def test_redirects_have_one_deadline_together():
+    def answer(body, number):
+        time.sleep(0.15)
+        return Reply(b"", 307, {"Location": f"/v1/elsewhere/{number}"})
+
+    with Endpoint(answer) as endpoint:
+        with pytest.raises(ChatError, match="none that ended within 10 times as many"):
+            ask(endpoint.url, timeout=0.2, attempts=50)
+        assert len(endpoint.paths) < 16, "in 2 seconds, and not the 20 redirects that the client would follow"
 
 
 def test_a_slow_reply_is_waited_for_and_threads_keep_their_connections():
@@ -261,7 +303,7 @@ def test_a_key_that_no_header_can_hold(key, monkeypatch):
     if "\x00" not in key:
         monkeypatch.setenv("OPENAI_API_KEY", key)
     else:
-        monkeypatch.setattr("restor.chat.os.environ", {"OPENAI_API_KEY": key})
+        monkeypatch.setattr("restor.chat.client.os.environ", {"OPENAI_API_KEY": key})
     with pytest.raises(
         ChatError, match=rf"The key in OPENAI_API_KEY .* of {len(key)} is not a printable ASCII"
     ) as raised:

@@ -14,9 +14,10 @@ import pytest
 from pydantic import ValidationError
 
 from chat_endpoint import Endpoint, Reply, error, said
-from restor.chat import CACHE_FILE, ChatConfig, ChatFailure, ChatRequest, ChatUsage, KeptReplies, _retry_after, ask_all
-from restor.config import validation_message
+from restor.chat import CACHE_FILE, ChatConfig, ChatFailure, ChatRequest, ChatRoute, ChatUsage, KeptReplies, ask_all
+from restor.config import stable_hash, validation_message
 from restor.errors import ChatError, StoreError
+from restor.web import retry_after
 
 KEY = "sk-secret-0123456789"
 
@@ -64,7 +65,7 @@ def ask(endpoint, what, *, cache=None, clock=None, check=same, answered=False, a
     url = endpoint if isinstance(endpoint, str) else endpoint.url
     settings = {"model": "m", "base_url": url, "concurrency": 4, "timeout": 5.0} | settings
     return ask_all(
-        ChatConfig(**settings),
+        ChatRoute(ChatConfig(**settings)),
         what,
         check,
         cache=cache,
@@ -109,6 +110,19 @@ def test_what_is_sent():
     assert "response_format" not in third
     assert not {"temperature", "max_tokens", "response_format"} & set(bare)
     assert endpoint.headers[0]["authorization"] == f"Bearer {KEY}"
+
+
+def test_kept_replies_are_found_again_by_another_version():
+    """A changed key would ask, and pay, for everything that users have kept."""
+    request = ChatRequest("Do.", "it \ud800", {"type": "object"})
+    keys = {
+        "json_schema": "27db88c1a1a560fec224d8745e66e37e6c7a7f23",
+        "json_object": "e2c46e092fe80bedab35a3b87aae563a3d27d631",
+        "text": "cf4a353dc04c93bb4bfea1118c794398a06456c1",
+    }
+    for structured, key in keys.items():
+        config = ChatConfig(model="m", structured=structured, max_tokens=7, base_url="http://h/v1", timeout=3)
+        assert stable_hash(ChatRoute(config).identity(request), 40) == key
 
 
 BAD = {
@@ -375,7 +389,7 @@ def test_a_local_endpoint_needs_no_key_and_the_hosted_one_does(monkeypatch):
         assert ask(endpoint, requests(1)).results == ("WORD0",)
         assert KEY not in json.dumps(endpoint.headers)
     with pytest.raises(ChatError, match="set the environment variable MY_KEY"):
-        ask_all(ChatConfig(model="m", key_variable="MY_KEY"), requests(1), same, cache=None)
+        ask_all(ChatRoute(ChatConfig(model="m", key_variable="MY_KEY")), requests(1), same, cache=None)
     with Endpoint(lambda body, number: error(401, "who?")) as endpoint, pytest.raises(ChatError, match="without a key"):
         ask(endpoint, requests(1))
 
@@ -393,4 +407,4 @@ def test_nothing_to_ask_needs_nothing(monkeypatch):
 
 @pytest.mark.parametrize("said", ["9" * 400, "inf", "nan", f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT", "\x1b"])
 def test_a_time_to_wait_that_is_none(said):
-    assert _retry_after({"retry-after": said}) is None
+    assert retry_after(said) is None
