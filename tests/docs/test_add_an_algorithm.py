@@ -188,7 +188,7 @@ def test_the_entry_point_is_found(place, monkeypatch, capsys):
     point = EntryPoint(name, where, group)
     monkeypatch.setattr(registry, "_installed", lambda asked: (point,) if asked == group else ())
     assert name in ALGORITHMS.names()
-    assert ALGORITHMS.source_of(name) == "my_package.my_loss"
+    assert ALGORITHMS.get(name).__module__ == "my_package.my_loss"
     assert "My loss" in typed(capsys, f"restor list algorithms {name}")
 
 

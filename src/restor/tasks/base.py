@@ -293,7 +293,7 @@ def task_kinds() -> Mapping[str, type[Task]]:
     package = importlib.import_module("restor.tasks")
     for module in pkgutil.iter_modules(package.__path__, "restor.tasks."):
         importlib.import_module(module.name)
-    return {cls.kind: cls for cls in _leaves(Task)}
+    return {cls.kind: cls for cls in _leaves(Task) if cls.__module__.startswith(f"{package.__name__}.")}
 
 
 def _leaves(cls: type[Task]) -> Iterator[type[Task]]:
