@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
+from own_algorithm import MINE
+from restor.domains.miniature import MiniatureConfig
 from restor.errors import ConfigError
 from restor.store import keys
 from restor.store.keys import ArtifactId, closure, code_version
+from restor.tasks.base import Ref
+from restor.tasks.unlearn import Unlearn
+from restor.training.config import Compute, OptimizerConfig
+from restor.unlearning.algorithms.base import ALGORITHMS
 
 CODE = '''
 """Module."""
@@ -158,6 +165,89 @@ def test_locating_code_imports_nothing():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+# The code of restor --------------------------------------------------------------------------------------------------
+
+
+def unlearning(name="npo"):
+    """A task whose inputs need not be there."""
+    inputs = {role: Ref(kind="made", key=role) for role in ("corrupted", "clean", "planted", "forget")}
+    return Unlearn(
+        **inputs,
+        domain=MiniatureConfig(seed=0),
+        algorithm=ALGORITHMS.parse(name),
+        lr=1e-3,
+        steps=4,
+        forget_part="documents",
+        forget_tokens=256,
+        retain_tokens=256,
+        optimizer=OptimizerConfig(),
+        lora=None,
+        compute=Compute(precision="float32"),
+        seed=0,
+    )
+
+
+@pytest.fixture
+def key_with_line(monkeypatch):
+    """The key of a task when a line stands at the end of one of restor's modules."""
+    original = keys._tree
+
+    def key(module, line):
+        edited = keys._file_of(module)
+
+        def tree(path):
+            return ast.parse(path.read_bytes() + f"\n{line}\n".encode()) if path == edited else original(path)
+
+        monkeypatch.setattr(keys, "_tree", tree)
+        forget_files()
+        return unlearning().key
+
+    yield key
+    monkeypatch.undo()
+    forget_files()
+
+
+def imports_away(task_module):
+    """How many imports each module is away from that of a task."""
+    distances, waiting = {task_module: 0}, [task_module]
+    for module in waiting:
+        for imported in keys._imports(module):
+            if imported not in distances:
+                distances[imported] = distances[module] + 1
+                waiting.append(imported)
+    return distances
+
+
+def test_a_line_in_a_helper_of_restor_three_imports_away_changes_the_key_of_a_task(key_with_line):
+    distances = imports_away("restor.tasks.unlearn")
+    helper = sorted(module for module, distance in distances.items() if distance == 3)[-1]
+    before = unlearning().key
+    assert key_with_line(helper, "'A text.'  # and a comment") == before
+    assert key_with_line(helper, "NEW = 1") != before
+
+
+def test_the_entry_of_a_catalogue_counts_only_where_it_is_chosen(key_with_line):
+    before = unlearning().key
+    assert key_with_line("restor.unlearning.algorithms.npo", "NEW = 1") != before
+    assert key_with_line("restor.unlearning.algorithms.rmu", "NEW = 1") == before
+
+
+def test_every_file_of_the_closure_counts(monkeypatch):
+    modules = ("restor.tasks.unlearn",)
+    code, before = keys._installed, code_version(modules)
+    try:
+        for module in closure(modules):
+            edited = keys._file_of(module)
+            other = replace(code(edited), digest="")
+            monkeypatch.setattr(
+                keys, "_installed", lambda path, it=edited, new=other: new if path == it else code(path)
+            )
+            keys._installed_code.cache_clear()
+            assert code_version(modules) != before, module
+    finally:
+        keys._installed_code.cache_clear()
+
+
 # Keys ----------------------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +301,31 @@ def test_a_file_counts_by_its_name_and_code_and_not_by_its_folder(tmp_path):
     assert version("two", "mine.py", CODE + "A.x = 2\n") != first, "read again although the path is the same"
     assert version("two", "other.py", CODE) != first
     assert first != code_version(())
+
+
+def test_a_class_in_a_file_counts_in_the_key_of_a_task_by_its_content_and_not_by_its_folder(tmp_path):
+    def key(folder, code):
+        path = tmp_path / folder / "mine.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(code)
+        return unlearning(f"{path}:Mine").key
+
+    first = key("one", MINE)
+    assert key("two", MINE + "# A comment.\n") == first
+    assert key("two", MINE + "NEW = 1\n") != first
+    assert unlearning().key != first
+
+
+def test_a_task_notices_that_a_file_of_the_users_own_was_edited(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    task = unlearning(f"{path}:Mine")
+    assert task.key
+    assert (task.own_files, task.code_changed) == ((path,), False)
+    path.write_text(MINE + "# A comment.\n")
+    assert not task.code_changed
+    path.write_text(MINE + "NEW = 1\n")
+    assert task.code_changed
 
 
 def test_two_files_of_one_name_both_count(tmp_path):

@@ -37,6 +37,7 @@ from restor.tasks.checkpoint_settings import CheckpointConfig, CorruptConfig, Re
 from restor.tasks.corrupt_checkpoint import CorruptCheckpoint
 from restor.tasks.provenance import check_earlier
 from restor.tasks.recover_checkpoint import RecoverCheckpoint
+from restor.tasks.settle import from_anywhere
 from restor.tasks.strength import Strength
 from restor.tasks.try_checkpoint import TryCheckpoint
 from restor.tasks.unlearn_checkpoint import UnlearnCheckpoint
@@ -162,15 +163,20 @@ def _made_alike(out: Path, lineage: Lineage) -> bool:
 
 
 def _task(config: CheckpointConfig, lineage: Lineage) -> Task:
-    written = lineage.model_dump(mode="json", exclude={"created"})
-    match config:
-        case CorruptConfig():
-            return CorruptCheckpoint(config=config, lineage=written, seed=config.seed)
-        case UnlearnConfig():
-            return UnlearnCheckpoint(config=config, lineage=written, seed=config.seed)
-        case RecoverConfig():
-            return RecoverCheckpoint(config=config, lineage=written, seed=config.seed)
+    written, seed = _written(lineage), config.seed
+    match from_anywhere(config):
+        case CorruptConfig() as settings:
+            return CorruptCheckpoint(config=settings, lineage=written, seed=seed)
+        case UnlearnConfig() as settings:
+            return UnlearnCheckpoint(config=settings, lineage=written, seed=seed)
+        case RecoverConfig() as settings:
+            return RecoverCheckpoint(config=settings, lineage=written, seed=seed)
     raise AssertionError(f"no such step: {config}")
+
+
+def _written(lineage: Lineage) -> dict[str, Any]:
+    """A lineage without the time, which a task must not depend on."""
+    return lineage.model_dump(mode="json", exclude={"created"})
 
 
 # The choice of hyperparameters ---------------------------------------------------------------------------------------
@@ -291,9 +297,8 @@ class _Search:
         return self._chosen(best, trials, corrupted)
 
     def _trial(self, config: UnlearnConfig) -> TryCheckpoint:
-        lineage = _lineage(config, self._parents)
-        written = lineage.model_dump(mode="json", exclude={"created"})
-        return TryCheckpoint(config=config, lineage=written, seed=config.seed)
+        written = _written(_lineage(config, self._parents))
+        return TryCheckpoint(config=from_anywhere(config), lineage=written, seed=config.seed)
 
     def _chosen(self, best: Best, trials: Sequence[Trial], corrupted: Shares) -> tuple[UnlearnConfig, Lineage]:
         point = self.points[best.trial.point]

@@ -29,7 +29,7 @@ from restor.tasks.judge_here import JudgeHere
 from restor.tasks.plant import Plant
 from restor.tasks.questions import WriteQuestions
 from restor.tasks.recover import Recover
-from restor.tasks.settle import settled
+from restor.tasks.settle import from_anywhere, settled
 from restor.tasks.tabulation.arms import PlannedArm, SeedPlan, lineage_of
 from restor.tasks.texts import Role, WriteTexts
 from restor.tasks.unlearn import Unlearn
@@ -129,7 +129,9 @@ def is_control(arm: ArmConfig) -> bool:
 
 def refer(ref: ModelRef, contents: Mapping[str, Any], seed: int) -> Ref[Model]:
     """A checkpoint made elsewhere: it is referred to, never copied. `contents` identify its files."""
-    return ref_to(ReferToCheckpoint(model=pinned(ref, contents), content=dict(contents), seed=seed), Model)
+    return ref_to(
+        ReferToCheckpoint(model=from_anywhere(pinned(ref, contents)), content=dict(contents), seed=seed), Model
+    )
 
 
 @final

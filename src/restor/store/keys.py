@@ -65,8 +65,9 @@ class ArtifactId:
 def code_version(modules: Collection[str], files: Collection[Path] = ()) -> str:
     """A digest of the code of some modules, of all that they import from their own package, and of single files.
 
-    Imports are followed wherever they stand in a module, but not under `TYPE_CHECKING`, and in an `__init__.py` only
-    where importing the package runs them. Files that lie beside the modules count too, such as templates. A single file
+    Imports are followed wherever they stand in a module, but not under `TYPE_CHECKING`. Those in functions of an
+    `__init__.py` count for whoever takes from the package a name that is no module. Files that lie beside the modules
+    count too, such as templates. A single file
     counts by its name and its code, not by its folder. Comments, docstrings and formatting never change the digest.
     Nothing is imported.
 
@@ -118,16 +119,22 @@ def _imports(module: str) -> tuple[str, ...]:
     path = _file_of(module)
     if path is None:
         return ()
-    top, names = module.partition(".")[0], _installed(path).imports
-    return tuple(
-        target if _file_of(target) is not None else package
-        for package, target in names
-        if package.partition(".")[0] == top and (_file_of(target) is not None or _file_of(package) is not None)
-    )
+    reached = dict[str, None]()
+    for package, target in _installed(path).imports:
+        if package.partition(".")[0] != module.partition(".")[0]:
+            continue
+        if _file_of(target) is not None:
+            reached[target] = None
+        elif (place := _file_of(package)) is not None:
+            reached[package] = None
+            # A name that a package gives when it is asked for, as `__getattr__` does: whatever it would import counts.
+            lazy = _installed(place).lazy_imports if target != package else ()
+            reached |= {name if _file_of(name) is not None else owner: None for owner, name in lazy}
+    return tuple(reached)
 
 
 def _imported(node: ast.AST, *, within_functions: bool) -> Iterator[tuple[str, str]]:
-    """What is imported at some node: the module that is named, and the one that it is if a name in it is a module."""
+    """What is imported at some node, see `_Code.imports`."""
     if isinstance(node, ast.Import):
         yield from ((alias.name, alias.name) for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module is not None and not node.level:
@@ -182,6 +189,9 @@ class _Code:
 
     digest: str
     imports: tuple[tuple[str, str], ...] = ()
+    """The module that is named, and the one that it is if a name in it is a module."""
+    lazy_imports: tuple[tuple[str, str], ...] = ()
+    """Those in functions of an `__init__.py`, which importing the package does not run."""
 
 
 @functools.cache
@@ -194,8 +204,12 @@ def _code(path: Path) -> _Code:
         return _Code(hashlib.sha256(path.read_bytes()).hexdigest())
     tree, parts = _tree(path), list[str]()
     _flatten(tree, parts)
-    imports = dict.fromkeys(_imported(tree, within_functions=path.name != "__init__.py"))
-    return _Code(hashlib.sha256("\0".join(parts).encode()).hexdigest(), tuple(imports))
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    everywhere = dict.fromkeys(_imported(tree, within_functions=True))
+    if path.name != "__init__.py":
+        return _Code(digest, tuple(everywhere))
+    at_once = dict.fromkeys(_imported(tree, within_functions=False))
+    return _Code(digest, tuple(at_once), tuple(name for name in everywhere if name not in at_once))
 
 
 def _tree(path: Path) -> ast.Module:

@@ -240,6 +240,11 @@ class Task(Config, ABC):
         return self.artifact.label
 
     @property
+    def found_by_name(self) -> frozenset[str]:
+        """Modules whose code runs and that neither imports nor settings name, such as all entries of a catalogue."""
+        return frozenset()
+
+    @property
     def own_files(self) -> tuple[Path, ...]:
         """Files of the user's own whose classes are among the settings."""
         return tuple(sorted(_modules(self)[1]))
@@ -372,7 +377,7 @@ def _refs(value: Any, path: str = "") -> Iterator[tuple[str, Ref[Product]]]:
 def _modules(task: Task) -> tuple[frozenset[str], frozenset[Path]]:
     """The modules whose code decides the result, without what they import; and the files of the user's own."""
     classes = {type(task), *map(type, _configs(task))}
-    names = {cls.__module__ for cls in classes}
+    names = {cls.__module__ for cls in classes} | task.found_by_name
     own = {name for name in names if name.startswith(OWN_MODULE)}
     return frozenset(names - own), frozenset(Path(str(sys.modules[name].__file__)) for name in own)
 

@@ -11,6 +11,7 @@ from restor.data.locate import is_released, locate_documents
 from restor.datasets.base import DatasetConfig
 from restor.datasets.hub import pinned
 from restor.domains.triples import TriplesConfig, located
+from restor.models.reference import ModelRef
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -40,3 +41,18 @@ def settled(config: ConfigT, seed: int) -> ConfigT:
     }
     settled_config: ConfigT = chosen.model_copy(update=files) if files else chosen
     return settled_config
+
+
+def from_anywhere(config: ConfigT) -> ConfigT:
+    """The configuration with absolute paths, so that it means the same in every folder; released names stay."""
+    changes: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, Config):
+            changes[name] = from_anywhere(value)
+        elif isinstance(value, Path) and not is_released(value):
+            changes[name] = value.absolute()
+    if isinstance(config, ModelRef):
+        places = {"path": config.path, "adapter": config.adapter}
+        changes |= {name: os.path.abspath(place) for name, place in places.items() if place and os.path.exists(place)}
+    return config.model_copy(update=changes)

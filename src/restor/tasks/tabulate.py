@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 
 from pydantic import Field
 
-from restor.evaluation.metrics.base import all_figures
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, all_figures
 from restor.results import Cost, Curve, Results, Study
 from restor.store.store import manifest_of
 from restor.store.versions import versions
@@ -66,6 +66,11 @@ class Tabulate(Task):
                     refs[f"{arm.id}.answers"] = arm.answers
                     refs |= {f"{arm.id}.{number}": model for number, model in enumerate(arm.made_by)}
         return refs
+
+    @property
+    def found_by_name(self) -> frozenset[str]:
+        """All metrics."""
+        return frozenset(METRICS_CATALOGUE.get(name).__module__ for name in METRICS_CATALOGUE.names())
 
     def run(self, context: Context) -> Made:
         """Measure, and write results, facts and page."""
