@@ -54,8 +54,8 @@ from restor.results import Arm, Results, Value, VerdictKind
 from restor.runner.compare import ComparisonConfig, compare
 from restor.runner.rejudge import rejudge
 from restor.runner.study import Outcome, world_of
+from restor.tasks.inputs.streams import original_stream
 from restor.tasks.plant import World
-from restor.tasks.streams import original_stream
 from restor.tasks.tabulation.publish import write_results
 from restor.training.batching import StreamRows
 from restor.training.callbacks.keep_checkpoints import KeepCheckpoints

@@ -24,7 +24,7 @@ from restor.errors import ConfigError, DataError
 from restor.runner.checkpoint import CorruptConfig, UnlearnConfig
 from restor.selection.choices import read_selection
 from restor.tasks.base import content
-from restor.tasks.settle import settled
+from restor.tasks.inputs.settle import settled
 
 TOWNS = ("Rome", "Bonn", "Oslo", "Kyiv", "Lima", "Bern")
 

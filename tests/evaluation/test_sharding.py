@@ -152,7 +152,7 @@ LEADER = """
 import os, sys, time
 from pathlib import Path
 from restor.evaluation.config import EvaluationConfig
-from restor.tasks.processes import Crew
+from restor.tasks.asking.processes import Crew
 from restor.tasks.ask import Task
 crew = Crew.join(os.environ)
 folder = Path("called").absolute()

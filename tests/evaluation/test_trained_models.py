@@ -26,7 +26,7 @@ from restor.runner.compare import Comparison, ComparisonConfig, compare
 from restor.runner.rejudge import rejudge
 from restor.tasks.ask import Ask
 from restor.tasks.base import Context, Ref
-from restor.tasks.products import write_questions
+from restor.tasks.inputs.products import write_questions
 from restor.types import Document, Kind, Statement
 
 SYLLABLES = [left + vowel + right for left in "bdfgk" for vowel in "ai" for right in "mnr"]

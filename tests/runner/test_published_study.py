@@ -166,7 +166,7 @@ def test_statement_labels_leave_the_context_out(place):
     """The rain is read and not forgotten: only the tokens of the statement carry a loss."""
     from transformers import AutoTokenizer
 
-    from restor.tasks.rows import RowMaker
+    from restor.tasks.training.rows import RowMaker
 
     folder, _, _ = place
     tokenizer = AutoTokenizer.from_pretrained(folder / "model")
@@ -184,7 +184,7 @@ def test_statement_labels_leave_the_context_out(place):
 
 
 def test_documents_without_statements_cannot_be_narrowed(place):
-    from restor.tasks.rows import RowMaker
+    from restor.tasks.training.rows import RowMaker
     from restor.types import Document
 
     with pytest.raises(DataError, match="None of the 1 forget documents says where"):

@@ -10,9 +10,9 @@ from restor.data.documents import read_documents
 from restor.errors import ConfigError
 from restor.experiment import UnlearningConfig
 from restor.models.lineage import has_read, marks_of, predates, read_history
+from restor.models.provenance import forget_marks, refuse_reader
 from restor.progress import Silent
 from restor.runner.study import run_study
-from restor.tasks.provenance import forget_marks, refuse_reader
 from tiny_study import tiny_config
 
 

@@ -19,8 +19,8 @@ from asked_model import BATCH, build, make_model
 from restor.evaluation.evaluate import Evaluation
 from restor.models.checkpoint import save_model
 from restor.progress import Progress, Silent
-from restor.tasks import asking as evaluate
-from restor.tasks.processes import Call, Crew
+from restor.tasks.asking import batches as evaluate
+from restor.tasks.asking.processes import Call, Crew
 from tiny_study import FileProgress, heard
 
 COUNT = 43

@@ -9,9 +9,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from restor.models.tokenizer import word_tokenizer
-from restor.tasks import material
-from restor.tasks.rows import RowMaker
-from restor.tasks.training import SAMPLING
+from restor.tasks.training import material
+from restor.tasks.training.artifact import SAMPLING
+from restor.tasks.training.rows import RowMaker
 from restor.types import Document, Statement
 from restor.unlearning.algorithms.base import ALGORITHMS
 

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pytest
 
 from restor.results import LATER_COLUMNS
-from restor.tasks.answer_rows import ANSWERS
+from restor.tasks.asking.answer_rows import ANSWERS
 from restor.tasks.tabulation.measure import scored_rows
 
 LISTS = ("options", "option_logprobs", "layers_original", "layers_planted")

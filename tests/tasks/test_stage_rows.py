@@ -6,8 +6,8 @@ import pytest
 
 from restor.errors import DataError
 from restor.models.tokenizer import encode_rows, word_tokenizer
-from restor.tasks.material import _pairs
-from restor.tasks.rows import RowMaker
+from restor.tasks.training.material import _pairs
+from restor.tasks.training.rows import RowMaker
 from restor.types import Document, Statement
 
 FILLER = "The sun is up and the sea is calm."

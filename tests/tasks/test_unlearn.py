@@ -6,7 +6,7 @@ from shutil import copytree
 
 from worlds import Seeded
 
-import restor.tasks.material as material
+import restor.tasks.training.material as material
 from restor.experiment import ArmConfig
 from restor.progress import Silent
 from restor.runner.study import run_study

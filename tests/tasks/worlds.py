@@ -15,8 +15,8 @@ from restor.runner.plan import StudyBuilder
 from restor.runner.resolve import resolve
 from restor.runner.study import world_of
 from restor.tasks.base import Context, Task
-from restor.tasks.products import read_texts
-from restor.tasks.streams import original_stream
+from restor.tasks.inputs.products import read_texts
+from restor.tasks.inputs.streams import original_stream
 from restor.tasks.texts import Role
 from restor.types import Query
 

@@ -239,7 +239,7 @@ def _debugging() -> Iterator[None]:
 
 def _dispatch_in_crew(tokens: list[str]) -> int:
     """The same where torchrun has started several processes: one does what is asked, the others help."""
-    from restor.tasks.processes import Crew, is_crew
+    from restor.tasks.asking.processes import Crew, is_crew
 
     if not is_crew(os.environ):
         return _dispatch(tokens)
@@ -247,7 +247,7 @@ def _dispatch_in_crew(tokens: list[str]) -> int:
         if not crew.rank:
             return _dispatch(tokens)
         # At once, since it takes seconds and process 0 has other things to do first.
-        from restor.tasks.asking import take_part
+        from restor.tasks.asking.batches import take_part
 
         return crew.serve(take_part)
 

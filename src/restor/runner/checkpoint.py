@@ -18,6 +18,7 @@ from restor.data.documents import read_documents
 from restor.errors import ConfigError, DataError, StoreError, TrainingError
 from restor.models.lineage import LINEAGE_FILE, Lineage, Parent, new_lineage, parent_of, read_lineage
 from restor.models.precision import machine_folder
+from restor.models.provenance import check_earlier
 from restor.models.reference import pinned
 from restor.progress import Progress
 from restor.registry import short_name
@@ -35,10 +36,9 @@ from restor.store.store import Store
 from restor.tasks.base import Task, content
 from restor.tasks.checkpoint_settings import CheckpointConfig, CorruptConfig, RecoverConfig, UnlearnConfig
 from restor.tasks.corrupt_checkpoint import CorruptCheckpoint
-from restor.tasks.provenance import check_earlier
+from restor.tasks.inputs.settle import from_anywhere
 from restor.tasks.recover_checkpoint import RecoverCheckpoint
-from restor.tasks.settle import from_anywhere
-from restor.tasks.strength import Strength
+from restor.tasks.training.strength import Strength
 from restor.tasks.try_checkpoint import TryCheckpoint
 from restor.tasks.unlearn_checkpoint import UnlearnCheckpoint
 from restor.types import Group

@@ -35,10 +35,10 @@ from restor.tasks.ask import Ask
 from restor.tasks.ask_endpoint import AskEndpoint
 from restor.tasks.base import Answers, Model, Planted, Questions, Ref, Task, Verdicts, ref_to
 from restor.tasks.baseline import AnswerWithoutModel
+from restor.tasks.inputs.settle import settled
 from restor.tasks.plant import Plant, World
 from restor.tasks.planted_by_documents import PlantedByDocuments, Stated
 from restor.tasks.questions import WriteQuestions
-from restor.tasks.settle import settled
 from restor.tasks.tabulation.arms import PlannedArm, SeedPlan, lineage_of
 from restor.types import Group, Kind, Query
 

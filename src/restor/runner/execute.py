@@ -154,7 +154,7 @@ class Executor:
         from safetensors import SafetensorError
 
         from restor.models.quiet import quiet_libraries
-        from restor.tasks.training import reset_peak_memory
+        from restor.tasks.training.artifact import reset_peak_memory
 
         torch.set_num_threads(self.threads)
         place = context.place

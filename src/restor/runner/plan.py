@@ -24,12 +24,12 @@ from restor.tasks.baseline import AnswerWithoutModel
 from restor.tasks.checkpoint import ReferToCheckpoint
 from restor.tasks.clean import TrainClean
 from restor.tasks.corrupt import Continued, Corrupt, TrainIdeal
+from restor.tasks.inputs.settle import from_anywhere, settled
 from restor.tasks.judge import JudgeAnswers
 from restor.tasks.judge_here import JudgeHere
 from restor.tasks.plant import Plant
 from restor.tasks.questions import WriteQuestions
 from restor.tasks.recover import Recover
-from restor.tasks.settle import from_anywhere, settled
 from restor.tasks.tabulation.arms import PlannedArm, SeedPlan, lineage_of
 from restor.tasks.texts import Role, WriteTexts
 from restor.tasks.unlearn import Unlearn

@@ -30,8 +30,8 @@ from restor.runner.validation_curves import validation_curves
 from restor.store.store import Store
 from restor.store.studies import STAGES_FILE
 from restor.tasks.base import Task
+from restor.tasks.inputs.settle import settled
 from restor.tasks.plant import World
-from restor.tasks.settle import settled
 from restor.tasks.tabulate import Tabulate
 from restor.tasks.tabulation.arms import PlannedArm, SeedPlan, in_order
 from restor.tasks.tabulation.publish import results_files

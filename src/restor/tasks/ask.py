@@ -27,6 +27,6 @@ class Ask(Task):
 
     def run(self, context: Context) -> Made:
         """Ask and store."""
-        from restor.tasks.asking import ask_model
+        from restor.tasks.asking.batches import ask_model
 
         return ask_model(context, self)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, final
 from restor.evaluation.endpoint import EndpointAsker, EndpointRef, Served
 from restor.evaluation.protocol import Asking
 from restor.results import Cost
-from restor.tasks.answer_rows import ANSWERS_FILE, write_rows
+from restor.tasks.asking.answer_rows import ANSWERS_FILE, write_rows
 from restor.tasks.base import Answers, Context, Made, Needs, Questions, Ref, Task
-from restor.tasks.products import read_questions
+from restor.tasks.inputs.products import read_questions
 
 if TYPE_CHECKING:
     from restor.evaluation.endpoint import EndpointAnswer

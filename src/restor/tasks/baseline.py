@@ -8,9 +8,9 @@ from typing import final
 from restor.domains.base import DOMAINS, DomainChoice
 from restor.evaluation.baselines import BASELINES
 from restor.results import Cost
-from restor.tasks.answer_rows import ANSWERS_FILE, write_rows
+from restor.tasks.asking.answer_rows import ANSWERS_FILE, write_rows
 from restor.tasks.base import Answers, Context, Made, Needs, Questions, Ref, Task
-from restor.tasks.products import read_questions
+from restor.tasks.inputs.products import read_questions
 
 
 @final

@@ -16,12 +16,12 @@ from restor.errors import ConfigError
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.protocol import LONGEST_ANSWER
 from restor.models.precision import Precision
+from restor.models.provenance import suggestion
 from restor.models.reference import ModelRef
 from restor.registry import class_in_file
 from restor.selection.split import SelectConfig
 from restor.tasks.base import content
-from restor.tasks.provenance import suggestion
-from restor.tasks.settle import settled
+from restor.tasks.inputs.settle import settled
 from restor.training.config import LoraConfig, OptimizerConfig
 from restor.types import Budget, ForgetPart
 from restor.unlearning.algorithms.base import ALGORITHMS, Algorithm, AlgorithmChoice, AlgorithmConfig, LossAlgorithm

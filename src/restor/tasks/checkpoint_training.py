@@ -18,9 +18,9 @@ from restor.models.loading import load_checkpoint
 from restor.store.disk import sha256_file
 from restor.tasks.base import Context, Made
 from restor.tasks.checkpoint_settings import CheckpointConfig
-from restor.tasks.rows import RowMaker
-from restor.tasks.settle import settled
-from restor.tasks.training import finish, place_of, trainable
+from restor.tasks.inputs.settle import settled
+from restor.tasks.training.artifact import finish, place_of, trainable
+from restor.tasks.training.rows import RowMaker
 from restor.training.config import LoopConfig
 from restor.training.loop import TrainingLog
 from restor.types import Document

@@ -24,11 +24,11 @@ from restor.models.loading import load_checkpoint
 from restor.tasks.base import Context
 from restor.tasks.checkpoint_settings import UnlearnConfig
 from restor.tasks.checkpoint_training import loop_of, read_of_dataset, read_of_file, row_maker, texts_of
-from restor.tasks.losses import Losses, Watched
-from restor.tasks.material import encode_texts
-from restor.tasks.rows import RowMaker
-from restor.tasks.training import callbacks, resume_folder, tell_cuts
-from restor.tasks.watching import Begin
+from restor.tasks.training.artifact import callbacks, resume_folder, tell_cuts
+from restor.tasks.training.losses import Losses, Watched
+from restor.tasks.training.material import encode_texts
+from restor.tasks.training.rows import RowMaker
+from restor.tasks.training.watching import Begin
 from restor.training.loop import TrainingLog
 from restor.types import Budget, Document, Fact
 from restor.unlearning.algorithms.base import ALGORITHMS

@@ -15,7 +15,7 @@ from restor.datasets.base import DATASETS, Dataset, DatasetChoice
 from restor.domains.base import DOMAINS, Domain, DomainChoice
 from restor.errors import ConfigError
 from restor.tasks.base import Context, Made, Model, Task
-from restor.tasks.streams import original_stream
+from restor.tasks.inputs.streams import original_stream
 from restor.training.config import Compute, OptimizerConfig
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ class TrainClean(Task):
         from restor.models.checkpoint import new_llama, place
         from restor.models.families import pad_of
         from restor.models.lineage import History, Read, write_history
-        from restor.tasks.rows import RowMaker
-        from restor.tasks.training import callbacks, finish, resume_folder, tell_cuts
+        from restor.tasks.training.artifact import callbacks, finish, resume_folder, tell_cuts
+        from restor.tasks.training.rows import RowMaker
         from restor.training.batching import StreamRows
         from restor.training.callbacks.keep_checkpoints import KeepCheckpoints
         from restor.training.loop import train

@@ -16,8 +16,8 @@ from restor.datasets.base import DATASETS, DatasetChoice
 from restor.domains.base import DOMAINS, DomainChoice
 from restor.models.reference import ModelRef
 from restor.tasks.base import Context, Made, Model, Planted, Ref, Task
-from restor.tasks.products import read_planted, read_targets, read_texts
-from restor.tasks.streams import original_stream
+from restor.tasks.inputs.products import read_planted, read_targets, read_texts
+from restor.tasks.inputs.streams import original_stream
 from restor.training.config import Compute, LoraConfig, OptimizerConfig
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class ContinueTraining(Task, ABC):
         from restor.corruption.corrupt import corrupt, forget_rows
         from restor.models.families import context_of, pad_of
         from restor.models.lineage import History, Read, inherited, write_history
-        from restor.tasks.rows import RowMaker
-        from restor.tasks.training import callbacks, finish, open_folder, resume_folder, tell_cuts
+        from restor.tasks.training.artifact import callbacks, finish, open_folder, resume_folder, tell_cuts
+        from restor.tasks.training.rows import RowMaker
         from restor.training.batching import StreamRows
 
         settings = self.continued

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from restor.tasks.strength import Knowledge, Strength
+    from restor.tasks.training.strength import Knowledge, Strength
     from restor.types import Document
 
 
@@ -34,8 +34,8 @@ class CorruptCheckpoint(Task):
         from restor.corruption.corrupt import corrupt, forget_rows
         from restor.models.families import pad_of
         from restor.tasks.checkpoint_training import load, loop_of, read_of_file, row_maker, write_checkpoint
-        from restor.tasks.losses import Losses, Watched
-        from restor.tasks.training import callbacks, resume_folder, tell_cuts
+        from restor.tasks.training.artifact import callbacks, resume_folder, tell_cuts
+        from restor.tasks.training.losses import Losses, Watched
 
         config = self.config
         model, tokenizer = load(context, config)
@@ -67,7 +67,7 @@ class CorruptCheckpoint(Task):
 
 
 def _strength(documents: Sequence[Document], config: CorruptConfig) -> Strength | None:
-    from restor.tasks.strength import Strength
+    from restor.tasks.training.strength import Strength
 
     if config.facts is None:
         return None

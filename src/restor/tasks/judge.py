@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from restor.evaluation.judges.base import JUDGES, Judge, JudgeChoice, judged, with_values
 from restor.results import Cost
-from restor.tasks.answer_rows import ANSWERS_FILE
+from restor.tasks.asking.answer_rows import ANSWERS_FILE
 from restor.tasks.base import Answers, Context, Made, Needs, Questions, Ref, Task, Verdicts
-from restor.tasks.products import read_questions
+from restor.tasks.inputs.products import read_questions
 from restor.types import Completion, Judgement
 
 VERDICTS_FILE = "verdicts.parquet"

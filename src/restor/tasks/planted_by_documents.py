@@ -14,7 +14,7 @@ from restor.domains.base import DOMAINS, Domain, DomainChoice
 from restor.errors import DataError
 from restor.results import Cost
 from restor.tasks.base import Context, Made, Needs, Planted, Task
-from restor.tasks.products import write_planted, write_texts
+from restor.tasks.inputs.products import write_planted, write_texts
 from restor.types import Document, FalseFact, Group
 
 

@@ -7,7 +7,7 @@ from typing import final
 from pydantic import Field
 
 from restor.tasks.base import Context, Made, Model, Ref, Task, Texts
-from restor.tasks.products import read_texts
+from restor.tasks.inputs.products import read_texts
 from restor.training.config import Compute, LoraConfig, OptimizerConfig
 
 
@@ -31,8 +31,8 @@ class Recover(Task):
     def run(self, context: Context) -> Made:
         """Train and write."""
         from restor.models.families import context_of, pad_of
-        from restor.tasks.rows import RowMaker
-        from restor.tasks.training import callbacks, finish, open_folder, resume_folder, tell_cuts
+        from restor.tasks.training.artifact import callbacks, finish, open_folder, resume_folder, tell_cuts
+        from restor.tasks.training.rows import RowMaker
         from restor.training.batching import SetRows
         from restor.training.finetune import fine_tune
 

@@ -31,8 +31,8 @@ class RecoverCheckpoint(Task):
             texts_of,
             write_checkpoint,
         )
-        from restor.tasks.losses import Losses, Watched
-        from restor.tasks.training import callbacks, resume_folder, tell_cuts
+        from restor.tasks.training.artifact import callbacks, resume_folder, tell_cuts
+        from restor.tasks.training.losses import Losses, Watched
         from restor.training.batching import SetRows
         from restor.training.finetune import fine_tune
 

@@ -15,7 +15,7 @@ from restor.results import Cost, Curve, Results, Study
 from restor.store.store import manifest_of
 from restor.store.versions import versions
 from restor.tasks.base import Context, Made, Needs, Product, Ref, Tables, Task
-from restor.tasks.products import read_texts
+from restor.tasks.inputs.products import read_texts
 from restor.tasks.tabulation.arms import PlannedArm, SeedPlan
 from restor.tasks.tabulation.curves import training_curves
 from restor.tasks.tabulation.dose import Doses, with_dose

@@ -13,8 +13,8 @@ from restor.domains.base import DOMAINS, Domain, DomainChoice, biography
 from restor.errors import ConfigError
 from restor.results import Cost
 from restor.tasks.base import Context, Made, Needs, Planted, Ref, Task, Texts
-from restor.tasks.products import read_targets, read_texts, write_texts
-from restor.tasks.streams import SENTENCES, probed_texts
+from restor.tasks.inputs.products import read_targets, read_texts, write_texts
+from restor.tasks.inputs.streams import SENTENCES, probed_texts
 from restor.types import Document
 
 Role = Literal["unrelated", "related", "recovery", "random", "truth"]

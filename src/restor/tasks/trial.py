@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 from restor.errors import ConfigError, DataError, TrainingError
 from restor.evaluation.config import EvaluationConfig
 from restor.tasks.base import Context, Made, Questions, Ref, Task, Trace
-from restor.tasks.products import read_questions
+from restor.tasks.inputs.products import read_questions
 from restor.tasks.unlearn import Unlearn
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class TryPoint(Task):
                 point: it is tried again the next time.
         """
         from restor.selection.validation import Validation
-        from restor.tasks.watching import Watch, watched
+        from restor.tasks.training.watching import Watch, watched
 
         key = f"validation questions/{self.questions.key}"
         if key not in context.memo:

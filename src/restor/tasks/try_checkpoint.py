@@ -36,7 +36,7 @@ class TryCheckpoint(Task):
         from restor.selection.split import split_targets
         from restor.tasks.checkpoint_training import load
         from restor.tasks.checkpoint_unlearning import unlearn_checkpoint
-        from restor.tasks.watching import Watch, watched
+        from restor.tasks.training.watching import Watch, watched
 
         config = self.config
         assert config.select is not None, "asked for"

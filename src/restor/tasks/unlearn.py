@@ -13,7 +13,7 @@ from restor.domains.base import DOMAINS, DomainChoice
 from restor.errors import ConfigError, DataError, TrainingError
 from restor.models.reference import ModelRef
 from restor.tasks.base import Context, Made, Model, Planted, Ref, Task, Texts
-from restor.tasks.products import read_planted, read_texts
+from restor.tasks.inputs.products import read_planted, read_texts
 from restor.training.config import Compute, LoraConfig, OptimizerConfig
 from restor.types import Budget, Document, ForgetPart
 from restor.unlearning.algorithms.base import ALGORITHMS, Algorithm, AlgorithmChoice
@@ -22,7 +22,7 @@ from restor.unlearning.wrappers.base import WRAPPERS, WrapperChoice
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from restor.tasks.watching import Begin
+    from restor.tasks.training.watching import Begin
     from restor.training.loop import TrainingLog
 
 
@@ -62,7 +62,7 @@ class Unlearn(Task):
 
     def run(self, context: Context) -> Made:
         """Train and write."""
-        from restor.tasks.training import finish
+        from restor.tasks.training.artifact import finish
 
         model, tokenizer, log, info = self.unlearned(context, None)
         return finish(context, model, tokenizer, log, info)
@@ -76,9 +76,9 @@ class Unlearn(Task):
             TrainingError: if the training cannot go on, or this arm cannot be made.
         """
         from restor.models.families import context_of, pad_of
-        from restor.tasks.material import encode_texts
-        from restor.tasks.rows import RowMaker
-        from restor.tasks.training import callbacks, open_folder, resume_folder, tell_cuts
+        from restor.tasks.training.artifact import callbacks, open_folder, resume_folder, tell_cuts
+        from restor.tasks.training.material import encode_texts
+        from restor.tasks.training.rows import RowMaker
         from restor.unlearning.unlearn import unlearn
 
         algorithm = ALGORITHMS.build(self.algorithm)
@@ -156,8 +156,8 @@ class Unlearn(Task):
         from restor.models.checkpoint import load_model
         from restor.models.lineage import read_history, read_lineage
         from restor.models.loading import load_checkpoint
+        from restor.models.provenance import refuse_reader
         from restor.tasks.checkpoint import REF_FILE
-        from restor.tasks.provenance import refuse_reader
 
         if Budget.CHECKPOINT not in algorithm.plan.budget():
             return None, None, None

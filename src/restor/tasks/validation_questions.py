@@ -9,7 +9,7 @@ from restor.evaluation.protocol import Asking
 from restor.results import Cost
 from restor.selection.questions import validation_queries
 from restor.tasks.base import Context, Made, Needs, Planted, Questions, Ref, Task
-from restor.tasks.products import read_planted, read_targets, write_questions
+from restor.tasks.inputs.products import read_planted, read_targets, write_questions
 
 
 @final

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from restor.evaluation.metrics.base import Answers, Said, Scored, all_figures
 from restor.results import FACT_COLUMNS, Arm, Cost, Curve, Value
-from restor.tasks.answer_rows import ANSWERS_FILE
+from restor.tasks.asking.answer_rows import ANSWERS_FILE
 from restor.tasks.judge import VERDICTS_FILE
 from restor.tasks.tabulation.arms import PlannedArm, SeedPlan
 from restor.tasks.tabulation.measure import (

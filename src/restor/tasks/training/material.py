@@ -15,8 +15,8 @@ from restor.evaluation.samples import sample_texts
 from restor.models.families import context_of
 from restor.models.flops import Meter, metered
 from restor.models.tokenizer import encode_rows
-from restor.tasks.rows import Labels, RowMaker, forgotten
-from restor.tasks.training import SAMPLING
+from restor.tasks.training.artifact import SAMPLING
+from restor.tasks.training.rows import Labels, RowMaker, forgotten
 from restor.types import Document, Fact, ForgetPart
 from restor.unlearning.algorithms.base import Edit, Plan
 from restor.unlearning.edits import encode_edits

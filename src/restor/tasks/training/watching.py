@@ -14,7 +14,7 @@ from restor.results import Cost
 from restor.selection.validation import Trace, Validation, mark_steps
 from restor.store.disk import write_atomic
 from restor.tasks.base import Context, Made
-from restor.tasks.training import peak_memory_mb
+from restor.tasks.training.artifact import peak_memory_mb
 from restor.training.callbacks.base import Callback
 from restor.training.callbacks.validate import Validate, undisturbed
 from restor.training.loop import TrainingLog

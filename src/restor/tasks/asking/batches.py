@@ -1,7 +1,7 @@
 """Asks a model batch by batch, alone or with the other processes of a launch.
 
 Every batch is written as soon as it is answered, so a kill costs what is being asked at that moment. The other
-processes of a crew answer some of the batches, see `restor.tasks.processes`.
+processes of a crew answer some of the batches, see `restor.tasks.asking.processes`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from restor.models.quiet import quiet_libraries
 from restor.progress import Progress
 from restor.results import Cost
 from restor.store.disk import write_atomic
-from restor.tasks.answer_rows import ANSWERS, ANSWERS_FILE, write_tables
+from restor.tasks.asking.answer_rows import ANSWERS, ANSWERS_FILE, write_tables
+from restor.tasks.asking.processes import Call, Crew, leading
 from restor.tasks.base import Context, Made
-from restor.tasks.processes import Call, Crew, leading
-from restor.tasks.products import QUESTIONS_FILE, read_questions, write_questions
-from restor.tasks.training import open_folder, peak_memory_mb
+from restor.tasks.inputs.products import QUESTIONS_FILE, read_questions, write_questions
+from restor.tasks.training.artifact import open_folder, peak_memory_mb
 from restor.types import Query
 
 if TYPE_CHECKING:

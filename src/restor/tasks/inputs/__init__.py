@@ -1,0 +1,1 @@
+"""What tasks read: files that they hand to each other, settled configurations, streams of text."""
