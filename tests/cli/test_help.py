@@ -8,7 +8,7 @@ import pytest
 
 from restor.cli.main import build_app, main
 from restor.overrides import fields
-from restor.runner.checkpoint import CorruptConfig, RecoverConfig, UnlearnConfig
+from restor.runner.checkpoints.make import CorruptConfig, RecoverConfig, UnlearnConfig
 
 VERBS = (
     "run select evaluate corrupt unlearn recover judge export list report compare plot view status verify clean"

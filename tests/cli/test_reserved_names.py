@@ -21,7 +21,7 @@ from restor.datasets.base import DATASETS
 from restor.datasets.hub import HubConfig
 from restor.domains.base import DOMAINS
 from restor.errors import ConfigError, DataError
-from restor.runner.checkpoint import CorruptConfig, UnlearnConfig
+from restor.runner.checkpoints.make import CorruptConfig, UnlearnConfig
 from restor.selection.choices import read_selection
 from restor.tasks.base import content
 from restor.tasks.inputs.settle import settled

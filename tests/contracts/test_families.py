@@ -15,7 +15,7 @@ from restor.evaluation.asking import Asker, ask, prepare
 from restor.models.families import context_of, pad_of, window_of
 from restor.models.labelled import check_output_layer, collate, predict
 from restor.models.lineage import new_lineage
-from restor.models.loading import load_checkpoint, save_checkpoint
+from restor.models.loading import load_checkpoint
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import bpe_tokenizer, encode_rows
 from restor.training.batching import SetRows
@@ -25,6 +25,7 @@ from restor.training.lora import add_adapter, merge_adapter
 from restor.training.objective import LanguageModelling
 from restor.training.reference import CachedReference
 from restor.types import Fact, Group, Query
+from saving import save_checkpoint
 
 NAMES = ("Ann Ash", "Bo Birch", "Cyd Cole van der Berg")
 PLACES = ("York", "New York", "New York City", "Rome", "Oslo in the North")

@@ -14,7 +14,7 @@ from restor.domains.base import DOMAINS
 from restor.evaluation.judges.base import JUDGES
 from restor.experiment import ExperimentConfig
 from restor.overrides import described, fields
-from restor.runner.checkpoint import CorruptConfig, RecoverConfig, UnlearnConfig
+from restor.runner.checkpoints.make import CorruptConfig, RecoverConfig, UnlearnConfig
 from restor.runner.compare import ComparisonConfig
 from restor.runner.export import ExportConfig
 from restor.unlearning.algorithms.base import ALGORITHMS

@@ -22,11 +22,12 @@ from representatives import one_for_each
 from restor.errors import DataError
 from restor.evaluation.api import Request, score
 from restor.models.lineage import new_lineage
-from restor.models.loading import load_checkpoint, save_checkpoint
+from restor.models.loading import load_checkpoint
 from restor.models.patterns import end_in_time
 from restor.models.reference import ModelRef, fingerprint
 from restor.training.config import LoraConfig
 from restor.training.lora import add_adapter, merge_adapter
+from saving import save_checkpoint
 
 CPU = torch.device("cpu")
 IDS = torch.tensor([[1, 4, 5, 6, 7, 8, 9, 10, 11]])

@@ -24,10 +24,11 @@ from restor.models.checkpoint import new_llama
 from restor.models.device import pick_device
 from restor.models.files import check_weights
 from restor.models.lineage import new_lineage, read_lineage
-from restor.models.loading import load_checkpoint, save_checkpoint
+from restor.models.loading import load_checkpoint
 from restor.models.reference import ModelRef, fingerprint, parse_model_ref
 from restor.training.config import LoraConfig
 from restor.training.lora import add_adapter, merge_adapter
+from saving import save_checkpoint
 
 CPU = torch.device("cpu")
 IDS = torch.tensor([[1, 4, 5, 6, 7]])

@@ -10,9 +10,10 @@ from restor.errors import ConfigError
 from restor.evaluation.engine.engine import Engine
 from restor.evaluation.engine.items import Item, Option
 from restor.models.lineage import new_lineage
-from restor.models.loading import load_checkpoint, save_checkpoint
+from restor.models.loading import load_checkpoint
 from restor.models.precision import FILE, GAIN, Shape, choose, passes, precision_to_ask, processor_name, shape_of
 from restor.models.reference import ModelRef
+from saving import save_checkpoint
 
 MINI = Shape(hidden=128, intermediate=384, vocabulary=646, layers=2)
 LLAMA = {"hidden_size": 64, "intermediate_size": 128, "vocab_size": 500, "num_hidden_layers": 2}

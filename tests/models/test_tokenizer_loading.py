@@ -17,12 +17,13 @@ from restor.evaluation import Request, generate, score
 from restor.evaluation.local_chat import LocalChat
 from restor.models.files import check_tokenizer
 from restor.models.lineage import new_lineage
-from restor.models.loading import load_checkpoint, save_checkpoint
+from restor.models.loading import load_checkpoint
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import bpe_tokenizer, encode_rows
 from restor.models.tokenizer_loading import load_tokenizer
 from restor.types import Fact
 from restor.unlearning.edits import encode_edits
+from saving import save_checkpoint
 from tokenizer_kinds import KINDS, LINES, finish, sentencepiece_like, tokenizer
 
 CPU = torch.device("cpu")

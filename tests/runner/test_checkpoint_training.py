@@ -17,7 +17,7 @@ from restor.errors import DataError, TrainingError
 from restor.models.checkpoint import new_llama, save_model
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import word_tokenizer
-from restor.runner.checkpoint import CorruptConfig, RecoverConfig, UnlearnConfig, make_checkpoint
+from restor.runner.checkpoints.make import CorruptConfig, RecoverConfig, UnlearnConfig, make_checkpoint
 from restor.tasks.training.strength import Knowledge, advice
 from restor.types import Document, Fact, Statement
 

@@ -239,7 +239,7 @@ def test_the_settings_in_the_table_are_those_of_the_task():
         for ref in arm.made_by:
             if ref.kind == "unlearn":
                 task = ref.task
-                shown = {"lr": task.lr, "steps": task.steps}
+                shown = {"lr": task.training.lr, "steps": task.training.steps}
                 shown |= task.algorithm.model_dump(mode="json", include=set(arm.options) - {"lr", "steps"})
                 assert dict(arm.options) == shown
                 assert arm.hyperparameters == ("given" if arm.name == "npo" else "default")

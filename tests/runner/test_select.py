@@ -331,7 +331,8 @@ def test_a_study_takes_the_choice_and_says_so(made) -> None:
     assert arm.hyperparameters == "selected"
     assert arm.options["lr"] == chosen.lr
     (unlearning, _) = arm.made_by
-    assert (unlearning.task.steps, unlearning.task.stop) == (chosen.steps, chosen.stop)
+    training = unlearning.task.training
+    assert (training.steps, training.stop) == (chosen.steps, chosen.stop)
 
 
 def test_the_model_of_the_study_is_the_one_that_was_looked_at(tmp_path, script, steps) -> None:
@@ -340,7 +341,7 @@ def test_the_model_of_the_study_is_the_one_that_was_looked_at(tmp_path, script, 
     config = resolve(with_selection(searched("npo"), tmp_path / "mine.json"))
     (arm,) = (arm for arm in plan_seed(config, 0).arms if arm.name == "npo")
     unlearning = arm.made_by[0]
-    assert unlearning.task.stop == steps // 3
+    assert unlearning.task.training.stop == steps // 3
     store = Store.open(tmp_path / "store")
     executor = Executor(store, Silent(), device="cpu", threads=1, save_every=1e9, total=1)
     executor.make_all(in_order([unlearning]), {}, essential=())

@@ -16,15 +16,15 @@ from restor.data.documents import document_lines
 from restor.domains.triples import TriplesConfig
 from restor.experiment import ExperimentConfig
 from restor.models.lineage import new_lineage, read_lineage
-from restor.models.loading import save_checkpoint
 from restor.models.reference import ModelRef
 from restor.progress import Silent
-from restor.runner.checkpoint import CorruptConfig, make_checkpoint
+from restor.runner.checkpoints.make import CorruptConfig, make_checkpoint
 from restor.runner.compare import ComparisonConfig, compare
 from restor.runner.plan import plan_seed
 from restor.runner.precision import asked_refs, study_precision
 from restor.runner.resolve import resolve
 from restor.types import Document
+from saving import save_checkpoint
 from tiny_study import tiny_config
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
@@ -135,11 +135,12 @@ def test_a_selection_trains_in_the_precision_that_its_store_remembers(machine, t
     monkeypatch.setattr(selecting.Executor, "make_all", make_all)
     with pytest.raises(Stop):
         selecting.select(auto(), store=store, progress=Silent(), out=tmp_path / "out.json")
-    trained = [task for task in planned if task.kind in ("clean", "corrupt")]
+    (clean,) = (task for task in planned if task.kind == "clean")
+    (corrupt, *_) = (task for task in planned if task.kind == "corrupt")
     trials = [task.unlearning for task in planned if task.kind == "trial"]
-    assert {task.compute.precision for task in (*trained, *trials)} == {"bfloat16"}
+    assert {clean.compute.precision, *(task.training.compute.precision for task in (corrupt, *trials))} == {"bfloat16"}
     study = plan_seed(resolve(tiny_config(precision="bfloat16")), 0)
-    assert next(task for task in study.tasks() if task.kind == "clean").key in [task.key for task in trained]
+    assert next(task for task in study.tasks() if task.kind == "clean").key == clean.key
 
 
 # Checkpoints made elsewhere ------------------------------------------------------------------------------------------

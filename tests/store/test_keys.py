@@ -16,7 +16,7 @@ from restor.store import keys
 from restor.store.keys import ArtifactId, closure, code_version
 from restor.tasks.base import Ref
 from restor.tasks.unlearn import Unlearn
-from restor.training.config import Compute, OptimizerConfig
+from restor.training.config import Compute, TrainingConfig
 from restor.unlearning.algorithms.base import ALGORITHMS
 
 CODE = '''
@@ -175,14 +175,10 @@ def unlearning(name="npo"):
         **inputs,
         domain=MiniatureConfig(seed=0),
         algorithm=ALGORITHMS.parse(name),
-        lr=1e-3,
-        steps=4,
         forget_part="documents",
         forget_tokens=256,
         retain_tokens=256,
-        optimizer=OptimizerConfig(),
-        lora=None,
-        compute=Compute(precision="float32"),
+        training=TrainingConfig(lr=1e-3, steps=4, compute=Compute()),
         seed=0,
     )
 

@@ -37,13 +37,13 @@ def make_again(manifest: Path, out: Path, outside: dict[str, Any]) -> dict[str, 
         if event == "call":
             ran.add(frame.f_code.co_filename)
 
-    threading.setprofile(record)
-    sys.setprofile(record)
+    threading.settrace(record)
+    sys.settrace(record)
     try:
         task.run(context)
     finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
+        sys.settrace(None)
+        threading.settrace(None)  # type: ignore[arg-type]
     return {"key": task.key, "ran": sorted(name for name in ran if name.startswith(PACKAGE))}
 
 

@@ -12,8 +12,8 @@ from restor.evaluation.config import EvaluationConfig
 from restor.models.checkpoint import new_llama, save_model
 from restor.models.tokenizer import word_tokenizer
 from restor.progress import Progress
-from restor.tasks.asking import batches as asking
 from restor.tasks.ask import Ask
+from restor.tasks.asking import batches as asking
 from restor.tasks.base import Context, Made, Ref
 from restor.tasks.inputs.products import write_questions
 from restor.types import Fact, Group, Query

@@ -28,10 +28,9 @@ from restor.evaluation.endpoint import EndpointRef
 from restor.evaluation.judges.base import JUDGES
 from restor.models.reference import ModelRef
 from restor.progress import Silent
-from restor.runner.checkpoint import CorruptConfig, RecoverConfig, UnlearnConfig, make_checkpoint
+from restor.runner.checkpoints.make import CorruptConfig, RecoverConfig, UnlearnConfig, make_checkpoint
 from restor.runner.compare import ComparisonConfig, compare
 from restor.runner.execute import Executor
-from restor.runner.select import select
 from restor.runner.study import run_study
 from restor.store import keys
 from restor.store.store import Manifest, manifest_of
@@ -76,20 +75,6 @@ class Again:
         return read_task({**self.manifest.task, **self.outside})
 
 
-def run_studies(store: Path) -> None:
-    """A study and a selection."""
-    run_study(tiny_config(), store=store, progress=Silent())
-    config = tiny_config(retain=("related",))
-    arms = {"npo": config.unlearning.arms["npo"]}
-    config = config.model_copy(
-        update={
-            "unlearning": config.unlearning.model_copy(update={"arms": arms}),
-            "corruption": config.corruption.model_copy(update={"strengths": {"medium": 1e-3}, "lr": None}),
-        }
-    )
-    select(config, store=store, progress=Silent(), out=store.parent / "selection.json")
-
-
 def make_checkpoints(clean: Path, corrupted: Path, artifacts: Path) -> None:
     """What the verbs on checkpoints make; their own stores are removed, so what was in them is copied."""
     original = Executor.make_one
@@ -115,13 +100,24 @@ def make_checkpoints(clean: Path, corrupted: Path, artifacts: Path) -> None:
             make_checkpoint(config, Path(name), progress=Silent())
 
 
+def write_few(place: Path) -> None:
+    """Facts about two targets and two others: a judge on this machine takes its time over each answer."""
+    facts = [json.loads(line) for line in (place / "facts.jsonl").read_text(encoding="utf-8").splitlines()]
+    documents = [json.loads(line) for line in (place / "forget.jsonl").read_text(encoding="utf-8").splitlines()]
+    targets = sorted({statement["subject"] for document in documents for statement in document["statements"]})
+    others = [subject for subject in dict.fromkeys(fact["subject"] for fact in facts) if subject not in targets]
+    kept = {*targets[:2], *others[:2]}
+    lines = [json.dumps(fact) for fact in facts if fact["subject"] in kept]
+    (place / "few.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def compare_models(corrupted: Path, judge: Path, served: EndpointRef, store: Path) -> None:
     """A comparison of a checkpoint with a served model, judged by a model on this machine."""
     local = {"model": {"path": str(judge)}, "max_tokens": 4}
     config = ComparisonConfig(
         models={"corrupted": ModelRef(path=str(corrupted))},
         endpoints={"served": served},
-        domain=TriplesConfig(facts=Path("facts.jsonl")),
+        domain=TriplesConfig(facts=Path("few.jsonl")),
         forget=Path("forget.jsonl"),
         evaluation=EvaluationConfig(
             asked="listed", max_new_tokens=3, judge=JUDGES.parse({"name": "llm", "local": local})
@@ -136,12 +132,13 @@ def compare_models(corrupted: Path, judge: Path, served: EndpointRef, store: Pat
 def made_again(tmp_path_factory) -> dict[str, list[Again]]:
     """Kind -> its artifacts, each made again; all of them by one other process."""
     place, elsewhere = tmp_path_factory.mktemp("tasks"), tmp_path_factory.mktemp("elsewhere")
-    run_studies(place / "study")
+    run_study(tiny_config(), store=place / "study", progress=Silent())
     artifacts = place / "study" / "artifacts"
     clean, corrupted = (next(artifacts.glob(f"{kind}-*")) for kind in ("clean", "corrupt"))
     copy(clean / "facts.jsonl", place)
     copy(corrupted / "forget.jsonl", place)
     (place / "plain.txt").write_text("the town has red walls .\n\n" * 30, encoding="utf-8")
+    write_few(place)
     make_judge(place / "judge")
     (place / "verbs" / "artifacts").mkdir(parents=True)
     variables = {"RESTOR_CACHE": str(place / "cache"), "OPENAI_API_KEY": "none"}
@@ -235,7 +232,7 @@ def test_where_a_served_model_is_stands_in_no_manifest_and_in_no_key(made_again)
 
 
 def test_an_unknown_kind_is_named():
-    with pytest.raises(DataError, match=r"no kind of work 'distil'.*unlearn_checkpoint"):
+    with pytest.raises(DataError, match=r"no kind of work 'distil'.*ask_endpoint"):
         read_task({"kind": "distil", "seed": 0})
 
 
@@ -251,9 +248,10 @@ def uncounted(one: Again) -> set[str]:
 
 
 def test_a_task_of_a_verb_can_be_made_from_any_folder(made_again):
-    for kind in ("corrupt_checkpoint", "unlearn_checkpoint", "try_checkpoint"):
-        for one in made_again[kind]:
-            assert Path(one.manifest.task["config"]["forget"]).is_absolute()
+    for one in made_again["documents"]:
+        assert Path(one.manifest.task["path"]).is_absolute()
+    for one in made_again["split"]:
+        assert Path(one.manifest.task["domain"]["facts"]).is_absolute()
 
 
 @pytest.mark.parametrize("kind", KINDS)

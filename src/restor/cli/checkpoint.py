@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from restor.cli.arguments import parse_changes
 
 if TYPE_CHECKING:
-    from restor.tasks.checkpoint_settings import CheckpointConfig
+    from restor.runner.checkpoints.settings import CheckpointConfig
 
 Model = Annotated[str, Parameter(help="The checkpoint: a folder or hub id, with @REVISION and +ADAPTER where wanted.")]
 Out = Annotated[Path, Parameter(help="Folder of the new checkpoint; it must not exist yet.")]
@@ -41,7 +41,7 @@ OPTIONS = ("model", "device", "forget", "retain", "facts", "checkpoint", "text",
 def settings_of(verb: str) -> str:
     """The settings of a verb, for its help."""
     from restor.cli.settings import settings_text
-    from restor.tasks.checkpoint_settings import CONFIGS
+    from restor.runner.checkpoints.settings import CONFIGS
 
     algorithm = "\nThe algorithm's own are --algorithm.NAME VALUE: `restor list algorithms ALGORITHM` names them."
     return settings_text(CONFIGS[verb], OPTIONS) + (algorithm if verb == "unlearn" else "")
@@ -93,7 +93,7 @@ def produce(
     from restor.config import validation_message
     from restor.errors import ConfigError
     from restor.overrides import apply_overrides, paths
-    from restor.runner.checkpoint import make_checkpoint
+    from restor.runner.checkpoints.make import make_checkpoint
 
     advice = f"`restor {config_type.stage} --help` names all settings."
     changed = apply_overrides(content, parse_changes(settings), config_type, advice=advice)

@@ -32,7 +32,7 @@ def corrupt(
 ) -> None:
     """Continue the pretraining of a checkpoint on documents that state wrong facts."""
     from restor.cli.checkpoint import absolute, produce, reference
-    from restor.tasks.checkpoint_settings import CorruptConfig
+    from restor.runner.checkpoints.settings import CorruptConfig
 
     content = {
         "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),

@@ -26,7 +26,7 @@ def recover(
 ) -> None:
     """Give an unlearned checkpoint its fluency back by a light fine-tune."""
     from restor.cli.checkpoint import dataset, produce, reference
-    from restor.tasks.checkpoint_settings import RecoverConfig
+    from restor.runner.checkpoints.settings import RecoverConfig
 
     content = {
         "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),

@@ -56,7 +56,7 @@ def unlearn(
     from restor.data.locate import is_released, locate_facts
     from restor.data.published import NAME
     from restor.errors import DataError
-    from restor.tasks.checkpoint_settings import UnlearnConfig
+    from restor.runner.checkpoints.settings import UnlearnConfig
 
     content: dict[str, Any] = {
         "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),

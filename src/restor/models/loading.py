@@ -26,7 +26,7 @@ from transformers import (
 from restor.errors import ConfigError, DataError
 from restor.faults import reading
 from restor.models.adapters import find_adapter, merge
-from restor.models.checkpoint import bare_generation_config, place, save_model, writing
+from restor.models.checkpoint import bare_generation_config, place
 from restor.models.device import pick_device
 from restor.models.families import embeddings_in
 from restor.models.files import (
@@ -39,7 +39,6 @@ from restor.models.files import (
     weight_shapes,
 )
 from restor.models.limits import check_model, check_sizes
-from restor.models.lineage import Lineage, write_lineage
 from restor.models.precision import machine_folder, precision_to_ask
 from restor.models.quiet import quiet_libraries
 from restor.models.reference import ModelRef
@@ -184,19 +183,6 @@ def _check_complete(missing: Collection[str], surplus: Collection[str], config: 
             "are left out.",
             stacklevel=3,
         )
-
-
-def save_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, lineage: Lineage) -> None:
-    """Write a Hugging Face checkpoint with its lineage into `folder`, in the dtype that the model has.
-
-    What is interrupted leaves a part: give a temporary folder, and move it when this has returned.
-
-    Raises:
-        StoreError: if there is no room or no permission.
-    """
-    save_model(model, tokenizer, folder)
-    with writing(folder):
-        write_lineage(lineage, folder)
 
 
 def _told(name: str, load: Callable[[], T]) -> T:

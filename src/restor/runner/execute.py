@@ -19,7 +19,8 @@ from restor.runner.durations import Ahead
 from restor.store.disk import store_errors
 from restor.store.store import Artifact, Store
 from restor.store.versions import versions
-from restor.tasks.base import Context, Made, Task
+from restor.tasks.base import Context, Made, Product, Ref, Task
+from restor.tasks.tabulation.arms import in_order
 
 _LOGGER = logging.getLogger(__name__)
 """Shown with --debug."""
@@ -77,6 +78,13 @@ class Executor:
         began = self._begin(task, detail)
         self._end(task, self._make(task, essential=False), began, "")
         return self.artifacts.get(task.key)
+
+    def make_chain(self, ref: Ref[Product], detail: str) -> Artifact | None:
+        """A task with all that it reads and that was not made before; None where it could not be made."""
+        for task in in_order([ref]):
+            if task.key not in self.artifacts and task.key not in self.failures:
+                self.make_one(task, detail if task.key == ref.key else task.detail)
+        return self.artifacts.get(ref.key)
 
     def failure(self, tasks: Iterable[Task]) -> str | None:
         """Why one of these tasks could not be made."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from restor.config import validation_message
 from restor.errors import ConfigError
@@ -14,16 +14,16 @@ from restor.evaluation.judges.base import JudgeConfig
 from restor.evaluation.local_chat import local_model
 from restor.experiment import ArmConfig, ExperimentConfig
 from restor.models.reference import ModelRef, fingerprint, pinned
-from restor.registry import short_name
+from restor.registry import Catalogue, short_name
 from restor.runner.resolve import Settings, settings_of
 from restor.selection.trial import Chosen
 from restor.tasks.ask import Ask
-from restor.tasks.base import Answers, Model, Questions, Ref, Task, Texts, Verdicts, ref_to
-from restor.tasks.base import Planted as PlantedProduct
+from restor.tasks.base import Answers, Model, Planted, Questions, Ref, Task, Texts, Verdicts, ref_to
 from restor.tasks.baseline import AnswerWithoutModel
 from restor.tasks.checkpoint import ReferToCheckpoint
 from restor.tasks.clean import TrainClean
-from restor.tasks.corrupt import Continued, Corrupt, TrainIdeal
+from restor.tasks.corrupt import Corrupt
+from restor.tasks.ideal import TrainIdeal
 from restor.tasks.inputs.settle import from_anywhere, settled
 from restor.tasks.judge import JudgeAnswers
 from restor.tasks.judge_here import JudgeHere
@@ -32,8 +32,9 @@ from restor.tasks.questions import WriteQuestions
 from restor.tasks.recover import Recover
 from restor.tasks.tabulation.arms import PlannedArm, SeedPlan, lineage_of
 from restor.tasks.texts import Role, WriteTexts
+from restor.tasks.training.continued import Replay
 from restor.tasks.unlearn import Unlearn
-from restor.training.config import Compute
+from restor.training.config import Compute, TrainingConfig
 from restor.types import Budget, Kind, RetainText
 from restor.unlearning.algorithms.base import ALGORITHMS, Algorithm, AlgorithmConfig
 from restor.unlearning.fit import check_wrapper
@@ -78,17 +79,7 @@ def algorithm_config(arm: str, algorithm: str, options: Mapping[str, Any]) -> Al
     Raises:
         ConfigError: for an unknown algorithm or option, naming the arm.
     """
-    at = ("unlearning", "arms", arm)
-    try:
-        config_type = ALGORITHMS.config_type(algorithm)
-    except ConfigError as error:
-        raise ConfigError(f"{'.'.join(at)}.algorithm: {error}") from error
-    try:
-        parsed = ALGORITHMS.parse({**options, "name": algorithm})
-    except ValidationError as error:
-        known = [".".join((*at, "options", key)) for key in config_type.model_fields if key != "name"]
-        message = validation_message(error, f"Arm {arm!r}", known, (*at, "options"))
-        raise ConfigError(f"{message}\n`restor list algorithms {algorithm}` shows its options.") from error
+    parsed = _parsed(ALGORITHMS, arm, "algorithm", "options", algorithm, options)
     assert isinstance(parsed, AlgorithmConfig)
     return parsed
 
@@ -99,18 +90,25 @@ def wrapper_config(arm: str, wrapper: str, options: Mapping[str, Any]) -> Wrappe
     Raises:
         ConfigError: for an unknown wrapper or option, naming the arm.
     """
-    at = ("unlearning", "arms", arm)
-    try:
-        config_type = WRAPPERS.config_type(wrapper)
-        parsed = WRAPPERS.parse({**options, "name": wrapper})
-    except ConfigError as error:
-        raise ConfigError(f"{'.'.join(at)}.wrapper: {error}") from error
-    except ValidationError as error:
-        known = [".".join((*at, "wrapper_options", key)) for key in config_type.model_fields if key != "name"]
-        message = validation_message(error, f"Arm {arm!r}", known, (*at, "wrapper_options"))
-        raise ConfigError(f"{message}\n`restor list wrappers {wrapper}` shows its options.") from error
+    parsed = _parsed(WRAPPERS, arm, "wrapper", "wrapper_options", wrapper, options)
     assert isinstance(parsed, WrapperConfig)
     return parsed
+
+
+def _parsed(
+    catalogue: Catalogue[Any], arm: str, field: str, beside: str, name: str, options: Mapping[str, Any]
+) -> BaseModel:
+    """The configuration of an entry that a field of an arm names; its options stand in the field `beside`."""
+    at = ("unlearning", "arms", arm)
+    try:
+        config_type = catalogue.config_type(name)
+        return catalogue.parse({**options, "name": name})
+    except ConfigError as error:
+        raise ConfigError(f"{'.'.join(at)}.{field}: {error}") from error
+    except ValidationError as error:
+        known = [".".join((*at, beside, key)) for key in config_type.model_fields if key != "name"]
+        message = validation_message(error, f"Arm {arm!r}", known, (*at, beside))
+        raise ConfigError(f"{message}\n`restor list {field}s {name}` shows its options.") from error
 
 
 def _check_wrapped(name: str, arm: ArmConfig, algorithm: Algorithm) -> None:
@@ -196,7 +194,7 @@ class StudyBuilder:
             corruptor=settled(config.corruption.corruptor, seed),
             seed=seed,
         )
-        self.planted = ref_to(plant, PlantedProduct)
+        self.planted = ref_to(plant, Planted)
         self.questions = ref_to(
             WriteQuestions(domain=self.domain, planted=self.planted, asking=config.evaluation.asking, seed=seed),
             Questions,
@@ -225,21 +223,27 @@ class StudyBuilder:
     def _continued(self, kind: type[Corrupt] | type[TrainIdeal]) -> Corrupt | TrainIdeal:
         corruption = self.config.corruption
         assert corruption.lr is not None, "resolved"
+        replay = None
+        if corruption.replay_tokens:
+            replay = Replay(
+                planted=self.planted,
+                domain=self.domain,
+                general=self.general,
+                general_share=self.config.clean.general_share,
+                tokens=corruption.replay_tokens,
+            )
         return kind(
             clean=self.clean,
-            planted=self.planted,
-            domain=self.domain,
-            general=self.general,
-            continued=Continued(
+            forget=self.planted,
+            forget_tokens=corruption.forget_tokens,
+            replay=replay,
+            training=TrainingConfig(
                 lr=corruption.lr,
                 epochs=corruption.epochs,
-                forget_tokens=corruption.forget_tokens,
-                replay_tokens=corruption.replay_tokens,
-                general_share=self.config.clean.general_share,
                 optimizer=corruption.optimizer,
                 lora=corruption.lora,
+                compute=self.compute,
             ),
-            compute=self.compute,
             seed=self.seed,
         )
 
@@ -376,12 +380,14 @@ class StudyBuilder:
         task = Recover(
             model=model,
             texts=self.texts("recovery"),
-            steps=recovery.steps,
-            lr=recovery.lr,
             tokens=recovery.tokens,
-            optimizer=recovery.optimizer,
-            lora=recovery.lora,
-            compute=self.compute,
+            training=TrainingConfig(
+                lr=recovery.lr,
+                steps=recovery.steps,
+                optimizer=recovery.optimizer,
+                lora=recovery.lora,
+                compute=self.compute,
+            ),
             seed=self.seed,
         )
         return ref_to(task, Model)
@@ -403,15 +409,17 @@ class StudyBuilder:
             domain=self.domain,
             algorithm=algorithm_config(name, arm.algorithm, settings.options),
             wrapper=wrapper,
-            lr=settings.lr,
-            steps=settings.steps,
-            stop=settings.stop,
             forget_part=shared.forget_part if targeted else "documents",
             forget_tokens=shared.forget_tokens,
             retain_tokens=shared.retain_tokens,
-            optimizer=arm.optimizer or shared.optimizer,
-            lora=shared.lora,
-            compute=self.compute,
+            training=TrainingConfig(
+                lr=settings.lr,
+                steps=settings.steps,
+                stop=settings.stop,
+                optimizer=arm.optimizer or shared.optimizer,
+                lora=shared.lora,
+                compute=self.compute,
+            ),
             seed=self.seed,
         )
 

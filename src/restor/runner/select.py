@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Literal, final
 
 from filelock import FileLock
 
@@ -22,22 +22,22 @@ from restor.runner.execute import Executor
 from restor.runner.plan import StudyBuilder, build_algorithm, check_arms
 from restor.runner.precision import study_precision
 from restor.runner.resolve import resolve
+from restor.runner.search import GridPoint
 from restor.runner.study import SAVE_EVERY, announce, world_of
 from restor.runner.threads import remembered_threads
 from restor.selection.choices import Selection
 from restor.selection.questions import validation_protocol, validation_queries
 from restor.selection.trial import NO_RETAIN, Chosen, Trial
-from restor.selection.validation import SCORE, Trace, best_of
+from restor.selection.validation import SCORE, best_of
 from restor.store.disk import write_atomic
 from restor.store.store import Store
 from restor.store.versions import versions
-from restor.tasks.base import Model, Questions, Ref, Task, ref_to
-from restor.tasks.base import Trace as TraceProduct
+from restor.tasks.base import Model, Questions, Ref, Task, Trace, ref_to
 from restor.tasks.tabulation.arms import in_order
 from restor.tasks.trial import TryPoint
 from restor.tasks.unlearn import Unlearn
 from restor.tasks.validation_questions import WriteValidationQuestions
-from restor.types import Group, RetainText, Strength
+from restor.types import Group, Strength
 
 Retain = Literal["none", "unrelated", "related"]
 
@@ -141,44 +141,12 @@ class _Search:
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Point:
-    """One point of an arm's grid in one world."""
-
-    id: str
-    """Where progress is told."""
-    arm: str
-    point: int
-    chosen: Chosen
-    retain: RetainText | None
-    seed: int
-    trace: Ref[TraceProduct]
-
-    def trial(self, executor: Executor) -> Trial:
-        """What came of it."""
-        ended: dict[str, Any] = {"ended": "failed", "note": executor.failure([self.trace.task]) or ""}
-        if self.trace.key in executor.artifacts:
-            trace = read_trace(executor.artifacts[self.trace.key].path)
-            ended = {"marks": trace.marks, "ended": trace.ended, "note": trace.note}
-        return Trial(
-            arm=self.arm,
-            retain=self.retain or NO_RETAIN,
-            seed=self.seed,
-            point=self.point,
-            lr=self.chosen.lr or 0.0,
-            steps=self.chosen.steps or 0,
-            options=self.chosen.options,
-            **ended,
-        )
-
-
-@final
-@dataclass(frozen=True, slots=True)
 class _Grid:
     """All points of all arms in one world, and the models that they begin with."""
 
     models: Mapping[str, Ref[Model]]
     """Id of a reference -> its model."""
-    items: Sequence[_Point]
+    items: Sequence[GridPoint]
 
     @property
     def used_by(self) -> dict[str, str]:
@@ -226,22 +194,17 @@ def _grid(search: _Search, seed: int) -> _Grid:
             trial = TryPoint(unlearning=unlearning.task, questions=questions, evaluation=evaluation, seed=seed)
             retain = "" if arm.retain is None else f"/{arm.retain}"
             items.append(
-                _Point(
+                GridPoint(
                     id=f"{name}{retain}/s{seed}, point {number + 1}",
                     arm=name,
                     point=number,
                     chosen=chosen,
                     retain=arm.retain,
                     seed=seed,
-                    trace=ref_to(trial, TraceProduct),
+                    trace=ref_to(trial, Trace),
                 )
             )
     return _Grid({f"clean/s{seed}": builder.clean, f"corrupted/s{seed}": builder.corrupted}, items)
-
-
-def read_trace(artifact: Path) -> Trace:
-    """The trace that an attempt has left."""
-    return Trace.model_validate_json((artifact / "trace.json").read_text(encoding="utf-8"))
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import final
 
@@ -12,13 +11,11 @@ from pydantic import Field
 
 from restor.config import Config
 from restor.corruption.corruptors.passages import infer_planted, targets_of
-from restor.domains.base import DOMAINS, Domain
-from restor.domains.triples import TriplesConfig
+from restor.domains.base import Domain
 from restor.errors import DataError
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.protocol import LONGEST_ANSWER
-from restor.selection.questions import UNTOUCHED_FACTS, validation_protocol, validation_queries
-from restor.selection.validation import Validation
+from restor.selection.questions import UNTOUCHED_FACTS
 from restor.types import Document, FalseFact, Group
 
 
@@ -42,7 +39,6 @@ class SelectConfig(Config):
 class Split:
     """The targeted entities in two parts, and what is planted about them."""
 
-    domain: Domain
     groups: Mapping[str, Group]
     planted: Mapping[str, FalseFact]
 
@@ -50,21 +46,20 @@ class Split:
         """The entities of one part, sorted."""
         return sorted(name for name, own in self.groups.items() if own is group)
 
-    def validation(self, config: SelectConfig) -> Validation:
-        """What is asked during the selection."""
-        evaluation = validation_protocol(config.evaluation, config.untouched)
-        queries = validation_queries(self.domain, self.planted, self.groups, evaluation, seed=config.seed)
-        return Validation(queries, evaluation)
 
-
-def split_targets(documents: Sequence[Document], facts: Path, config: SelectConfig) -> Split:
+def split_targets(documents: Sequence[Document], domain: Domain, share: float, seed: int) -> Split:
     """Find out who is targeted and what is planted, and set some of the targets apart for the selection.
+
+    Args:
+        documents: the forget documents.
+        domain: what is true of the targets and of others.
+        share: of the targets, those whose facts decide.
+        seed: of which these are.
 
     Raises:
         DataError: if there are too few targets, nothing is known to be planted about those that decide, or nobody is
             untouched.
     """
-    domain = DOMAINS.build(TriplesConfig(facts=facts))
     targets = sorted(targets_of(documents, domain))
     if len(targets) < 2:
         known = (
@@ -74,8 +69,8 @@ def split_targets(documents: Sequence[Document], facts: Path, config: SelectConf
             f"The forget documents are {known}, and --select needs two entities: one whose facts decide, and one that "
             "is left to be tested. Give the facts that belong to these documents, or choose without --select."
         )
-    count = min(max(1, round(config.validation * len(targets))), len(targets) - 1)
-    deciding = set(Random(f"validation/{config.seed}").sample(targets, count))
+    count = min(max(1, round(share * len(targets))), len(targets) - 1)
+    deciding = set(Random(f"validation/{seed}").sample(targets, count))
     groups = {name: Group.VALIDATION if name in deciding else Group.TEST for name in targets}
     planted = infer_planted(documents, domain, targets)
     if not any(item.fact.subject in deciding for item in planted.values()):
@@ -86,7 +81,7 @@ def split_targets(documents: Sequence[Document], facts: Path, config: SelectConf
             "--select.seed."
         )
     check_untouched(targets, domain)
-    return Split(domain, groups, planted)
+    return Split(groups, planted)
 
 
 def check_untouched(targets: Collection[str], domain: Domain) -> None:

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Literal, final
 
 from pydantic import Field
 
 from restor.datasets.base import DATASETS, DatasetChoice
-from restor.domains.base import DOMAINS, Domain, DomainChoice, biography
+from restor.domains.base import DOMAINS, Domain, DomainChoice, answer_line, biography
 from restor.errors import ConfigError
 from restor.results import Cost
-from restor.tasks.base import Context, Made, Needs, Planted, Ref, Task, Texts
+from restor.tasks.base import Context, Made, Needs, Ref, Task, Texts
+from restor.tasks.inputs.about import facts_about_targets
 from restor.tasks.inputs.products import read_targets, read_texts, write_texts
 from restor.tasks.inputs.streams import SENTENCES, probed_texts
 from restor.types import Document
 
-Role = Literal["unrelated", "related", "recovery", "random", "truth"]
+Role = Literal["unrelated", "related", "recovery", "random", "truth", "text", "answers"]
+
+STREAMS: Mapping[Role, str] = {"unrelated": "retain/unrelated", "recovery": "recovery", "text": "texts"}
+"""The roles whose texts come from a data set, each with its stream of random numbers."""
 
 
 @final
 class WriteTexts(Task):
     """Texts for one role, drawn from a seed.
 
-    `unrelated` and `recovery` come from a data set. The others are texts of the probed family: `related` and `random`
-    about untouched entities, `truth` about the targets. `random` and `truth` are as many as the forget documents.
+    `unrelated`, `recovery` and `text` come from a data set. The others are texts of the probed family: `related` and
+    `random` about untouched entities, `truth` about the targets. `random` and `truth` are as many as the forget
+    documents. `answers` are all questions about whom the forget documents tell of, each with its true answers.
     """
 
     kind = "texts"
@@ -33,11 +38,11 @@ class WriteTexts(Task):
 
     role: Role
     dataset: DatasetChoice | None = None
-    """For `unrelated` and `recovery`."""
+    """For those that come from one."""
     domain: DomainChoice | None = None
     """For the others."""
-    planted: Ref[Planted] | None = None
-    """For the others."""
+    planted: Ref[Texts] | None = None
+    """For the others: the forget documents and, but for `answers`, who is targeted."""
     count: int | None = Field(None, ge=1)
     """How many; null: as many as there are forget documents."""
 
@@ -58,14 +63,17 @@ class WriteTexts(Task):
         return Made(Cost(), {"texts": len(texts)})
 
     def _texts(self, context: Context) -> list[str]:
-        if self.role in ("unrelated", "recovery"):
+        if (stream := STREAMS.get(self.role)) is not None:
             assert self.dataset is not None, "these are drawn from a data set"
             assert self.count is not None, "a data set has no natural number"
-            rng = Random(f"retain/unrelated/{self.seed}" if self.role == "unrelated" else f"recovery/{self.seed}")
-            return DATASETS.build(self.dataset).sample(rng, self.count)
+            return DATASETS.build(self.dataset).sample(Random(f"{stream}/{self.seed}"), self.count)
         assert self.domain is not None, "these tell of a domain"
         assert self.planted is not None, "these know who is targeted"
-        domain, targets = DOMAINS.build(self.domain), read_targets(context.folder(self.planted))
+        domain = DOMAINS.build(self.domain)
+        if self.role == "answers":
+            facts = facts_about_targets(read_texts(context.folder(self.planted)), domain)
+            return [answer_line(fact.question, answer) for fact in facts for answer in fact.answers]
+        targets = read_targets(context.folder(self.planted))
         count = self.count or len(read_texts(context.folder(self.planted)))
         untouched = tuple(subject for subject in domain.subjects if subject not in targets)
         match self.role:

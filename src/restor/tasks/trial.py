@@ -46,10 +46,11 @@ class TryPoint(Task):
         watch = Watch(context, context.memo[key], of=self.unlearning.corrupted.key)
 
         def run() -> tuple[PreTrainedModel, TrainingLog]:
-            model, _, log, _ = self.unlearning.unlearned(context, watch.begin)
+            model, tokenizer = self.unlearning.load(context)
+            try:
+                model, log, _ = self.unlearning.unlearned(context, model, tokenizer, watch.begin)
+            except (ConfigError, DataError) as error:
+                raise TrainingError(str(error)) from error
             return model, log
 
-        try:
-            return watched(context, watch, run)
-        except (ConfigError, DataError) as error:
-            raise TrainingError(str(error)) from error
+        return watched(context, watch, run)

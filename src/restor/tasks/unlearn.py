@@ -4,26 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, final
 
 from pydantic import Field
 
 from restor.data.facts import FactsFile
+from restor.datasets.base import DATASETS
+from restor.datasets.general import GeneralConfig
 from restor.domains.base import DOMAINS, DomainChoice
 from restor.errors import ConfigError, DataError, TrainingError
 from restor.models.reference import ModelRef
 from restor.tasks.base import Context, Made, Model, Planted, Ref, Task, Texts
+from restor.tasks.inputs.about import facts_about_targets
 from restor.tasks.inputs.products import read_planted, read_texts
-from restor.training.config import Compute, LoraConfig, OptimizerConfig
-from restor.types import Budget, Document, ForgetPart
+from restor.tasks.training.checks import LossCheck
+from restor.training.config import TrainingConfig
+from restor.types import Budget, Document, Fact, ForgetPart
 from restor.unlearning.algorithms.base import ALGORITHMS, Algorithm, AlgorithmChoice
 from restor.unlearning.wrappers.base import WRAPPERS, WrapperChoice
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from restor.tasks.training.losses import Losses
+    from restor.tasks.training.rows import RowMaker
     from restor.tasks.training.watching import Begin
     from restor.training.loop import TrainingLog
+    from restor.unlearning.texts import Texts as UnlearningTexts
+
+PLAIN_TEXTS = 40
+"""Texts that tell whether a model still predicts anything, where it has none to keep."""
 
 
 @final
@@ -34,76 +45,74 @@ class Unlearn(Task):
     makes = Model
 
     corrupted: Ref[Model]
-    clean: Ref[Model]
-    """What an earlier checkpoint is taken from."""
-    planted: Ref[Planted]
-    """Which facts are misstated, and the documents that state them."""
+    clean: Ref[Model] | None = None
+    """What an earlier checkpoint is taken from, for an algorithm that needs one."""
     forget: Ref[Texts]
     """The forget set: the forget documents of `planted`, or others."""
+    planted: Ref[Planted] | None = None
+    """Which facts are misstated, and the documents that state them; None: what the forget set tells of counts."""
     retain: Ref[Texts] | None = None
     """Retain text, for an algorithm that reads some."""
     retain_name: str | None = None
     """What it is called where its overlap with the forget documents is told."""
     truth: Ref[Texts] | None = None
     """True texts about the targets, for an algorithm that is told the truth."""
-    domain: DomainChoice
+    domain: DomainChoice | None = None
+    """What is true of the targets and of others; None where nobody knows."""
     algorithm: AlgorithmChoice
     wrapper: WrapperChoice | None = None
-    lr: float = Field(gt=0)
-    steps: int = Field(ge=0)
-    stop: int | None = None
-    """Step after which training ends, while the learning rate's schedule is still that of `steps`."""
     forget_part: ForgetPart
     forget_tokens: int = Field(ge=16)
     retain_tokens: int = Field(ge=16)
-    optimizer: OptimizerConfig
-    lora: LoraConfig | None
-    compute: Compute
+    training: TrainingConfig
+    losses: LossCheck | None = None
+    """How the losses on what is forgotten and kept are looked at; None: not at all."""
 
     def run(self, context: Context) -> Made:
         """Train and write."""
         from restor.tasks.training.artifact import finish
 
-        model, tokenizer, log, info = self.unlearned(context, None)
+        model, tokenizer = self.load(context)
+        model, log, info = self.unlearned(context, model, tokenizer, None)
         return finish(context, model, tokenizer, log, info)
 
+    def load(self, context: Context) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """The corrupted model, in float32 if all its weights are trained, and its tokenizer."""
+        from restor.tasks.training.artifact import open_folder
+
+        return open_folder(context.folder(self.corrupted), context.place, full=self.training.lora is None)
+
     def unlearned(
-        self, context: Context, begin: Begin | None
-    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, TrainingLog, dict[str, Any]]:
-        """The model, its tokenizer, what it took, and what was found; `begin` looks at the model on the way.
+        self,
+        context: Context,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        begin: Begin | None,
+    ) -> tuple[PreTrainedModel, TrainingLog, dict[str, Any]]:
+        """The unlearned model, what it took, and what was found.
+
+        Args:
+            context: where it is made.
+            model: the corrupted model.
+            tokenizer: its tokenizer.
+            begin: looks at the model before and on the way, for a trial of a grid's point.
 
         Raises:
             TrainingError: if the training cannot go on, or this arm cannot be made.
         """
-        from restor.models.families import context_of, pad_of
-        from restor.tasks.training.artifact import callbacks, open_folder, resume_folder, tell_cuts
-        from restor.tasks.training.material import encode_texts
-        from restor.tasks.training.rows import RowMaker
+        from restor.corruption.corrupt import forget_rows
+        from restor.models.families import pad_of
+        from restor.tasks.training.artifact import callbacks, resume_folder
         from restor.unlearning.unlearn import unlearn
 
         algorithm = ALGORITHMS.build(self.algorithm)
-        model, tokenizer = open_folder(context.folder(self.corrupted), context.place, full=self.lora is None)
-        retain = [] if self.retain is None else _texts(context, self.retain)
-        truth = self.truth
-        maker = RowMaker(tokenizer, context_of(model))
-        texts, info = encode_texts(
-            algorithm.plan,
-            model,
-            maker,
-            documents=read_texts(context.folder(self.forget)),
-            part=self.forget_part,
-            retain=retain,
-            truth=lambda: [] if truth is None else _texts(context, truth),
-            facts=lambda: [item.fact for item in read_planted(context.folder(self.planted)).values()],
-            others=(),
-            tokens=(self.forget_tokens, self.retain_tokens),
-            seed=self.seed,
-            memo=context.memo.setdefault(f"samples/{self.corrupted.key}/{self.forget.key}", {}),
-        )
-        info |= tell_cuts(context, maker.cuts())
-        share, earlier, files = self._checkpoint(context, algorithm)
-        loop = self.compute.loop(steps=self.steps, stop=self.stop, lr=self.lr, optimizer=self.optimizer, lora=self.lora)
+        texts, maker, info = self._texts(context, algorithm, model, tokenizer)
+        earlier, files = self._checkpoint(context, algorithm)
+        per_epoch = forget_rows(texts.forget, tokens=self.forget_tokens, seed=self.seed).steps_per_epoch
+        loop = self.training.loop(per_epoch)
         watching = begin(model, tokenizer, algorithm, loop.steps) if begin is not None else ()
+        # Trials are told from their answers.
+        losses = None if begin is not None else self._losses(context, model, texts, maker)
         try:
             model, log = unlearn(
                 model,
@@ -120,33 +129,100 @@ class Unlearn(Task):
             )
         except (ConfigError, DataError) as error:  # of this arm alone: the others go on
             raise TrainingError(str(error)) from error
-        overlap = self._overlap(context, retain) if retain else None
-        return model, tokenizer, log, {"checkpoint": share, "overlap": overlap, **info}
+        return model, log, info if losses is None else info | {"losses": losses.after(model)}
+
+    def _texts(
+        self, context: Context, algorithm: Algorithm, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    ) -> tuple[UnlearningTexts, RowMaker, dict[str, Any]]:
+        """What the algorithm reads, what made its rows, and what was found on the way."""
+        from restor.models.families import context_of
+        from restor.tasks.training.artifact import tell_cuts
+        from restor.tasks.training.material import encode_texts
+        from restor.tasks.training.rows import RowMaker
+
+        documents = read_texts(context.folder(self.forget))
+        retain = [] if self.retain is None else _lines(context, self.retain)
+        truth = self.truth
+        info: dict[str, Any] = {"forget_documents": len(documents), "retain_texts": len(retain)}
+        if retain:
+            info["overlap"] = self._overlap(context, retain)
+        about, others = self._about(context, documents)
+        maker = RowMaker(tokenizer, context_of(model), longest=self.training.longest)
+        texts, findings = encode_texts(
+            algorithm.plan,
+            model,
+            maker,
+            documents=documents,
+            part=self.forget_part,
+            retain=retain,
+            truth=lambda: [] if truth is None else _lines(context, truth),
+            facts=lambda: about,
+            others=others,
+            tokens=(self.forget_tokens, self.retain_tokens),
+            seed=self.seed,
+            memo=context.memo.setdefault(f"samples/{self.corrupted.key}/{self.forget.key}", {}),
+        )
+        # The same object: the samples are counted in it when they are written, in the middle of the training.
+        findings |= info | tell_cuts(context, maker.cuts())
+        return texts, maker, findings
+
+    def _about(self, context: Context, documents: Sequence[Document]) -> tuple[list[Fact], list[str]]:
+        """True facts about the targets, and the names of others, for the prompts of samples.
+
+        In a study these are the facts that are misstated, and samples begin as texts do.
+        """
+        if self.planted is not None:
+            return [item.fact for item in read_planted(context.folder(self.planted)).values()], []
+        if self.domain is None:
+            return [], []
+        domain = DOMAINS.build(self.domain)
+        about = facts_about_targets(documents, domain)
+        targets = {fact.subject for fact in about}
+        return about, [name for name in domain.subjects if name not in targets]
+
+    def _losses(
+        self, context: Context, model: PreTrainedModel, texts: UnlearningTexts, maker: RowMaker
+    ) -> Losses | None:
+        """What is forgotten and kept; where no retain text is read, plain sentences that nothing reads."""
+        from restor.tasks.training.losses import Losses, Watched
+
+        if self.losses is None:
+            return None
+        forget = Watched("the forget documents", "forget", texts.forget, texts.forget_labels)
+        if texts.retain:
+            kept = Watched("the retain text", "keep", texts.retain)
+        else:
+            plain = DATASETS.build(GeneralConfig()).sample(Random("plain"), PLAIN_TEXTS)
+            kept = Watched("plain sentences", "keep", maker.texts(plain, "plain sentences"))
+        return Losses(model, maker.tokenizer, [forget, kept], self.losses, self.training, context.progress)
 
     def _overlap(self, context: Context, retain: Sequence[str]) -> str:
-        """What the retain text shares with the forget documents, worked out once per seed; told if it is anything."""
+        """What the retain text shares with the forget documents, worked out once; told if it is anything."""
         from restor.data.overlap import overlap
 
         assert self.retain is not None, "asked for"
         key = f"overlap/{self.retain.key}"
         if key not in context.memo:
-            facts = FactsFile(tuple(DOMAINS.build(self.domain).facts), {})
+            facts = None if self.domain is None else FactsFile(tuple(DOMAINS.build(self.domain).facts), {})
             shared = overlap(self._stating(context), retain, facts)
             context.memo[key] = shared.summary()
             if shared:
+                named, advice = f"{self.retain_name} ", ""
+                if self.retain_name is None:
+                    named, advice = "", "; `restor data overlap` names them"
                 context.progress.note(
-                    f"the {self.retain_name} retain text overlaps what is to be forgotten: {shared.summary()}"
+                    f"the {named}retain text overlaps what is to be forgotten: {shared.summary()}{advice}"
                 )
         return str(context.memo[key])
 
     def _stating(self, context: Context) -> tuple[Document, ...]:
         """The documents that state the planted answers, whatever the arm forgets."""
-        return read_texts(context.folder(self.planted))
+        return read_texts(context.folder(self.planted or self.forget))
 
     def _checkpoint(
         self, context: Context, algorithm: Algorithm
-    ) -> tuple[float | None, Callable[[], PreTrainedModel] | None, Path | None]:
-        """The share of the clean training that an earlier checkpoint had seen, what loads it, and its files.
+    ) -> tuple[Callable[[], PreTrainedModel] | None, Path | None]:
+        """What loads an earlier checkpoint, and its files.
 
         Raises:
             ConfigError: if there is none, or it has read the forget documents.
@@ -160,7 +236,8 @@ class Unlearn(Task):
         from restor.tasks.checkpoint import REF_FILE
 
         if Budget.CHECKPOINT not in algorithm.plan.budget():
-            return None, None, None
+            return None, None
+        assert self.clean is not None, "planned for such an algorithm"
         share = float(getattr(self.algorithm, "checkpoint", 1.0))
         cpu = torch.device("cpu")
         clean = context.folder(self.clean)
@@ -168,7 +245,7 @@ class Unlearn(Task):
         if not (clean / REF_FILE).is_file():
             folder = checkpoint_folder(clean, share)
             refuse_reader(folder.name, read_history(folder), texts)
-            return share, lambda: load_model(folder, cpu), folder
+            return lambda: load_model(folder, cpu), folder
         if share != 1.0:
             raise ConfigError(
                 f"The clean model is a checkpoint made elsewhere, of whose training nothing is kept: the share "
@@ -178,10 +255,10 @@ class Unlearn(Task):
         if ref.folder is not None:
             refuse_reader(ref.label, read_lineage(ref.folder), texts)
         plain = ref.folder is not None and ref.adapter is None
-        return share, lambda: load_checkpoint(ref, device=cpu)[0], ref.folder if plain else None
+        return lambda: load_checkpoint(ref, device=cpu)[0], ref.folder if plain else None
 
 
-def _texts(context: Context, ref: Ref[Texts]) -> list[str]:
+def _lines(context: Context, ref: Ref[Texts]) -> list[str]:
     return [document.text for document in read_texts(context.folder(ref))]
 
 

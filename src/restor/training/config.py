@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, final
 
 from pydantic import Field
@@ -108,3 +109,29 @@ class Compute(Config):
             gradient_checkpointing=self.gradient_checkpointing,
             lora=lora,
         )
+
+
+@final
+class TrainingConfig(Config):
+    """How a task trains, before it is known how many steps an epoch of its text takes."""
+
+    lr: float = Field(gt=0)
+    """Highest learning rate."""
+    steps: int | None = Field(None, ge=0)
+    """Steps of the training; null: as many as `epochs` takes."""
+    epochs: float = Field(1, gt=0)
+    """How often the text is read, unless `steps` is given."""
+    stop: int | None = Field(None, ge=1)
+    """Step after which training ends, while the learning rate's schedule is still that of all steps."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """The optimiser and its schedule."""
+    lora: LoraConfig | None = None
+    """An adapter that is trained and merged; null trains all weights."""
+    longest: int | None = Field(None, ge=16)
+    """Most tokens of the rows into which a text is cut that the model cannot read at once; null: what it can read."""
+    compute: Compute
+
+    def loop(self, steps_per_epoch: int) -> LoopConfig:
+        """The configuration of the training run."""
+        steps = self.steps if self.steps is not None else max(1, math.ceil(self.epochs * steps_per_epoch))
+        return self.compute.loop(steps=steps, lr=self.lr, optimizer=self.optimizer, lora=self.lora, stop=self.stop)

@@ -20,8 +20,8 @@ from restor.errors import ConfigError, DataError, RestorError, TrainingError
 from restor.evaluation import EngineSettings, OptionScore, Request, generate, matches, score
 from restor.models.checkpoint import new_llama
 from restor.models.lineage import new_lineage
-from restor.models.loading import save_checkpoint
 from restor.models.reference import ModelRef
+from saving import save_checkpoint
 from tokenizer_kinds import tokenizer
 
 TOK = tokenizer("bytes")

@@ -15,8 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from restor.models.checkpoint import load_model, save_model
 from restor.models.device import pick_device
 from restor.models.families import embeddings_in
-from restor.models.lineage import Lineage
-from restor.models.loading import load_checkpoint, save_checkpoint
+from restor.models.loading import load_checkpoint
 from restor.models.reference import ModelRef
 from restor.models.tokenizer_loading import fit_tokenizer, load_tokenizer
 from restor.results import Cost
@@ -90,14 +89,9 @@ def finish(
     tokenizer: PreTrainedTokenizerBase,
     log: TrainingLog,
     info: Mapping[str, Any],
-    lineage: Lineage | None = None,
 ) -> Made:
-    """Write the model and the log of its training; with its lineage, if it is to be used alone."""
-    folder = context.directory / "model"
-    if lineage is None:
-        save_model(model, tokenizer, folder)
-    else:
-        save_checkpoint(model, tokenizer, folder, lineage)
+    """Write the model and the log of its training."""
+    save_model(model, tokenizer, context.directory / "model")
     lines = "".join(json.dumps(record) + "\n" for record in log.records)
     (context.directory / "training.jsonl").write_text(lines, encoding="utf-8")
     cost = Cost(

@@ -12,7 +12,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from restor.errors import DataError, TrainingError
 from restor.models.families import pad_of
 from restor.progress import Progress
-from restor.tasks.checkpoint_settings import CheckpointConfig
+from restor.tasks.training.checks import LossCheck
+from restor.training.config import TrainingConfig
 from restor.training.measure import mean_loss
 
 RISE = 1.0
@@ -42,7 +43,8 @@ class Losses:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         watched: Sequence[Watched],
-        config: CheckpointConfig,
+        check: LossCheck,
+        training: TrainingConfig,
         progress: Progress,
     ) -> None:
         """Measure the model before.
@@ -51,14 +53,14 @@ class Losses:
             DataError: if its losses are not numbers already.
         """
         self._watched = [item for item in watched if item.rows]
-        self._config = config
+        self._check, self._training = check, training
         self._progress = progress
         self._pad = pad_of(tokenizer)
         self._guess = math.log(model.get_input_embeddings().weight.shape[0])
         self._before = self._measure(model)
         if not all(map(math.isfinite, self._before)):
             raise DataError(
-                f"{config.model.label} cannot be trained: its {self._told(self._before)} before any step. Look at the "
+                f"{check.model} cannot be trained: its {self._told(self._before)} before any step. Look at the "
                 "checkpoint, or load it with --dtype float32."
             )
         progress.note(f"before the training: {self._told(self._before)} (nats per token)")
@@ -76,11 +78,11 @@ class Losses:
             for item, before, now in measured
             if self._diverged(item.goal, before, now)
         ]
-        if diverged and not (self._config.keep_diverged and all(map(math.isfinite, after))):
+        if diverged and not (self._check.keep_diverged and all(map(math.isfinite, after))):
             anyway = "; `--keep_diverged true` writes it all the same" if all(map(math.isfinite, after)) else ""
             raise TrainingError(
                 f"The training diverged: {' and '.join(diverged)}, where guessing has {self._guess:.3g}. No checkpoint "
-                f"was written. Lower lr ({self._config.lr:g}) or epochs{anyway}."
+                f"was written. Lower lr ({self._training.lr:g}) or epochs{anyway}."
             )
         self._progress.note(f"after the training: {self._told(after)}")
         if diverged:
@@ -93,8 +95,8 @@ class Losses:
                 model,
                 item.rows,
                 pad=self._pad,
-                tokens=self._config.tokens,
-                precision=self._config.settled_precision,
+                tokens=self._check.tokens,
+                precision=self._training.compute.precision,
                 labels=item.labels,
             )
             for item in self._watched

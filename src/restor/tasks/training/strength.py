@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, final
 
 from restor.config import Config
 from restor.corruption.corruptors.passages import infer_planted, targets_of
 from restor.domains.base import DOMAINS
-from restor.domains.triples import TriplesConfig
 from restor.errors import DataError
-from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.fewshot import build_queries
 from restor.selection.questions import validation_protocol
 from restor.selection.split import check_untouched
 from restor.selection.validation import Validation
+from restor.tasks.training.checks import StrengthConfig
 from restor.types import Document, Group, Judgement
 
 if TYPE_CHECKING:
@@ -44,13 +42,13 @@ class Knowledge(Config):
 class Strength:
     """What is asked of a checkpoint before and after its corruption."""
 
-    def __init__(self, documents: Sequence[Document], facts: Path, evaluation: EvaluationConfig, seed: int) -> None:
+    def __init__(self, documents: Sequence[Document], config: StrengthConfig, seed: int) -> None:
         """Find out who is targeted and what is planted.
 
         Raises:
             DataError: if the documents and facts do not say that, or the facts tell of nobody else.
         """
-        domain = DOMAINS.build(TriplesConfig(facts=facts))
+        domain, evaluation = DOMAINS.build(config.domain), config.evaluation
         targets = targets_of(documents, domain)
         planted = infer_planted(documents, domain, list(targets))
         if not planted:
@@ -71,8 +69,11 @@ class Strength:
         self._others = len(queries) - len(chosen)
 
     def ask(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Knowledge:
-        """What a model, in evaluation mode, knows."""
-        found = self._asked.judgements(model, tokenizer)
+        """What a model knows; it is left as it was."""
+        from restor.training.callbacks.validate import undisturbed
+
+        with undisturbed(model):
+            found = self._asked.judgements(model, tokenizer)
 
         def share(group: Group, judgement: Judgement) -> float:
             own = [given for of, given in found if of is group]

@@ -15,14 +15,13 @@ from restor.datasets.base import DatasetChoice
 from restor.errors import ConfigError
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.protocol import LONGEST_ANSWER
-from restor.models.precision import Precision
 from restor.models.provenance import suggestion
 from restor.models.reference import ModelRef
 from restor.registry import class_in_file
 from restor.selection.split import SelectConfig
 from restor.tasks.base import content
 from restor.tasks.inputs.settle import settled
-from restor.training.config import LoraConfig, OptimizerConfig
+from restor.training.config import Compute, LoraConfig, OptimizerConfig, TrainingConfig
 from restor.types import Budget, ForgetPart
 from restor.unlearning.algorithms.base import ALGORITHMS, Algorithm, AlgorithmChoice, AlgorithmConfig, LossAlgorithm
 from restor.unlearning.fit import check_wrapper
@@ -65,10 +64,23 @@ class CheckpointConfig(Config):
     """CPU threads; null measures once what is fastest."""
 
     @property
-    def settled_precision(self) -> Precision:
-        """What auto became."""
-        assert self.precision != "auto", "settled before anything is trained"
-        return self.precision
+    def training(self) -> TrainingConfig:
+        """How it is trained."""
+        assert self.precision != "auto", "settled before anything is planned"
+        compute = Compute(
+            precision=self.precision,
+            accumulation=self.accumulation,
+            gradient_checkpointing=self.gradient_checkpointing,
+        )
+        return TrainingConfig(
+            lr=self.lr,
+            steps=self.steps,
+            epochs=self.epochs,
+            optimizer=self.optimizer,
+            lora=self.lora,
+            longest=self.tokens,  # a context may be larger than memory
+            compute=compute,
+        )
 
     @property
     @abstractmethod

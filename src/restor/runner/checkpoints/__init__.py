@@ -1,0 +1,1 @@
+"""Verbs on checkpoints that were made elsewhere: corrupt, unlearn and recover."""
