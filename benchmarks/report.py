@@ -19,7 +19,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,9 @@ from restor.evaluation.metrics.base import all_figures
 from restor.results import FACT_COLUMNS, Cost, Curve, Results, Study
 from restor.tasks.base import Ref
 from restor.tasks.tabulation.arms import PlannedArm, SeedPlan
-from restor.tasks.tabulation.measure import scored_rows
+from restor.tasks.tabulation.measure import measured, scored_rows
 from restor.tasks.tabulation.publish import write_results
-from restor.tasks.tabulation.summary import ArmAnswers, arms_of, facts_table, summary_of
+from restor.tasks.tabulation.summary import ArmAnswers, described, facts_table, pooled
 from restor.types import Budget, Kind
 
 RELATIONS = 21
@@ -258,6 +258,13 @@ def study(shape: Shape) -> Study:
 # Time and size -------------------------------------------------------------------------------------------------------
 
 
+def tabulated(about: Study, plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers]) -> Results:
+    """What the task `report` makes of stored answers, before it is written."""
+    arms, summary = described(plans, answers, {}), pooled(plans, answers, {})
+    results = Results(study=about, figures=all_figures(), arms=arms, summary=summary)
+    return measured(results, {id: part.scored for id, part in answers.items()})
+
+
 def measure(shape: Shape, place: Path, *, profile: bool = False, browser: bool = True) -> list[Measured]:
     """The report of the whole study, then the pages of one seed and of all."""
     plans, tables = make_answers(shape)
@@ -268,11 +275,8 @@ def measure(shape: Shape, place: Path, *, profile: bool = False, browser: bool =
     rows = []
     answers, row = timed("answers read", lambda: read(tables))
     rows.append(row)
-    arms, row = timed("figures of each seed", lambda: arms_of(plans, answers, {}))
+    results, row = timed("figures of each seed and of all", lambda: tabulated(study(shape), plans, answers))
     rows.append(row)
-    summary, row = timed("figures of all seeds together", lambda: summary_of(plans, answers, {}))
-    rows.append(row)
-    results = Results(study=study(shape), figures=all_figures(), arms=arms, summary=summary)
     folder = place / "studies" / results.study.id
     folder.mkdir(parents=True)
     facts = facts_table(list(answers.values()))
@@ -290,10 +294,7 @@ def measure(shape: Shape, place: Path, *, profile: bool = False, browser: bool =
         one = place / "studies" / "one-seed"
         one.mkdir()
         first = {name: value for name, value in answers.items() if value.arm.seed == 0}
-        arms, summary = arms_of(plans[:1], first, {}), summary_of(plans[:1], first, {})
-        results = Results(
-            study=study(Shape(shape.arms, 1, shape.facts)), figures=all_figures(), arms=arms, summary=summary
-        )
+        results = tabulated(study(Shape(shape.arms, 1, shape.facts)), plans[:1], first)
         write_results(one, results, facts_table(list(first.values())))
         found.insert(0, (f"page, {size}", one / "report.html", 3.0))
     else:

@@ -22,11 +22,12 @@ def script():
 
 
 def test_the_study_has_all_that_a_real_one_has(script):
-    plans, tables = script.make_answers(script.Shape(arms=9, seeds=2, facts=63))
+    shape = script.Shape(arms=9, seeds=2, facts=63)
+    plans, tables = script.make_answers(shape)
     assert [len(plan.arms) for plan in plans] == [9, 9]
     answers = script.read(tables)
     assert {len(one.scored) for one in answers.values()} == {63}
-    summary = {arm.arm: arm for arm in script.summary_of(plans, answers, {})}
+    summary = {arm.arm: arm for arm in script.tabulated(script.study(shape), plans, answers).summary}
     assert list(summary)[:4] == ["clean", "corrupted", "ideal", "nothing"]
     value = summary["ga"].metrics["restoration"]
     assert value.value is not None

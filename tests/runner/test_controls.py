@@ -13,9 +13,9 @@ from restor.results import FACT_COLUMNS, Cost, Results, Study
 from restor.runner.plan import PlannedArm, SeedPlan
 from restor.runner.rejudge import rejudge
 from restor.tasks.base import Ref
-from restor.tasks.tabulation.measure import control_name, scored_rows
+from restor.tasks.tabulation.measure import control_name, measured, scored_rows
 from restor.tasks.tabulation.publish import write_results
-from restor.tasks.tabulation.summary import ArmAnswers, arms_of, facts_table, summary_of
+from restor.tasks.tabulation.summary import ArmAnswers, described, facts_table, pooled
 from restor.types import Kind
 
 PEOPLE = ("Ann", "Bob", "Cid", "Dan")
@@ -71,9 +71,10 @@ def made():
                 answers[arm.id] = ArmAnswers(arm, said, scored_rows(said, seed), Cost(), ())
         plans.append(SeedPlan(seed=seed, planted=Ref(kind="plant", key=str(seed)), arms=tuple(arms)))
     study = Study(name="toy", id="toy", created="2025-01-01T00:00:00Z", seeds=[0, 1], config={})
-    arms, summary = arms_of(plans, answers, reasons), summary_of(plans, answers, reasons)
+    arms, summary = described(plans, answers, reasons), pooled(plans, answers, reasons)
     results = Results(study=study, figures=all_figures(), arms=arms, summary=summary)
-    return results, facts_table(list(answers.values()))
+    scored = {id: part.scored for id, part in answers.items()}
+    return measured(results, scored), facts_table(list(answers.values()))
 
 
 def above(arms):

@@ -20,24 +20,15 @@ from restor.data.files import sweep, temporary_beside
 from restor.errors import DataError
 from restor.evaluation.judges.base import JudgeConfig, judged, with_values
 from restor.evaluation.local_chat import build_judge
-from restor.evaluation.metrics.base import Answers, Said, Scored, all_figures
+from restor.evaluation.metrics.base import all_figures
 from restor.progress import Progress
-from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results, summary_ids
-from restor.results import Arm, Results, Study
+from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results
+from restor.results import Results, Study
 from restor.store.disk import store_errors
 from restor.store.studies import Studies, store_of
-from restor.tasks.tabulation.measure import (
-    REFERENCES,
-    Pool,
-    Row,
-    compared_with,
-    control_name,
-    measure,
-    noted,
-    scored_rows,
-)
+from restor.tasks.tabulation.measure import measured, scored_rows
 from restor.tasks.tabulation.publish import results_files, write_results
-from restor.types import Completion, Fact, Group, Judgement, Kind, Query, Verdict
+from restor.types import Completion, Fact, Group, Judgement, Query, Verdict
 
 
 @final
@@ -99,13 +90,11 @@ def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> 
     verdicts = judged(entry, completions, lambda done: progress.advance(done, total, None))
     # The file as it was, with what this version does not know of.
     whole = _with_verdicts(pq.read_table(folder / FACTS_FILE), verdicts)
-    pool = Pool(_parts(results, whole))
-    new = Results(
-        study=_study(results.study, judge),
-        figures=all_figures(),
-        arms=_arms(results, pool),
-        summary=_summary(results, pool),
-    )
+    ids = whole.column("arm")
+    seeds = {arm.id: arm.seed or 0 for arm in results.arms}
+    scored = {id: scored_rows(whole.filter(pc.equal(ids, id)), seeds[id]) for id in pc.unique(ids).to_pylist()}
+    told = {"study": _study(results.study, judge), "figures": all_figures()}
+    new = measured(results.model_copy(update=told), scored)
     _write(out, new, whole)
     return Rejudged(out, new, _unscored(whole), entry.usage)
 
@@ -177,72 +166,6 @@ def _study(study: Study, judge: JudgeConfig) -> Study:
             "notes": [*study.notes, note],
         }
     )
-
-
-def _parts(results: Results, facts: pa.Table) -> dict[str, tuple[Scored, ...]]:
-    """The answers of every arm that has any, by its id."""
-    ids = facts.column("arm")
-    seeds = {arm.id: arm.seed or 0 for arm in results.arms}
-    return {arm: scored_rows(facts.filter(pc.equal(ids, arm)), seeds[arm]) for arm in pc.unique(ids).to_pylist()}
-
-
-def _arms(results: Results, pool: Pool) -> list[Arm]:
-    found = []
-    for seed in dict.fromkeys(arm.seed for arm in results.arms):
-        made = [arm for arm in results.arms if arm.seed == seed and arm.id in pool]
-        found.append(measure({arm.id: _row(results, pool, arm, [arm]) for arm in made}))
-    measured = {id: own for table in found for id, own in table.items()}
-    # one that failed says why
-    return [measured[arm.id].into(arm) if arm.id in measured else arm for arm in results.arms]
-
-
-def _summary(results: Results, pool: Pool) -> list[Arm]:
-    rows = summary_ids(results)
-    own = {pooled.id: [arm for arm in results.arms if rows.get(arm.id) == pooled.id] for pooled in results.summary}
-    made = {id: [arm for arm in arms if arm.id in pool] for id, arms in own.items()}
-    measured = measure(
-        {arm.id: _row(results, pool, arm, made[arm.id], pooled=True) for arm in results.summary if made[arm.id]}
-    )
-    found = []
-    for arm in results.summary:
-        failed = [one for one in own[arm.id] if one.id not in pool]
-        note = "; ".join(f"{one.id} failed: {next((v.note for v in one.metrics.values()), '')}" for one in failed)
-        found.append(noted(measured[arm.id].into(arm), note) if arm.id in measured else arm)
-    return found
-
-
-def _row(results: Results, pool: Pool, arm: Arm, made: Sequence[Arm], *, pooled: bool = False) -> Row:
-    """An arm of these seeds beside its references and controls."""
-    seeds = [one.seed for one in made]
-    references = {name: _reference(results, pool, name, seeds) for name in REFERENCES}
-    names = summary_ids(results)
-    ids = {name: names[own[0]] if pooled else own[0] for name, own in references.items() if own}
-    controls: dict[str, Said] = {}
-    for control in results.summary:
-        if compared_with(arm.kind, arm.retain, control.kind, control.retain):
-            by_seed = {one.seed: one.id for one in results.arms if names.get(one.id) == control.id}
-            name = control_name(control.label, control.retain, control.id, controls)
-            controls[name] = pool.of([by_seed.get(seed, "") for seed in seeds])
-            ids[name] = control.id if pooled else by_seed.get(seeds[0], control.id)
-    answers = Answers(
-        arm=pool.of([one.id for one in made]),
-        corrupted=pool.of(references["corrupted"]),
-        ideal=pool.of(references["ideal"]),
-        clean=pool.of(references["clean"]),
-        controls=controls,
-        kind=arm.kind,
-    )
-    return Row(answers, ids, pooled)
-
-
-def _reference(results: Results, pool: Pool, name: str, seeds: Sequence[int | None]) -> list[str]:
-    """The ids of a reference arm, one per seed; none where the study has no such model."""
-    return [
-        arm.id
-        for seed in seeds
-        for arm in results.arms
-        if arm.kind is Kind.REFERENCE and arm.arm == name and arm.seed == seed and arm.id in pool
-    ]
 
 
 def _write(out: Path, results: Results, facts: pa.Table) -> None:

@@ -19,8 +19,9 @@ from restor.tasks.inputs.products import read_texts
 from restor.tasks.tabulation.arms import PlannedArm, SeedPlan
 from restor.tasks.tabulation.curves import training_curves
 from restor.tasks.tabulation.dose import Doses, with_dose
+from restor.tasks.tabulation.measure import measured
 from restor.tasks.tabulation.publish import write_results
-from restor.tasks.tabulation.summary import ArmAnswers, arms_of, facts_table, judged_answers, read_answers, summary_of
+from restor.tasks.tabulation.summary import ArmAnswers, described, facts_table, judged_answers, pooled, read_answers
 
 
 @final
@@ -81,12 +82,13 @@ class Tabulate(Task):
             for arm in plan.arms:
                 if arm.id not in self.failed:
                     answers[arm.id] = self._answers(context, arm, doses)
-        results = Results(
+        planned = Results(
             study=self._study(),
             figures=all_figures(),
-            arms=arms_of(self.plans, answers, self.failed),
-            summary=summary_of(self.plans, answers, self.failed),
+            arms=described(self.plans, answers, self.failed),
+            summary=pooled(self.plans, answers, self.failed),
         )
+        results = measured(planned, {id: part.scored for id, part in answers.items()})
         write_results(context.directory, results, facts_table(list(answers.values())))
         return Made(Cost(seconds=time.perf_counter() - began))
 

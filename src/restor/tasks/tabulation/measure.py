@@ -15,7 +15,8 @@ from restor.evaluation.comparisons import Others, corrected, paired_tests
 from restor.evaluation.evidence import Evidence, evidence_of
 from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Said, Scored
 from restor.evaluation.verdicts import decide, missing_models
-from restor.results import Arm, ArmVerdict, PairedTest, Part, PartKind, Value
+from restor.report.load import summary_ids
+from restor.results import Arm, ArmVerdict, PairedTest, Part, PartKind, Results, Value
 from restor.types import Group, Judgement, Kind
 
 if TYPE_CHECKING:
@@ -80,17 +81,6 @@ def _lists(table: pyarrow.Table, name: str) -> list[NDArray[Any] | None]:
     return found
 
 
-def compared_with(kind: Kind, retain: str | None, control: Kind, read: str | None) -> bool:
-    """Whether an arm of this kind and retain text has another as its control: one that `read` the same text or none."""
-    return kind in (Kind.METHOD, Kind.ORACLE) and control is Kind.CONTROL and read in (None, retain)
-
-
-def control_name(label: str, retain: str | None, id: str, taken: Mapping[str, object]) -> str:
-    """What a control is called in notes: its label and retain text, or its id where another one has these."""
-    name = f"{label} ({retain})" if retain else label
-    return id if name in taken else name
-
-
 @final
 class Pool:
     """The answers of arms over one or more seeds; each set is read once, whichever arms are compared with it."""
@@ -141,6 +131,84 @@ class Measured:
         return arm.model_copy(update=found)
 
 
+def measured(results: Results, scored: Mapping[str, Sequence[Scored]]) -> Results:
+    """The results with the figures of all arms that have answers; the others keep what they say of why they have none.
+
+    Args:
+        results: the arms of each seed and pooled over the seeds, as they are described; their figures are made anew.
+        scored: the answers by the id of an arm of one seed.
+    """
+    pool = Pool(scored)
+    arms: dict[str, Arm] = {arm.id: arm for arm in results.arms}
+    for seed in dict.fromkeys(arm.seed for arm in results.arms):
+        made = [arm for arm in results.arms if arm.seed == seed and arm.id in pool]
+        table = measure({arm.id: _row(results, pool, arm, [arm]) for arm in made})
+        arms |= {arm.id: table[arm.id].into(arm) for arm in made}
+    rows = summary_ids(results)
+    parts = {pooled.id: [arm for arm in results.arms if rows.get(arm.id) == pooled.id] for pooled in results.summary}
+    made_of = {id: [arm for arm in own if arm.id in pool] for id, own in parts.items()}
+    table = measure(
+        {arm.id: _row(results, pool, arm, made_of[arm.id], pooled=True) for arm in results.summary if made_of[arm.id]}
+    )
+    summary = []
+    for arm in results.summary:
+        failed = [part for part in parts[arm.id] if part.id not in pool]
+        note = "; ".join(f"{part.id} failed: {_reason(part)}" for part in failed)
+        summary.append(_noted(table[arm.id].into(arm), note) if arm.id in table else arm)
+    return results.model_copy(update={"arms": list(arms.values()), "summary": summary})
+
+
+def _reason(failed: Arm) -> str:
+    """Why an arm has no answers: the note of each of its figures."""
+    return next((value.note for value in failed.metrics.values()), "")
+
+
+def _row(results: Results, pool: Pool, arm: Arm, made: Sequence[Arm], *, pooled: bool = False) -> Row:
+    """An arm of the seeds of `made`, beside its references and controls."""
+    seeds = [part.seed for part in made]
+    names = summary_ids(results)
+    references = {name: _reference(results, pool, name, seeds) for name in REFERENCES}
+    ids = {name: names[of_seeds[0]] if pooled else of_seeds[0] for name, of_seeds in references.items() if of_seeds}
+    controls: dict[str, Said] = {}
+    for control in results.summary:
+        if _controls(arm, control):
+            by_seed = {other.seed: other.id for other in results.arms if names.get(other.id) == control.id}
+            name = control_name(control.label, control.retain, control.id, controls)
+            controls[name] = pool.of([by_seed.get(seed, "") for seed in seeds])
+            ids[name] = control.id if pooled else by_seed.get(seeds[0], control.id)
+    answers = Answers(
+        arm=pool.of([part.id for part in made]),
+        corrupted=pool.of(references["corrupted"]),
+        ideal=pool.of(references["ideal"]),
+        clean=pool.of(references["clean"]),
+        controls=controls,
+        kind=arm.kind,
+    )
+    return Row(answers, ids, pooled)
+
+
+def control_name(label: str, retain: str | None, id: str, taken: Mapping[str, object]) -> str:
+    """What a control is called in notes: its label and retain text, or its id where another one has these."""
+    name = f"{label} ({retain})" if retain else label
+    return id if name in taken else name
+
+
+def _controls(arm: Arm, other: Arm) -> bool:
+    """Whether the other one controls for the arm: it read the same retain text or none."""
+    compared = arm.kind in (Kind.METHOD, Kind.ORACLE) and other.kind is Kind.CONTROL
+    return compared and other.retain in (None, arm.retain)
+
+
+def _reference(results: Results, pool: Pool, name: str, seeds: Sequence[int | None]) -> list[str]:
+    """The ids of a reference arm, one per seed; none where the study has no such model."""
+    return [
+        arm.id
+        for seed in seeds
+        for arm in results.arms
+        if arm.kind is Kind.REFERENCE and arm.arm == name and arm.seed == seed and arm.id in pool
+    ]
+
+
 def measure(table: Mapping[str, Row]) -> dict[str, Measured]:
     """The arms of one table by id: all metrics in the order of the catalogue, tests corrected for the table, and the
     verdicts, which take these tests."""
@@ -188,7 +256,7 @@ def _without(answers: Answers) -> ArmVerdict | None:
     return None if answers.kind in (Kind.REFERENCE, Kind.BASELINE) else missing_models(answers)
 
 
-def noted(arm: Arm, note: str) -> Arm:
+def _noted(arm: Arm, note: str) -> Arm:
     """The arm with a note in each figure."""
     if not note:
         return arm

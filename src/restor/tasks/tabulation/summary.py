@@ -1,31 +1,21 @@
-"""From stored answers to the arms of results.json: torch-free, cheap, and made again without asking a model."""
+"""From planned arms and stored answers to the arms of results.json, before they are measured. Torch-free."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from restor.evaluation.metrics.base import Answers, Said, Scored, all_figures
+from restor.evaluation.metrics.base import Scored, all_figures
 from restor.results import FACT_COLUMNS, Arm, Cost, Curve, Value
 from restor.tasks.asking.answer_rows import ANSWERS_FILE
 from restor.tasks.judge import VERDICTS_FILE
 from restor.tasks.tabulation.arms import PlannedArm, SeedPlan
-from restor.tasks.tabulation.measure import (
-    REFERENCES,
-    Pool,
-    Row,
-    compared_with,
-    control_name,
-    measure,
-    noted,
-    scored_rows,
-)
-from restor.types import Kind
+from restor.tasks.tabulation.measure import scored_rows
 
 
 @final
@@ -62,75 +52,32 @@ def read_answers(arm: PlannedArm, table: pa.Table, costs: Sequence[Cost], curves
     return ArmAnswers(arm, table, scored_rows(table, arm.seed), cost, tuple(curves))
 
 
-def arms_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reasons: Mapping[str, str]) -> list[Arm]:
-    """One arm per seed; one that could not be made has no figures and the reason in every note."""
-    pool = _pool(answers)
-    found = []
-    for plan in plans:
-        made = {arm.id: _row([plan], place, pool) for place, arm in enumerate(plan.arms) if arm.id in pool}
-        measured = measure(made)
-        for arm in plan.arms:
-            described = describe(arm, id=arm.id, seed=arm.seed, seeds=[arm.seed])
-            ancestors = {"lineage": list(arm.lineage)}
-            if arm.id in measured:
-                own = answers[arm.id]
-                more = {"cost": own.cost, "curves": list(own.curves), **ancestors}
-                found.append(measured[arm.id].into(described).model_copy(update=more))
-            else:
-                found.append(described.model_copy(update={"metrics": undefined(reasons[arm.id]), **ancestors}))
-    return found
-
-
-def _pool(answers: Mapping[str, ArmAnswers]) -> Pool:
-    return Pool({id: found.scored for id, found in answers.items()})
-
-
-def _row(plans: Sequence[SeedPlan], place: int, pool: Pool, *, pooled: bool = False) -> Row:
-    """An arm of these seeds beside its references and controls."""
-    arm = plans[0].arms[place]
-    references = {name: _reference(plans, name) for name in REFERENCES}
-    ids = {name: own[0] for name, own in references.items() if own}
-    controls: dict[str, Said] = {}
-    for other, control in enumerate(plans[0].arms):
-        if compared_with(arm.kind, arm.retain, control.kind, control.retain):
-            name = control_name(control.label, control.retain, control.pooled_id, controls)
-            controls[name] = pool.of([plan.arms[other].id for plan in plans])
-            ids[name] = control.id
-    answers = Answers(
-        arm=pool.of([plan.arms[place].id for plan in plans]),
-        corrupted=pool.of(references["corrupted"]),
-        ideal=pool.of(references["ideal"]),
-        clean=pool.of(references["clean"]),
-        controls=controls,
-        kind=arm.kind,
-    )
-    return Row(answers, {name: id.rsplit("/", 1)[0] for name, id in ids.items()} if pooled else ids, pooled)
-
-
-def _reference(plans: Sequence[SeedPlan], name: str) -> list[str]:
-    """The ids of a reference arm, one per seed; none where the study has no such model."""
-    return [arm.id for plan in plans for arm in plan.arms if arm.name == name and arm.kind is Kind.REFERENCE]
-
-
-def summary_of(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reasons: Mapping[str, str]) -> list[Arm]:
-    """One arm pooled over all seeds. An arm that failed for one seed is compared on the others, and says so."""
-    pool = _pool(answers)
-    made = [[plan for plan in plans if plan.arms[place].id in pool] for place in range(len(plans[0].arms))]
-    measured = measure(
-        {own[0].arms[place].pooled_id: _row(own, place, pool, pooled=True) for place, own in enumerate(made) if own}
-    )
-    found = []
-    for place, (first, own) in enumerate(zip(plans[0].arms, made, strict=True)):
-        parts = [answers[plan.arms[place].id] for plan in own]
-        described = describe(first, id=first.pooled_id, seed=None, seeds=[part.arm.seed for part in parts])
-        missing = [plan.arms[place].id for plan in plans if plan.arms[place].id not in pool]
-        note = "; ".join(f"{name} failed: {reasons[name]}" for name in missing)
-        if parts:
-            pooled = measured[described.id].into(described).model_copy(update={"cost": mean_cost(parts)})
-            found.append(noted(pooled, note))
+def described(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reasons: Mapping[str, str]) -> list[Arm]:
+    """The arms of each seed without their figures; one that could not be made has the reason in every note."""
+    arms = []
+    for arm in (arm for plan in plans for arm in plan.arms):
+        told: dict[str, Any] = {"lineage": list(arm.lineage)}
+        if (made := answers.get(arm.id)) is not None:
+            told |= {"cost": made.cost, "curves": list(made.curves)}
         else:
-            found.append(described.model_copy(update={"metrics": undefined(note)}))
-    return found
+            told["metrics"] = undefined(reasons[arm.id])
+        arms.append(describe(arm, id=arm.id, seed=arm.seed, seeds=[arm.seed]).model_copy(update=told))
+    return arms
+
+
+def pooled(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reasons: Mapping[str, str]) -> list[Arm]:
+    """The arms over all seeds without their figures; one that failed for every seed says so in every note."""
+    arms = []
+    for place, first in enumerate(plans[0].arms):
+        ids = [plan.arms[place].id for plan in plans]
+        parts = [answers[id] for id in ids if id in answers]
+        arm = describe(first, id=first.pooled_id, seed=None, seeds=[part.arm.seed for part in parts])
+        if parts:
+            arms.append(arm.model_copy(update={"cost": mean_cost(parts)}))
+        else:
+            note = "; ".join(f"{id} failed: {reasons[id]}" for id in ids)
+            arms.append(arm.model_copy(update={"metrics": undefined(note)}))
+    return arms
 
 
 def describe(planned: PlannedArm, *, id: str, seed: int | None, seeds: Sequence[int]) -> Arm:
