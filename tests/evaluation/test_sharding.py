@@ -24,6 +24,7 @@ from restor.models.device import pick_device
 from restor.models.loading import load_checkpoint
 from restor.models.reference import parse_model_ref
 from restor.models.tokenizer import word_tokenizer
+from restor.types import Fact, Group, Query
 from restor.words import split_words
 
 FACTS = 1500
@@ -149,30 +150,46 @@ def test_process_0_goes_on_when_the_other_is_killed(place, pair):
 
 
 LEADER = """
-import os, sys, time
+import os, time
 from pathlib import Path
 from restor.evaluation.config import EvaluationConfig
-from restor.tasks.asking.processes import Crew
-from restor.tasks.ask import Task
-crew = Crew.join(os.environ)
+from restor.processes import Processes
+from restor.progress import Silent
+from restor.runner.execute import WorkOrder
+from restor.tasks.ask import Ask
+from restor.tasks.base import Context, Ref
+from restor.tasks.inputs.products import write_questions
+from test_sharding import asked
+processes = Processes.join(os.environ)
 folder = Path("called").absolute()
-(folder / "artifact").mkdir(parents=True)
-(folder / "artifact" / "ref.json").write_text('{"path": "nowhere/at/all/model"}')
-task = Task(model=str(folder / "artifact"), full=False, evaluation=EvaluationConfig(), seed=0, suppress=None,
-            threads=1, cuda=False, folder=str(folder), shared=(0,))
+for name in ("model", "questions"):
+    (folder / name).mkdir(parents=True)
+(folder / "model" / "ref.json").write_text('{"path": "nowhere/at/all/model"}')
+write_questions(folder / "questions", asked())
+task = Ask(model=Ref(kind="checkpoint", key="model"), questions=Ref(kind="questions", key="questions"),
+           asking=EvaluationConfig().asking, seed=0)
+inputs = {name: folder / name for name in ("model", "questions")}
+context = Context(inputs, folder, folder, "cpu", Silent(), 1.0)
 for path in (folder / "unseen.json", folder / "task.json"):
-    call = crew.call(path)
-    while not crew.refusals(call):
+    call = processes.call(path)
+    call.offer([0])
+    while not call.refusals():
         time.sleep(0.05)
-    print(crew.refusals(call), flush=True)
-    (folder / "questions.json").write_text("[]")
-    (folder / "task.json").write_text(task.model_dump_json())
+    print(call.refusals(), flush=True)
+    (folder / "task.json").write_text(WorkOrder.of(task, context, 1).model_dump_json())
 time.sleep(250)
 """
 
 
+def asked() -> list[Query]:
+    """One question."""
+    fact = Fact("P0", "born", ("city0",), "Where was P0 born?")
+    return [Query(fact, Group.TEST, "", fact.question)]
+
+
 @pytest.mark.nightly
 def test_the_others_say_why_they_cannot_help_and_end_when_process_0_is_killed(place, pair):
+    (place / "test_sharding.py").write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
     leader = pair(0, "-c", LEADER, cwd=place)
     helper = pair(1, "-m", "restor", "run", cwd=place)
     assert "It does not see" in leader.stdout.readline()

@@ -11,6 +11,7 @@ import torch
 from restor.evaluation.config import EvaluationConfig
 from restor.models.checkpoint import new_llama, save_model
 from restor.models.tokenizer import word_tokenizer
+from restor.processes import Call
 from restor.progress import Progress
 from restor.tasks.ask import Ask
 from restor.tasks.asking import batches as asking
@@ -47,7 +48,7 @@ def make_model(folder: Path, count: int) -> None:
     save_model(model, tokenizer, folder / "model")
 
 
-def build(place: Path, progress: Progress, count: int, **evaluation: Any) -> Made:
+def build(place: Path, progress: Progress, count: int, call: Call | None = None, **evaluation: Any) -> Made:
     """Ask the model in `place / "artifact"` in small batches."""
     asking.BATCH = BATCH
     torch.set_num_threads(1)
@@ -67,6 +68,7 @@ def build(place: Path, progress: Progress, count: int, **evaluation: Any) -> Mad
         device="cpu",
         progress=progress,
         save_every=20.0,
+        call=call,
     )
     return task.run(context)
 

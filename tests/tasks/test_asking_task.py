@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from asked_model import BATCH, build, make_model
+from torch.distributed import HashStore
 
 from restor.evaluation.evaluate import Evaluation
 from restor.models.checkpoint import save_model
+from restor.processes import Call, Processes
 from restor.progress import Progress, Silent
 from restor.tasks.asking import batches as evaluate
-from restor.tasks.asking.processes import Call, Crew
 from tiny_study import FileProgress, heard
 
 COUNT = 43
@@ -251,68 +252,60 @@ def test_notes_are_heard_once_and_kept(place):
 
 
 @pytest.fixture
-def leads(monkeypatch):
-    """Makes this process lead a crew of two; returns what the other one would have."""
-    from torch.distributed import HashStore
-
+def launch(place):
+    """A call of process 0 to another one, as each of the two sees it."""
     store = HashStore()
-    monkeypatch.setattr(evaluate, "leading", lambda: Crew(store, 0, 2))
-    return Crew(store, 1, 2)
+    leader, other = (Processes(store, rank, 2) for rank in (0, 1))
+    call = leader.call(place / "out" / "resume" / "task.json")
+    return call, Call(other, call.number, call.order)
 
 
-def test_a_process_that_dies_with_a_batch_holds_nobody_up(place, expected, leads, monkeypatch, asked):
+def test_a_process_that_dies_with_a_batch_holds_nobody_up(place, expected, launch, monkeypatch, asked):
     """It takes a batch and is never heard of again: process 0 says so and asks it."""
     monkeypatch.setattr(evaluate, "PATIENCE", 0.2)
-    call = evaluate._call
+    call, other = launch
+    offer = Call.offer
 
-    def called(crew, task, queries, shared):
-        made = call(crew, task, queries, shared)
-        assert next(leads.shared(made, shared)) == 1  # the first of the others' batches
-        return made
+    def offered(self, items):
+        offer(self, items)
+        assert next(other.items()) == 1  # the first of the others' batches
 
-    monkeypatch.setattr(evaluate, "_call", called)
+    monkeypatch.setattr(Call, "offer", offered)
     progress = Stopping(10**9)
-    built = build(place, progress, COUNT)
+    built = build(place, progress, COUNT, call)
     assert asked == [0, 2, 3, 4, 5, 1]
     assert answers(place) == expected
     assert [note for note in progress.notes if "batch 1" in note] == built.info["notes"]
 
 
-def test_a_process_that_cannot_take_part_is_named(place, expected, leads, monkeypatch):
-    call = evaluate._call
-
-    def called(crew, task, queries, shared):
-        made = call(crew, task, queries, shared)
-        leads.refuse(made, "It has no GPU.")
-        return made
-
-    monkeypatch.setattr(evaluate, "_call", called)
-    built = build(place, Silent(), COUNT)
+def test_a_process_that_cannot_take_part_is_named(place, expected, launch):
+    call, other = launch
+    other.refuse("It has no GPU.")
+    built = build(place, Silent(), COUNT, call)
     assert built.info["notes"] == ["Process 1 of 2 took no part: It has no GPU."]
     assert answers(place) == expected
 
 
-def test_who_comes_late_leaves_everything_alone(place, leads, asked):
+def test_who_comes_late_leaves_everything_alone(place, launch, asked):
     """The evaluation is over, and its folder with it."""
-    build(place, Silent(), COUNT)
+    call, other = launch
+    build(place, Silent(), COUNT, call)
     shutil.rmtree(place / "out" / "resume")
     before = list(asked)
-    now = leads.now()
-    assert now is not None
-    assert now.task is None
-    path = place / "out" / "resume" / "task.json"
-    evaluate.take_part(leads, Call(now.number, path), path, {})
+    assert other.is_over
+    build(place, Silent(), COUNT, other)
     assert asked == before
     assert not (place / "out" / "resume").exists()
 
 
-def test_an_answer_that_comes_too_late_is_dropped(place, leads, monkeypatch):
+def test_an_answer_that_comes_too_late_is_dropped(place, launch, monkeypatch):
     """The others have closed the evaluation meanwhile: no file is left, and no error."""
-    taken = []
+    call, other = launch
+    folder, taken = place / "out" / "resume", []
+    offer = Call.offer
 
-    def called(crew, task, queries, shared):
-        folder = Path(task.folder)
-        made = real(crew, task, queries, shared)
+    def offered(self, items):
+        offer(self, items)
         rows = Evaluation.rows
 
         def rows_of_the_late(self, number):
@@ -321,13 +314,11 @@ def test_an_answer_that_comes_too_late_is_dropped(place, leads, monkeypatch):
 
         with monkeypatch.context() as patch:
             patch.setattr(Evaluation, "rows", rows_of_the_late)
-            evaluate.take_part(leads, made, folder / "task.json", {})
+            build(place, Silent(), COUNT, other)
         taken.append(sorted(item.name for item in folder.iterdir()))
         evaluate.Parts(folder).open()
-        return made
 
-    real = evaluate._call
-    monkeypatch.setattr(evaluate, "_call", called)
+    monkeypatch.setattr(Call, "offer", offered)
     monkeypatch.setattr(evaluate, "PATIENCE", 0.1)
-    build(place, Silent(), COUNT)
-    assert taken == [["answers.closed", "questions.json", "task.json"]]
+    build(place, Silent(), COUNT, call)
+    assert taken == [["answers.closed"]]

@@ -202,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(tokens: list[str], *, debug: bool) -> int:
     try:
         several = os.environ.get("WORLD_SIZE", "1") not in ("", "1")
-        code = _dispatch_in_crew(tokens) if several else _dispatch(tokens)
+        code = _dispatch_in_launch(tokens) if several else _dispatch(tokens)
         sys.stdout.flush()  # here, where a closed pipe is still ours to handle
         return code
     except KeyboardInterrupt:
@@ -237,19 +237,19 @@ def _debugging() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def _dispatch_in_crew(tokens: list[str]) -> int:
+def _dispatch_in_launch(tokens: list[str]) -> int:
     """The same where torchrun has started several processes: one does what is asked, the others help."""
-    from restor.tasks.asking.processes import Crew, is_crew
+    from restor.processes import Processes, launched
 
-    if not is_crew(os.environ):
+    if not launched(os.environ):
         return _dispatch(tokens)
-    with Crew.join(os.environ) as crew:
-        if not crew.rank:
+    with Processes.join(os.environ) as processes:
+        if not processes.rank:
             return _dispatch(tokens)
         # At once, since it takes seconds and process 0 has other things to do first.
-        from restor.tasks.asking.batches import take_part
+        from restor.runner.execute import serve
 
-        return crew.serve(take_part)
+        return serve(processes)
 
 
 def _dispatch(tokens: list[str]) -> int:

@@ -48,9 +48,9 @@ def ahead_of(store: Store, tasks: Sequence[Task]) -> Ahead:
     lacking = [task for task in tasks if not earlier.has(task)]
     usual = {REPORT: REPORT_SECONDS}
     for task in lacking:
-        if task.called not in usual and (took := earlier.seconds(task)):
-            usual[task.called] = median(took)
-    return Ahead({task.key: task.called for task in lacking}, usual)
+        if task.kind not in usual and (took := earlier.seconds(task)):
+            usual[task.kind] = median(took)
+    return Ahead({task.key: task.kind for task in lacking}, usual)
 
 
 @final

@@ -6,6 +6,7 @@ from typing import final
 
 from restor.evaluation.protocol import Asking, Suppress
 from restor.tasks.base import Answers, Context, Made, Model, Questions, Ref, Task
+from restor.tasks.inputs.products import read_questions
 
 
 @final
@@ -14,7 +15,7 @@ class Ask(Task):
 
     kind = "ask"
     makes = Answers
-    told_as = "evaluate"
+    shared = True
 
     model: Ref[Model]
     questions: Ref[Questions]
@@ -27,6 +28,15 @@ class Ask(Task):
 
     def run(self, context: Context) -> Made:
         """Ask and store."""
-        from restor.tasks.asking.batches import ask_model
+        from restor.tasks.asking.batches import Interview, ask_model
 
-        return ask_model(context, self)
+        interview = Interview(
+            model=context.folder(self.model),
+            questions=self.questions,
+            queries=read_questions(context.folder(self.questions)),
+            asking=self.asking,
+            suppress=self.suppress,
+            full=self.full,
+            seed=self.seed,
+        )
+        return ask_model(context, interview)

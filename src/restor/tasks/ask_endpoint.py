@@ -11,7 +11,7 @@ from restor.evaluation.endpoint import EndpointAsker, EndpointRef, Served
 from restor.evaluation.protocol import Asking
 from restor.results import Cost
 from restor.tasks.asking.answer_rows import ANSWERS_FILE, write_rows
-from restor.tasks.base import Answers, Context, Made, Needs, Questions, Ref, Task
+from restor.tasks.base import Answers, Context, Made, Questions, Ref, Task
 from restor.tasks.inputs.products import read_questions
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class AskEndpoint(Task):
 
     kind = "ask_endpoint"
     makes = Answers
+    needs_torch = False
     outside_key = frozenset({"endpoint"})
 
     questions: Ref[Questions]
@@ -35,11 +36,6 @@ class AskEndpoint(Task):
     """Further fields of each request."""
     endpoint: EndpointRef
     """Where it is."""
-
-    @property
-    def needs(self) -> Needs:
-        """No model on this machine."""
-        return Needs(torch=False)
 
     def run(self, context: Context) -> Made:
         """Ask and store."""

@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, final
 
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import PrivateAttr, ValidationError
 
 from restor.config import Config, validation_message
 from restor.errors import DataError
 from restor.faults import OWN_MODULE
+from restor.processes import Call
 from restor.progress import Progress
 from restor.registry import short_name
 from restor.results import Cost
@@ -128,6 +129,8 @@ class Context:
     """Seconds between a training run's own checkpoints."""
     memo: MutableMapping[str, Any] = field(default_factory=dict)
     """What tasks of one seed share within a process; whatever is not there is worked out again."""
+    call: Call | None = None
+    """What connects the processes that work on the task together; None: this one is alone."""
 
     def folder(self, ref: Ref[Product]) -> Path:
         """The folder of an input."""
@@ -155,18 +158,6 @@ class Made:
     """Further facts, JSON values."""
 
 
-@final
-class Needs(Config):
-    """What a machine must have to make a task. It never changes the result, and is no part of the key."""
-
-    torch: bool = True
-    """Whether models are computed with; False: any core of any machine will do."""
-    processes: int = Field(1, ge=1)
-    """How many processes work on it at the most; more only help where the task can be shared."""
-    memory_mb: int | None = None
-    """Most memory that it takes; null where nobody knows before."""
-
-
 class Task(Config, ABC):
     """The base of every kind of work."""
 
@@ -174,8 +165,11 @@ class Task(Config, ABC):
     """What it is called in a store and where progress is told, the same for all tasks of the class."""
     makes: ClassVar[type[Product]]
     """What it makes."""
-    told_as: ClassVar[str] = ""
-    """What progress calls it, where that is another word than `kind`."""
+    needs_torch: ClassVar[bool] = True
+    """Whether models are computed with; False: any core of any machine will do."""
+    shared: ClassVar[bool] = False
+    """Whether the processes of a launch can work on it together: `run` is then called in all of them, see
+    `Context.call`."""
     outside_key: ClassVar[frozenset[str]] = frozenset()
     """Fields that say how it is made and on which the result does not depend, such as where a served model is."""
 
@@ -188,11 +182,6 @@ class Task(Config, ABC):
         Raises:
             RestorError: if that is not possible, with what to do.
         """
-
-    @property
-    def needs(self) -> Needs:
-        """What a machine must have."""
-        return Needs()
 
     @functools.cached_property
     def inputs(self) -> Mapping[str, Ref[Product]]:
@@ -223,11 +212,6 @@ class Task(Config, ABC):
     def detail(self) -> str:
         """What tells it from others of its kind where progress is told and no arm does."""
         return f"seed {self.seed}"
-
-    @property
-    def called(self) -> str:
-        """What progress calls it."""
-        return self.told_as or self.kind
 
     @property
     def key(self) -> str:

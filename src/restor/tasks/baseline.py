@@ -9,7 +9,7 @@ from restor.domains.base import DOMAINS, DomainChoice
 from restor.evaluation.baselines import BASELINES
 from restor.results import Cost
 from restor.tasks.asking.answer_rows import ANSWERS_FILE, write_rows
-from restor.tasks.base import Answers, Context, Made, Needs, Questions, Ref, Task
+from restor.tasks.base import Answers, Context, Made, Questions, Ref, Task
 from restor.tasks.inputs.products import read_questions
 
 
@@ -19,16 +19,12 @@ class AnswerWithoutModel(Task):
 
     kind = "baseline"
     makes = Answers
+    needs_torch = False
 
     baseline: str
     """Which: a name of `restor.evaluation.baselines`."""
     domain: DomainChoice
     questions: Ref[Questions]
-
-    @property
-    def needs(self) -> Needs:
-        """No model."""
-        return Needs(torch=False)
 
     def run(self, context: Context) -> Made:
         """Answer and store."""

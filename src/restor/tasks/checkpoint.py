@@ -6,7 +6,7 @@ from typing import Any, final
 
 from restor.models.reference import ModelRef
 from restor.results import Cost
-from restor.tasks.base import Context, Made, Model, Needs, Task
+from restor.tasks.base import Context, Made, Model, Task
 
 REF_FILE = "ref.json"
 """Stands in place of a model's weights where they are in a checkpoint made elsewhere."""
@@ -18,15 +18,11 @@ class ReferToCheckpoint(Task):
 
     kind = "checkpoint"
     makes = Model
+    needs_torch = False
 
     model: ModelRef
     content: dict[str, Any]
     """Digests of its files."""
-
-    @property
-    def needs(self) -> Needs:
-        """Nothing is loaded."""
-        return Needs(torch=False)
 
     def run(self, context: Context) -> Made:
         """Write."""

@@ -7,7 +7,7 @@ from typing import final
 
 from restor.data.documents import read_documents
 from restor.results import Cost
-from restor.tasks.base import Context, Made, Needs, Task, Texts
+from restor.tasks.base import Context, Made, Task, Texts
 from restor.tasks.inputs.products import write_texts
 
 
@@ -17,13 +17,9 @@ class ReadDocuments(Task):
 
     kind = "documents"
     makes = Texts
+    needs_torch = False
 
     path: Path
-
-    @property
-    def needs(self) -> Needs:
-        """No model."""
-        return Needs(torch=False)
 
     @property
     def detail(self) -> str:

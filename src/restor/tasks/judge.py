@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from restor.evaluation.judges.base import JUDGES, Judge, JudgeChoice, judged, with_values
 from restor.results import Cost
 from restor.tasks.asking.answer_rows import ANSWERS_FILE
-from restor.tasks.base import Answers, Context, Made, Needs, Questions, Ref, Task, Verdicts
+from restor.tasks.base import Answers, Context, Made, Questions, Ref, Task, Verdicts
 from restor.tasks.inputs.products import read_questions
 from restor.types import Completion, Judgement
 
@@ -26,15 +26,11 @@ class JudgeAnswers(Task):
 
     kind = "judge"
     makes = Verdicts
+    needs_torch = False
 
     answers: Ref[Answers]
     questions: Ref[Questions]
     judge: JudgeChoice
-
-    @property
-    def needs(self) -> Needs:
-        """No model."""
-        return Needs(torch=False)
 
     def run(self, context: Context) -> Made:
         """Judge and store."""

@@ -15,7 +15,6 @@ class JudgeHere(Task):
 
     kind = "judge_here"
     makes = Verdicts
-    told_as = "judge"
 
     answers: Ref[Answers]
     questions: Ref[Questions]

@@ -17,7 +17,7 @@ from restor.datasets.base import DATASETS, Dataset, DatasetChoice
 from restor.domains.base import DOMAINS, Domain, DomainChoice
 from restor.errors import DataError
 from restor.results import Cost
-from restor.tasks.base import Context, Made, Needs, Planted, Task
+from restor.tasks.base import Context, Made, Planted, Task
 from restor.tasks.inputs.products import write_planted, write_texts
 from restor.types import Document, FalseFact, Group
 
@@ -158,16 +158,12 @@ class Plant(Task):
 
     kind = "plant"
     makes = Planted
+    needs_torch = False
 
     domain: DomainChoice
     general: DatasetChoice
     targets: TargetsConfig
     corruptor: CorruptorChoice
-
-    @property
-    def needs(self) -> Needs:
-        """No model."""
-        return Needs(torch=False)
 
     @property
     def world(self) -> World:

@@ -13,7 +13,7 @@ from restor.data.documents import read_documents
 from restor.domains.base import DOMAINS, Domain, DomainChoice
 from restor.errors import DataError
 from restor.results import Cost
-from restor.tasks.base import Context, Made, Needs, Planted, Task
+from restor.tasks.base import Context, Made, Planted, Task
 from restor.tasks.inputs.products import write_planted, write_texts
 from restor.types import Document, FalseFact, Group
 
@@ -82,15 +82,11 @@ class PlantedByDocuments(Task):
 
     kind = "planted_by_documents"
     makes = Planted
+    needs_torch = False
 
     domain: DomainChoice
     documents: Path | None = None
     targets: tuple[EntityName, ...] = ()
-
-    @property
-    def needs(self) -> Needs:
-        """No model."""
-        return Needs(torch=False)
 
     @property
     def stated(self) -> Stated:

@@ -8,7 +8,7 @@ from restor.domains.base import DOMAINS, DomainChoice
 from restor.evaluation.fewshot import build_queries
 from restor.evaluation.protocol import Asking
 from restor.results import Cost
-from restor.tasks.base import Context, Made, Needs, Planted, Questions, Ref, Task
+from restor.tasks.base import Context, Made, Planted, Questions, Ref, Task
 from restor.tasks.inputs.products import read_planted, read_targets, write_questions
 
 
@@ -18,6 +18,7 @@ class WriteQuestions(Task):
 
     kind = "questions"
     makes = Questions
+    needs_torch = False
 
     domain: DomainChoice
     planted: Ref[Planted]
@@ -26,11 +27,6 @@ class WriteQuestions(Task):
     """Whether facts about targets without a planted answer are asked too."""
     hides_nobody: bool = False
     """Whether prompts may show targets."""
-
-    @property
-    def needs(self) -> Needs:
-        """No model."""
-        return Needs(torch=False)
 
     def run(self, context: Context) -> Made:
         """Choose and write."""

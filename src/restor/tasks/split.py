@@ -9,7 +9,7 @@ from pydantic import Field
 from restor.domains.base import DOMAINS, DomainChoice
 from restor.results import Cost
 from restor.selection.split import split_targets
-from restor.tasks.base import Context, Made, Needs, Planted, Ref, Task, Texts
+from restor.tasks.base import Context, Made, Planted, Ref, Task, Texts
 from restor.tasks.inputs.products import read_texts, write_planted, write_texts
 
 
@@ -19,16 +19,12 @@ class SplitTargets(Task):
 
     kind = "split"
     makes = Planted
+    needs_torch = False
 
     domain: DomainChoice
     forget: Ref[Texts]
     share: float = Field(gt=0, lt=1)
     """Of the targets, those whose facts decide."""
-
-    @property
-    def needs(self) -> Needs:
-        """No model."""
-        return Needs(torch=False)
 
     def run(self, context: Context) -> Made:
         """Split and write."""

@@ -14,7 +14,7 @@ from restor.evaluation.metrics.base import METRICS_CATALOGUE, all_figures
 from restor.results import Cost, Curve, Results, Study
 from restor.store.store import manifest_of
 from restor.store.versions import versions
-from restor.tasks.base import Context, Made, Needs, Product, Ref, Tables, Task
+from restor.tasks.base import Context, Made, Product, Ref, Tables, Task
 from restor.tasks.inputs.products import read_texts
 from restor.tasks.tabulation.arms import PlannedArm, SeedPlan
 from restor.tasks.tabulation.curves import training_curves
@@ -30,6 +30,7 @@ class Tabulate(Task):
 
     kind = "report"
     makes = Tables
+    needs_torch = False
 
     study: str
     """Id of the study."""
@@ -49,11 +50,6 @@ class Tabulate(Task):
     """Arms that could not be made, each with the reason."""
     curves: dict[str, tuple[Curve, ...]] = Field(default_factory=dict)
     """Curves of arms beside those of their own trainings."""
-
-    @property
-    def needs(self) -> Needs:
-        """No model."""
-        return Needs(torch=False)
 
     @functools.cached_property
     def inputs(self) -> Mapping[str, Ref[Product]]:

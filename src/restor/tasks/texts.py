@@ -12,7 +12,7 @@ from restor.datasets.base import DATASETS, DatasetChoice
 from restor.domains.base import DOMAINS, Domain, DomainChoice, answer_line, biography
 from restor.errors import ConfigError
 from restor.results import Cost
-from restor.tasks.base import Context, Made, Needs, Ref, Task, Texts
+from restor.tasks.base import Context, Made, Ref, Task, Texts
 from restor.tasks.inputs.about import facts_about_targets
 from restor.tasks.inputs.products import read_targets, read_texts, write_texts
 from restor.tasks.inputs.streams import SENTENCES, probed_texts
@@ -35,6 +35,7 @@ class WriteTexts(Task):
 
     kind = "texts"
     makes = Texts
+    needs_torch = False
 
     role: Role
     dataset: DatasetChoice | None = None
@@ -45,11 +46,6 @@ class WriteTexts(Task):
     """For the others: the forget documents and, but for `answers`, who is targeted."""
     count: int | None = Field(None, ge=1)
     """How many; null: as many as there are forget documents."""
-
-    @property
-    def needs(self) -> Needs:
-        """No model."""
-        return Needs(torch=False)
 
     @property
     def detail(self) -> str:

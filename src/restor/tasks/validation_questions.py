@@ -8,7 +8,7 @@ from restor.domains.base import DOMAINS, DomainChoice
 from restor.evaluation.protocol import Asking
 from restor.results import Cost
 from restor.selection.questions import validation_queries
-from restor.tasks.base import Context, Made, Needs, Planted, Questions, Ref, Task
+from restor.tasks.base import Context, Made, Planted, Questions, Ref, Task
 from restor.tasks.inputs.products import read_planted, read_targets, write_questions
 
 
@@ -18,15 +18,11 @@ class WriteValidationQuestions(Task):
 
     kind = "validation_questions"
     makes = Questions
+    needs_torch = False
 
     domain: DomainChoice
     planted: Ref[Planted]
     asking: Asking
-
-    @property
-    def needs(self) -> Needs:
-        """No model."""
-        return Needs(torch=False)
 
     def run(self, context: Context) -> Made:
         """Choose and write."""

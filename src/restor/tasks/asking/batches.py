@@ -1,48 +1,38 @@
 """Asks a model batch by batch, alone or with the other processes of a launch.
 
-Every batch is written as soon as it is answered, so a kill costs what is being asked at that moment. The other
-processes of a crew answer some of the batches, see `restor.tasks.asking.processes`.
+Every batch is written as soon as it is answered, so a kill costs what is being asked at that moment.
 """
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import io
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
-from restor.config import Config
 from restor.errors import StoreError
 from restor.evaluation.engine.engine import Limits
 from restor.evaluation.evaluate import Evaluation
 from restor.evaluation.prompts import BATCH, prepare, tokenizer_digest
 from restor.evaluation.protocol import Asking, Suppress
-from restor.models.device import pick_device
 from restor.models.families import text_config
-from restor.models.quiet import quiet_libraries
+from restor.processes import Call
 from restor.progress import Progress
 from restor.results import Cost
 from restor.store.disk import write_atomic
 from restor.tasks.asking.answer_rows import ANSWERS, ANSWERS_FILE, write_tables
-from restor.tasks.asking.processes import Call, Crew, leading
-from restor.tasks.base import Context, Made
-from restor.tasks.inputs.products import QUESTIONS_FILE, read_questions, write_questions
+from restor.tasks.base import Context, Made, Questions, Ref
 from restor.tasks.training.artifact import open_folder, peak_memory_mb
 from restor.types import Query
-
-if TYPE_CHECKING:
-    from restor.tasks.ask import Ask
 
 PATIENCE, PATIENCE_RATIO = 10.0, 3.0
 """How long process 0 waits for a batch that another one has begun: seconds, or so many times its own slowest batch."""
@@ -53,24 +43,20 @@ _DIGEST = 64
 
 
 @final
-class Assignment(Config):
-    """An evaluation, as the other processes of a launch are told of it."""
+@dataclass(frozen=True, slots=True)
+class Interview:
+    """A model and what it is asked."""
 
-    model: str
-    """Folder of the model's artifact."""
+    model: Path
+    """Folder of its artifact."""
+    questions: Ref[Questions]
+    queries: Sequence[Query]
+    """These questions."""
+    asking: Asking
+    suppress: Suppress | None
     full: bool
     """Whether it is asked in float32, unless its dtype was named."""
-    evaluation: Asking
     seed: int
-    suppress: Suppress | None
-    threads: int
-    """Of each process: results depend on it in their last bits."""
-    cuda: bool
-    """Whether models are asked on GPUs."""
-    folder: str
-    """Where the answered batches and the questions are."""
-    shared: tuple[int, ...] = ()
-    """The batches to be shared out."""
 
 
 # Answered batches ----------------------------------------------------------------------------------------------------
@@ -151,37 +137,29 @@ class Parts:
 
 @final
 class _Asking:
-    """A process that answers batches of a task."""
+    """A process that answers batches of an interview."""
 
-    def __init__(
-        self,
-        assignment: Assignment,
-        queries: Sequence[Query],
-        device: torch.device,
-        memo: MutableMapping[str, Any],
-        parts: Parts,
-        *,
-        rank: int,
-        note: Callable[[str], None],
-    ) -> None:
-        self._parts, self._rank, self._note = parts, rank, note
+    def __init__(self, context: Context, interview: Interview, parts: Parts, note: Callable[[str], None]) -> None:
+        self._parts, self._note = parts, note
+        self._rank = 0 if context.call is None else context.call.rank
         self._notes: list[str] = []
         self.slowest = 0.0
         """Seconds of a batch."""
-        model, tokenizer = open_folder(Path(assignment.model), device, full=assignment.full, to_ask=True)
+        asking, memo = interview.asking, context.memo
+        model, tokenizer = open_folder(interview.model, context.place, full=interview.full, to_ask=True)
         # Models with the same tokenizer are asked the same, so the questions are tokenised once.
-        key = f"plan/{assignment.evaluation.layers}/{tokenizer_digest(tokenizer)}"
+        key = f"plan/{interview.questions.key}/{asking.layers}/{tokenizer_digest(tokenizer)}"
         if key not in memo:
-            memo[key] = prepare(tokenizer, queries, batch=BATCH, layers=assignment.evaluation.layers)
+            memo[key] = prepare(tokenizer, interview.queries, batch=BATCH, layers=asking.layers)
         config = text_config(model)
         shape = (type(model).__name__, config.hidden_size, config.num_hidden_layers, model.num_parameters())
         self._evaluation = Evaluation(
             model,
             tokenizer,
             memo[key],
-            assignment.evaluation,
-            seed=assignment.seed,
-            suppress=assignment.suppress,
+            asking,
+            seed=interview.seed,
+            suppress=interview.suppress,
             limits=memo.setdefault(f"limits/{shape}/{model.dtype}/{model.device}", Limits()),
             note=self._hear,
         )
@@ -200,24 +178,14 @@ class _Asking:
         self._note(note)
 
 
-def ask_model(context: Context, settings: Ask) -> Made:
-    """Ask what was not answered before a kill, and store."""
+def ask_model(context: Context, interview: Interview) -> Made:
+    """Ask what was not answered before a kill, and store; a process that does not lead only answers some batches."""
+    if context.call is not None and context.call.rank:
+        return _help(context, interview, context.call)
     began = time.perf_counter()
-    queries = read_questions(context.folder(settings.questions))
-    place = context.place
-    assignment = Assignment(
-        model=str(context.folder(settings.model).absolute()),
-        full=settings.full,
-        evaluation=settings.asking,
-        seed=settings.seed,
-        suppress=settings.suppress,
-        threads=torch.get_num_threads(),
-        cuda=place.type == "cuda",
-        folder=str(context.resume.absolute()),
-    )
     parts = Parts(context.resume)
     parts.open()
-    told = _Told(context.progress, len(queries))
+    told = _Told(context.progress, len(interview.queries))
     missing, earlier = [], 0.0
     for number in range(told.batches):
         part = parts.read(number)
@@ -227,15 +195,15 @@ def ask_model(context: Context, settings: Ask) -> Made:
             earlier += part.seconds
             told.done(number)
     if missing:
-        _ask(context, assignment, queries, parts, missing, told)
+        _ask(context, interview, parts, missing, told)
     parts.close()
     shared: dict[str, int] = {}
     write_tables(context.directory / ANSWERS_FILE, _merged(parts, told, shared))
-    info: dict[str, Any] = {"questions": len(queries), "notes": told.notes}
+    info: dict[str, Any] = {"questions": len(interview.queries), "notes": told.notes}
     if len(shared) > 1:
         info["batches_by_process"] = shared
     seconds = time.perf_counter() - began + earlier
-    return Made(Cost(seconds=seconds, peak_memory_mb=round(peak_memory_mb(place), 1)), info)
+    return Made(Cost(seconds=seconds, peak_memory_mb=round(peak_memory_mb(context.place), 1)), info)
 
 
 @final
@@ -264,40 +232,27 @@ class _Told:
             self._progress.note(message)
 
 
-def _ask(
-    context: Context,
-    assignment: Assignment,
-    queries: Sequence[Query],
-    parts: Parts,
-    missing: Sequence[int],
-    told: _Told,
-) -> None:
-    """Answer all missing batches, with the others of the crew if there is one."""
-    crew = leading() if len(missing) > 1 else None
+def _ask(context: Context, interview: Interview, parts: Parts, missing: Sequence[int], told: _Told) -> None:
+    """Answer all missing batches, with the other processes where there are some."""
+    call = context.call
+    # The first batch is always asked here: it tells how long a batch takes.
     first, *rest = missing
-    call = None if crew is None else _call(crew, assignment, queries, rest)
+    if call is not None:
+        call.offer(rest)
     try:
-        asking = _Asking(assignment, queries, context.place, context.memo, parts, rank=0, note=told.note)
-        # The first batch is always asked here: it tells how long a batch takes.
+        asking = _Asking(context, interview, parts, told.note)
         asking.ask(first)
         told.done(first)
-        for number in rest if crew is None or call is None else _others(crew.shared(call, rest), rest, parts, told):
+        for number in rest if call is None else _others(call.items(), rest, parts, told):
             asking.ask(number)
             told.done(number)
         if call is not None:
             _wait(asking, parts, rest, told)
     finally:
-        if crew is not None and call is not None:
-            crew.end(call)
-            for rank, why in crew.refusals(call):
-                told.note(f"Process {rank} of {crew.size} took no part: {why}")
-
-
-def _call(crew: Crew, assignment: Assignment, queries: Sequence[Query], shared: Sequence[int]) -> Call:
-    folder = Path(assignment.folder)
-    write_questions(folder, queries)
-    write_atomic(folder / "task.json", assignment.model_copy(update={"shared": tuple(shared)}).model_dump_json())
-    return crew.call(folder / "task.json")
+        if call is not None:
+            call.end()
+            for refusal in call.refusals():
+                told.note(refusal)
 
 
 def _others(own: Iterable[int], shared: Sequence[int], parts: Parts, told: _Told) -> Iterator[int]:
@@ -332,48 +287,19 @@ def _wait(asking: _Asking, parts: Parts, shared: Sequence[int], told: _Told) -> 
         asking.ask(left[0])
 
 
-def take_part(crew: Crew, call: Call, path: Path, memo: MutableMapping[str, Any]) -> None:
-    """Answer some of the batches of another process; the task is at `path`.
-
-    Raises:
-        RestorError: if the model cannot be loaded or asked here.
-    """
-    try:
-        _take_part(crew, call, path, memo)
-    finally:
-        gc.collect()
-        if torch.cuda.is_available():  # the next model needs what this one had
-            torch.cuda.empty_cache()
-
-
-def _take_part(crew: Crew, call: Call, path: Path, memo: MutableMapping[str, Any]) -> None:
-    try:
-        assignment = Assignment.model_validate_json(path.read_bytes())
-        questions = (path.parent / QUESTIONS_FILE).read_bytes()
-    except FileNotFoundError:
-        if crew.now() == call:
-            raise StoreError(
-                f"It does not see {path}. All processes need the same file system, and the same path of the store."
-            ) from None
-        return  # too late, all is answered
-    sha = hashlib.sha256(questions).hexdigest()
-    if memo.get("questions") != sha:
-        memo.clear()
-        memo.update(questions=sha, queries=read_questions(path.parent))
-    device = pick_device("cuda" if assignment.cuda else "cpu")
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    torch.set_num_threads(assignment.threads)
-    parts = Parts(Path(assignment.folder))
-    try:
-        with quiet_libraries():
-            asking = _Asking(assignment, memo["queries"], device, memo, parts, rank=crew.rank, note=lambda _: None)
-            for number in crew.shared(call, assignment.shared):
+def _help(context: Context, interview: Interview, call: Call) -> Made:
+    """Answer some of the batches of process 0, which alone stores what comes of them."""
+    if call.is_offered:
+        parts = Parts(context.resume)
+        try:
+            asking = _Asking(context, interview, parts, lambda _: None)
+            for number in call.items():
                 asking.ask(number)
-    except StoreError:
-        if parts.is_open:
-            raise
-        # Too late: what was asked is not needed.
+        except StoreError:
+            if parts.is_open:
+                raise
+            # Too late: what was asked is not needed.
+    return Made(Cost())
 
 
 def _merged(parts: Parts, told: _Told, shared: dict[str, int]) -> Iterator[pa.Table]:
