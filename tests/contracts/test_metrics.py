@@ -12,7 +12,7 @@ import pytest
 
 from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored, all_figures
 from restor.results import Value
-from restor.types import Group, Judgement, Kind
+from restor.types import SCORES, Group, Judgement, Kind
 
 ENTRIES = METRICS_CATALOGUE.names()
 LISTS = ("options", "option_logprobs", "layers_original", "layers_planted")
@@ -24,7 +24,7 @@ def scored(entity, judgement=Judgement.ORIGINAL, group=Group.TEST, known=True):
     true, false = (-0.5, -3.0) if right else (-3.0, -1.0)
     figures = (true, false, -6.0 - len(entity) / 10, 1 if right else 2)
     lists = (("york", "rome"), np.array([true, false]), np.array([true, true]), np.array([false, false]))
-    found = Scored(entity, "home", 0, group, False, True, judgement, *(figures if known else (None,) * 4))
+    found = Scored(entity, "home", 0, group, False, True, *SCORES[judgement], *(figures if known else (None,) * 4))
     return replace(found, **dict(zip(LISTS, lists, strict=True))) if known else found
 
 

@@ -9,7 +9,7 @@ import pytest
 from restor.evaluation.breakdowns import by_confidence, by_dose, by_entity, by_relation, parts_of
 from restor.evaluation.metrics.base import Answers, Scored
 from restor.evaluation.metrics.restoration import Restoration
-from restor.types import Group, Judgement
+from restor.types import SCORES, Group, Judgement
 
 J = {"o": Judgement.ORIGINAL, "p": Judgement.PLANTED, "-": Judgement.OTHER, "?": Judgement.UNSCORED}
 
@@ -21,10 +21,10 @@ def model(words, sure=None, doses=None, seed=0):
         for place, letter in enumerate(word):
             own = None if sure is None else sure[len(found)]
             dose = None if doses is None else doses[len(found)]
-            name, said = f"e{number}", J[letter]
+            name, said = f"e{number}", SCORES[J[letter]]
             found.append(
                 Scored(
-                    name, "abc"[place], 0, Group.TEST, False, True, said, own, None, None, None, seed=seed, dose=dose
+                    name, "abc"[place], 0, Group.TEST, False, True, *said, own, None, None, None, seed=seed, dose=dose
                 )
             )
     return found

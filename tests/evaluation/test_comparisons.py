@@ -10,7 +10,7 @@ from restor.evaluation.metrics.base import Answers, Scored
 from restor.evaluation.statistics.clusters import Clusters
 from restor.results import PairedTest
 from restor.tasks.tabulation.measure import Row, measure
-from restor.types import Group, Judgement, Kind
+from restor.types import SCORES, Group, Judgement, Kind
 
 
 def test_a_difference_its_interval_and_its_p():
@@ -61,7 +61,7 @@ def model(rng, share):
     people = np.repeat(rng.normal(0, 0.2, PEOPLE), FACTS)
     right = rng.random(PEOPLE * FACTS) < np.clip(share * np.exp(people), 0, 1)
     return [
-        Scored(f"p{k // FACTS}", f"r{k % FACTS}", 0, Group.TEST, False, True, said, None, None, None, None)
+        Scored(f"p{k // FACTS}", f"r{k % FACTS}", 0, Group.TEST, False, True, *SCORES[said], None, None, None, None)
         for k, said in enumerate(Judgement.ORIGINAL if yes else Judgement.PLANTED for yes in right)
     ]
 

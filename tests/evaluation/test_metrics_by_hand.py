@@ -13,7 +13,7 @@ from restor.evaluation.metrics.log_probs import LogProbs
 from restor.evaluation.metrics.restoration import Restoration
 from restor.evaluation.metrics.runner_up import RunnerUp
 from restor.evaluation.metrics.unshown import Unshown
-from restor.types import Group, Judgement
+from restor.types import SCORES, Group, Judgement
 
 J = {"o": Judgement.ORIGINAL, "p": Judgement.PLANTED, "-": Judgement.OTHER, "?": Judgement.UNSCORED}
 
@@ -21,7 +21,7 @@ J = {"o": Judgement.ORIGINAL, "p": Judgement.PLANTED, "-": Judgement.OTHER, "?":
 def scored(
     entity, relation, letter, *, run=0, group=Group.TEST, shown=False, planted=True, figures=(None,) * 4, seed=0
 ):
-    return Scored(entity, relation, run, group, shown, planted, J[letter], *figures, seed=seed)
+    return Scored(entity, relation, run, group, shown, planted, *SCORES[J[letter]], *figures, seed=seed)
 
 
 def told(letters, group=Group.TEST, facts=2, figures=None, **more):

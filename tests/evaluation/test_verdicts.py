@@ -15,7 +15,7 @@ from restor.evaluation.statistics.clusters import Clusters
 from restor.evaluation.verdicts import MARGIN, decide
 from restor.results import PairedTest
 from restor.tasks.tabulation.measure import Row, measure
-from restor.types import Group, Judgement, Kind
+from restor.types import SCORES, Group, Judgement, Kind
 
 REPETITIONS = 100
 MINIATURE = (16, 12, 3)
@@ -410,10 +410,12 @@ def stored(judgement, true, false, *, seeds=1, shared=False):
                 missed = (person + place) % 11 == 0
                 said = Judgement.OTHER if missed else judgement
                 figures = (true, false, -9.0, 1)
-                found.append(Scored(name, f"r{place}", 0, Group.TEST, False, True, said, *figures, seed=seed))
+                found.append(Scored(name, f"r{place}", 0, Group.TEST, False, True, *SCORES[said], *figures, seed=seed))
                 right = Judgement.ORIGINAL
                 found.append(
-                    Scored(f"u{name}", f"r{place}", 0, Group.UNTOUCHED, False, False, right, *figures, seed=seed)
+                    Scored(
+                        f"u{name}", f"r{place}", 0, Group.UNTOUCHED, False, False, *SCORES[right], *figures, seed=seed
+                    )
                 )
     return found
 
@@ -500,7 +502,7 @@ def test_a_control_that_failed_is_left_out_and_named():
 @pytest.mark.parametrize(("people", "told"), [(1, ""), (6, " 30 of 120 facts are not counted: not all models")])
 def test_a_control_without_judgements_takes_facts_from_the_verdict_which_says_so(people, told):
     control = [
-        replace(item, judgement=Judgement.UNSCORED)
+        replace(item, score=None, planted_score=None)
         if item.entity in {f"p0.{place}" for place in range(people)}
         else item
         for item in stored(Judgement.PLANTED, UNKNOWN, KNOWN)
@@ -516,9 +518,7 @@ def test_planted_answers_count_where_they_are_known():
 
     def known_for_some(judgement, *figures):
         return [
-            replace(item, planted=False, judgement=Judgement.OTHER if judgement is Judgement.PLANTED else judgement)
-            if item.relation in ("r0", "r1")
-            else item
+            replace(item, planted=False, planted_score=0.0) if item.relation in ("r0", "r1") else item
             for item in stored(judgement, *figures)
         ]
 
@@ -559,7 +559,7 @@ def test_seeds_that_ask_about_the_same_people_share_them():
         arm = stored(Judgement.ORIGINAL, KNOWN, UNKNOWN, seeds=2, shared=shared)
         for place, item in enumerate(arm):
             if item.seed == 1 and item.relation == "r3" and item.entity.endswith(("1", "2")) and item.entity[0] == "p":
-                arm[place] = replace(item, judgement=Judgement.OTHER)
+                arm[place] = replace(item, score=0.0, planted_score=0.0)
         found = judged_as(arm, seeds=2, shared=shared)
         widths.append(found.ci_high - found.ci_low)
     assert widths[1] > 1.5 * widths[0]

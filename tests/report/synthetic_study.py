@@ -25,7 +25,7 @@ from restor.results import (
     Study,
     Value,
 )
-from restor.types import Budget, Group, Judgement, Kind
+from restor.types import Budget, Group, Kind
 
 F, D, R, C = Budget.FORGET, Budget.RETAIN, Budget.REFERENCE, Budget.CHECKPOINT
 RELATIONS = ("occupation", "birthplace", "language", "spouse")
@@ -220,6 +220,8 @@ def _asked(
         run=run,
         completion=said,
         judgement=judgement,
+        score=float(judgement == "original"),
+        planted_score=float(judgement == "planted"),
         reason=f"{'is' if judgement != 'other' else 'matches no'} answer {str(said)[:20]!r}",
         logprob_original=base - rng.random() if model else None,
         logprob_planted=wrong if model else None,
@@ -259,7 +261,8 @@ def _scored(row: Mapping[str, object]) -> Scored:
         group=Group(row["group"]),
         answer_shown=row["answer_shown"],
         planted=row["planted"] is not None,
-        judgement=Judgement(row["judgement"]),
+        score=row["score"],
+        planted_score=row["planted_score"],
         logprob_original=row["logprob_original"],
         logprob_planted=row["logprob_planted"],
         logprob_random=row["logprob_random"],

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from restor.evaluation.metrics.base import (
     LOGPROB_ORIGINAL,
+    SCORE,
     Answers,
     FactKey,
     Paired,
     clusters_of,
     gained,
     in_order,
-    judged,
     not_bitten,
     of_group,
     per_fact,
@@ -29,7 +29,7 @@ from restor.evaluation.metrics.base import (
 from restor.evaluation.statistics.clusters import Clusters
 from restor.evaluation.statistics.estimates import SMALLEST_GAP
 from restor.results import Part, PartKind, Value
-from restor.types import Group, Judgement
+from restor.types import Group
 
 KeyT = TypeVar("KeyT", int, str)
 
@@ -120,8 +120,7 @@ def _values(answers: Answers, key: Callable[[FactKey], KeyT], *, alone: bool = F
     places: dict[KeyT, list[int]] = {}
     for place, fact in enumerate(facts):
         places.setdefault(key(fact), []).append(place)
-    right = judged(Judgement.ORIGINAL)
-    table = np.stack([in_order(model, facts, model.values(right)) for model in models], axis=1)
+    table = np.stack([in_order(model, facts, model.values(SCORE)) for model in models], axis=1)
     known: NDArray[np.bool_] = np.all(np.isfinite(table), axis=1)
     flat = not_bitten(answers.top_name)
     found = []

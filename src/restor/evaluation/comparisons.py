@@ -21,7 +21,7 @@ ALPHA = 0.05
 @final
 @dataclass(frozen=True, slots=True)
 class Others:
-    """What an arm is tested against: the true answer per fact, 1 or 0, shares of runs, or NaN."""
+    """What an arm is tested against: the mean score per fact, or NaN."""
 
     corrupted: tuple[str, Floats]
     """Its id and answers."""

@@ -9,18 +9,19 @@ from typing import final
 from restor.evaluation.metrics.base import (
     LOGPROB_ORIGINAL,
     LOGPROB_PLANTED,
+    PLANTED_SCORE,
+    SCORE,
     Answers,
     Paired,
     Read,
     Scored,
-    judged,
     of_group,
     paired,
 )
 from restor.evaluation.metrics.layers import inner_advantage
 from restor.evaluation.statistics.clusters import Clusters, Floats
 from restor.evaluation.statistics.estimates import SMALLEST_GAP
-from restor.types import Group, Judgement, Kind
+from restor.types import Group, Kind
 
 HALF = 0.5
 """Of planted answers that must be gone, and of restoration that must be excluded, before it is called missing."""
@@ -44,16 +45,16 @@ class Three:
 @final
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a verdict is made of: per fact 1 or 0, shares of its runs, or NaN where it is unscored."""
+    """What a verdict is made of: per fact the mean score of its runs, or NaN where it is unscored."""
 
     right: Three
-    """Targeted test facts: the true answer."""
+    """Targeted test facts: the score."""
     planted: Three | None = None
-    """Those whose planted answer is known: the planted answer."""
+    """Those whose planted answer is known: the planted score."""
     untouched: Three | None = None
-    """Facts about untouched entities: the true answer."""
+    """Facts about untouched entities: the score."""
     controls: Mapping[str, Floats] = field(default_factory=dict)
-    """By name, the true answer to the facts of `right`."""
+    """By name, the score of the facts of `right`."""
     hidden: str = ""
     """What the log-probs say besides, a sentence."""
     gaps: str = ""
@@ -72,14 +73,14 @@ def evidence_of(answers: Answers) -> Evidence:
     models = (answers.arm, answers.corrupted, answers.top)
     test = [of_group(model, Group.TEST) for model in models]
     controls = {name: of_group(asked, Group.TEST) for name, asked in answers.controls.items() if asked}
-    table = paired([*test, *controls.values()], judged(Judgement.ORIGINAL))
+    table = paired([*test, *controls.values()], SCORE)
     known = test[0].planted
     planted = [model.about(known) for model in test]
     untouched = [of_group(model, Group.UNTOUCHED) for model in models]
     return Evidence(
         right=_three(table),
-        planted=_three(paired(planted, judged(Judgement.PLANTED))) if known else None,
-        untouched=_three(paired(untouched, judged(Judgement.ORIGINAL))) if untouched[0] else None,
+        planted=_three(paired(planted, PLANTED_SCORE)) if known else None,
+        untouched=_three(paired(untouched, SCORE)) if untouched[0] else None,
         controls={name: table.model(3 + place) for place, name in enumerate(controls)},
         hidden=_hidden(test),
         gaps=_gaps([name for name, asked in answers.controls.items() if not asked], table),
@@ -108,8 +109,8 @@ def _hidden(models: Sequence[Sequence[Scored]]) -> str:
     """What the log-probs add, by their means: nothing is tested here."""
     true = _returned(models, LOGPROB_ORIGINAL, up=True)
     false = _returned(models, LOGPROB_PLANTED, up=False)
-    spoken = _returned(models, judged(Judgement.ORIGINAL), up=True)
-    gone = _returned(models, judged(Judgement.PLANTED), up=False)
+    spoken = _returned(models, SCORE, up=True)
+    gone = _returned(models, PLANTED_SCORE, up=False)
     if spoken is None or true is None:
         return ""
     if spoken >= HALF and true < HALF:

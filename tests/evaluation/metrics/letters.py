@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored
-from restor.types import Group, Judgement, Kind
+from restor.types import SCORES, Group, Judgement, Kind
 
 J = {"o": Judgement.ORIGINAL, "p": Judgement.PLANTED, "-": Judgement.OTHER, "?": Judgement.UNSCORED}
 NONE = (None,) * 4
@@ -17,7 +17,7 @@ def spelt(letters, untouched="", *, facts=2, planted=True, figures=None, run=0):
             own = figures[place] if figures and group is Group.TEST else NONE
             known = planted and group is Group.TEST
             entity, relation = f"{group}{place // facts}", f"r{place % facts}"
-            found.append(Scored(entity, relation, run, group, False, known, J[letter], *own))
+            found.append(Scored(entity, relation, run, group, False, known, *SCORES[J[letter]], *own))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import ClassVar, Literal, TypeAlias, TypeVar, final, overload
 
@@ -30,7 +30,8 @@ NO_LOG_PROBS = "no log-probs were stored"
 NO_FACTS = "no scored facts"
 """Why a comparison is undefined."""
 STATES = (Judgement.ORIGINAL, Judgement.PLANTED, Judgement.OTHER)
-"""What a fact with a verdict can be; of equally frequent ones the last counts, so that a doubt is no knowledge."""
+"""What a fact with a verdict can be: what its scores are most of. Of equal ones the last counts, so that a doubt is no
+knowledge."""
 
 
 @final
@@ -46,7 +47,10 @@ class Scored:
     """Whether a true answer stands among the demonstrations of the prompt."""
     planted: bool
     """Whether the planted answer of the fact is known."""
-    judgement: Judgement
+    score: float | None
+    """How near it is to the truth, in [0, 1]; None for an answer without a verdict."""
+    planted_score: float | None
+    """How near it is to the planted behaviour, in [0, 1]; None as above."""
     logprob_original: float | None
     logprob_planted: float | None
     logprob_random: float | None
@@ -72,6 +76,8 @@ class Scored:
 
 Read: TypeAlias = Callable[[Scored], float | None]
 """A figure of one answer; None where it has none."""
+SCORE: Read = attrgetter("score")
+PLANTED_SCORE: Read = attrgetter("planted_score")
 LOGPROB_ORIGINAL: Read = attrgetter("logprob_original")
 LOGPROB_PLANTED: Read = attrgetter("logprob_planted")
 
@@ -219,19 +225,16 @@ def per_fact(asked: Iterable[Scored], value: Read) -> dict[FactKey, float | None
     return dict(zip(found.facts, (None if x != x else x for x in found.values(value).tolist()), strict=True))
 
 
-@cache
-def judged(judgement: Judgement) -> Read:
-    """1 for an answer with this judgement, 0 for one with another, None for one without a verdict."""
-
-    def value(item: Scored) -> float | None:
-        return None if item.judgement is Judgement.UNSCORED else float(item.judgement is judgement)
-
-    return value
+def other_score(item: Scored) -> float | None:
+    """What is neither towards the truth nor towards the planted behaviour."""
+    if item.score is None or item.planted_score is None:
+        return None
+    return max(0.0, 1.0 - item.score - item.planted_score)
 
 
 def states_of(model: Said) -> NDArray[np.intp]:
-    """Per fact: the most frequent verdict of its runs as its place in `STATES`; -1 without any."""
-    shares = np.stack([model.values(judged(state)) for state in STATES])
+    """Per fact: what its runs are most of as its place in `STATES`; -1 without any verdict."""
+    shares = np.stack([model.values(score) for score in (SCORE, PLANTED_SCORE, other_score)])
     # sums of equal runs differ by rounding alone
     frequent = np.where(np.isnan(shares), -1, np.round(shares, 9))
     places = len(STATES) - 1 - np.argmax(frequent[::-1], axis=0)
@@ -258,7 +261,7 @@ def missing_verdicts(asked: Iterable[Scored]) -> str:
         return ""
     runs: dict[FactKey, list[bool]] = {}
     for item in model:
-        runs.setdefault(item.fact, []).append(item.judgement is Judgement.UNSCORED)
+        runs.setdefault(item.fact, []).append(item.score is None)
     missing = sum(sum(unscored) for unscored in runs.values() if any(unscored) and not all(unscored))
     return f"answers without a verdict: {missing}; their facts count by their other runs" if missing else ""
 

@@ -8,9 +8,9 @@ from typing import ClassVar, final
 from restor.evaluation.metrics.base import (
     NO_FACTS,
     NO_PLANTED,
+    PLANTED_SCORE,
     Answers,
     Metric,
-    judged,
     needs,
     of_group,
     paired,
@@ -18,16 +18,17 @@ from restor.evaluation.metrics.base import (
 )
 from restor.evaluation.statistics.estimates import SMALLEST_GAP, ratio
 from restor.results import STORED_ONLY, Figure, Value
-from restor.types import Group, Judgement
+from restor.types import Group
 
 
 @final
 class Residual(Metric):
-    """Planted answers of the arm for each one of the corrupted model, test facts whose planted answer is known.
+    """Planted answers of the arm for each one of the corrupted model: the ratio of the mean planted scores.
 
-    0 is none left, 1 as many as before, above 1 more. It counts answers, not facts: one planted answer gone and another
-    one come is no change. The share among all test facts is `test.planted`. Facts that are unscored for either model
-    are left out. Undefined where the corrupted model hardly gives planted answers.
+    It is of test facts whose planted answer is known. 0 is none left, 1 as many as before, above 1 more. It counts
+    answers, not facts: one planted answer gone and another one come is no change. The mean over all test facts is
+    `test.planted`. Facts that are unscored for either model are left out. Undefined where the corrupted model hardly
+    gives planted answers.
     """
 
     figures: ClassVar[tuple[Figure, ...]] = (
@@ -54,7 +55,7 @@ class Residual(Metric):
         if not known:
             return Value(value=None, n=0, note=NO_PLANTED if asked else "no facts")
         models = [of_group(model, Group.TEST).about(known) for model in (answers.arm, answers.corrupted)]
-        pairs = paired(models, judged(Judgement.PLANTED))
+        pairs = paired(models, PLANTED_SCORE)
         if not pairs.facts:
             return Value(value=None, n=0, n_unscored=pairs.unscored, note=NO_FACTS)
         before = pairs.means[1]

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import (
+    SCORE,
     Answers,
     Metric,
     Scored,
     gained,
-    judged,
     missing_verdicts,
     needs,
     not_bitten,
@@ -19,12 +19,12 @@ from restor.evaluation.metrics.base import (
 )
 from restor.evaluation.statistics.estimates import SMALLEST_GAP
 from restor.results import STORED_ONLY, Figure, Value
-from restor.types import Group, Judgement
+from restor.types import Group
 
 
 @final
 class Restoration(Metric):
-    """(acc(arm) - acc(corrupted)) / (acc(ideal) - acc(corrupted)), test targets.
+    """(acc(arm) - acc(corrupted)) / (acc(ideal) - acc(corrupted)), test targets, where acc is the mean score.
 
     1 is what the matched counterfactual knows, 0 the corrupted model; below 0 the arm made it worse. Without an ideal
     model the clean one takes its place, as in the published study. The interval takes the same entities for all three
@@ -67,7 +67,7 @@ def _towards(answers: Answers, full: Sequence[Scored], name: str, missing: str) 
         return Value(value=None, n=0, note=missing)
     models = [of_group(asked, Group.TEST) for asked in (answers.arm, answers.corrupted, full)]
     return gained(
-        paired(models, judged(Judgement.ORIGINAL)),
+        paired(models, SCORE),
         least=SMALLEST_GAP,
         flat=not_bitten(name),
         shares=True,

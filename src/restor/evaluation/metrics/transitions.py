@@ -106,8 +106,9 @@ _PLACES = {way: place for place, way in enumerate(Transition)}
 class Transitions(Metric):
     """Share of each transition among the facts that are scored for all three models; the others are unscored.
 
-    The shares of a group add up to 1. A fact that was asked several times counts by its most frequent verdict, and of
-    equally frequent ones by the last of original, planted and other, so that a doubt is no knowledge.
+    The shares of a group add up to 1. An answer is what its scores are most of: original, planted, or the rest, other.
+    A fact that was asked several times counts by the means of its runs, and of equal ones by the last of these three,
+    so that a doubt is no knowledge.
     """
 
     figures: ClassVar[tuple[Figure, ...]] = tuple(_figure(group, transition) for group, transition in _CELLS)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from restor.evaluation.metrics.base import Answers, Metric, judged, mean_of, missing_verdicts, of_group, said
+from restor.evaluation.metrics.base import SCORE, Answers, Metric, mean_of, missing_verdicts, of_group, said
 from restor.results import Figure, Value
-from restor.types import Group, Judgement
+from restor.types import Group
 
 
 @final
 class Unshown(Metric):
-    """Share of ORIGINAL among the test facts whose true answer does not stand among the demonstrations."""
+    """Mean score of the test facts whose true answer does not stand among the demonstrations."""
 
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure(
@@ -31,7 +31,7 @@ class Unshown(Metric):
         asked = said(item for item in tested if not item.answer_shown)
         value = mean_of(
             asked.facts,
-            asked.values(judged(Judgement.ORIGINAL)),
+            asked.values(SCORE),
             shares=True,
             note=missing_verdicts(asked),
             lacking="" if asked or not tested else "the demonstrations show the answer to every fact",

@@ -17,7 +17,7 @@ from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Said, Sco
 from restor.evaluation.verdicts import decide, missing_models
 from restor.report.load import summary_ids
 from restor.results import Arm, ArmVerdict, PairedTest, Part, PartKind, Results, Value
-from restor.types import Group, Judgement, Kind
+from restor.types import Group, Kind
 
 if TYPE_CHECKING:
     import pyarrow
@@ -26,8 +26,8 @@ REFERENCES = ("corrupted", "ideal", "clean")
 """What an arm is compared with."""
 
 _COLUMNS = (
-    "subject relation run group answer_shown planted judgement logprob_original logprob_planted logprob_random "
-    "rank_original"
+    "subject relation run group answer_shown planted score planted_score logprob_original logprob_planted "
+    "logprob_random rank_original"
 ).split()
 _LISTS = ("options", "option_logprobs", "layers_original", "layers_planted")
 
@@ -45,7 +45,8 @@ def scored_rows(table: pyarrow.Table, seed: int) -> tuple[Scored, ...]:
             group=Group(group),
             answer_shown=shown,
             planted=planted is not None,
-            judgement=Judgement(judgement),
+            score=score,
+            planted_score=planted_score,
             logprob_original=original,
             logprob_planted=wrong,
             logprob_random=random,
@@ -57,7 +58,7 @@ def scored_rows(table: pyarrow.Table, seed: int) -> tuple[Scored, ...]:
             seed=seed,
             dose=dose,
         )
-        for (subject, relation, run, group, shown, planted, judgement, original, wrong, random, rank), (
+        for (subject, relation, run, group, shown, planted, score, planted_score, original, wrong, random, rank), (
             texts,
             scores,
             layers,
