@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from restor.errors import CodeError
-from restor.evaluation.evidence import evidence_of
 from restor.evaluation.judges.base import judged
 from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored
-from restor.evaluation.verdicts import decide
+from restor.evaluation.verdict.decide import decide
+from restor.evaluation.verdict.evidence import evidence_of
 from restor.types import Completion, Fact, Group, Judgement, Kind, Query, Verdict
 
 U = Judgement.UNSCORED

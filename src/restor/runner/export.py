@@ -17,8 +17,8 @@ from pydantic import Field
 
 from restor.data.files import sweep, temporary_beside
 from restor.errors import DataError
+from restor.evaluation.harness.exported import EXPORT_FILE, METRICS, Exported, Task
 from restor.evaluation.harness.probes import GROUPS, probe
-from restor.evaluation.harness.reading import EXPORT_FILE, METRICS, Exported, Task
 from restor.runner.compare import Comparison, QuestionsConfig
 from restor.store.disk import store_error, sync
 from restor.store.versions import versions

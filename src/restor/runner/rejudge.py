@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from restor.chat import ChatUsage
 from restor.data.files import sweep, temporary_beside
 from restor.errors import DataError
+from restor.evaluation.ask.local_chat import build_judge
 from restor.evaluation.judges.base import JudgeConfig, judged, with_values
-from restor.evaluation.local_chat import build_judge
 from restor.evaluation.metrics.base import all_figures
 from restor.progress import Progress
 from restor.registry import short_name

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal, final
 
 from restor.config import Config
 from restor.errors import DataError
+from restor.evaluation.ask.local_chat import build_judge
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.judges.base import judged, with_values
-from restor.evaluation.local_chat import build_judge
 from restor.models.lineage import Lineage
 from restor.selection.trial import Chosen, Ended, Mark, Trial
 from restor.types import Completion, Group, Query
@@ -18,7 +18,7 @@ from restor.types import Completion, Group, Query
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from restor.evaluation.prompts import Plan
+    from restor.evaluation.ask.prompts import Plan
 
 SCORE_OF_ONE = (
     "share of facts about validation targets answered with the true answer, less what the share of untouched facts "
@@ -76,7 +76,7 @@ class Validation:
         Raises:
             TrainingError: if its logits are not numbers.
         """
-        from restor.evaluation.asking import ask
+        from restor.evaluation.ask.asker import ask
 
         plan = self._plan(tokenizer)
         answers = ask(model, tokenizer, plan, max_new_tokens=self.evaluation.max_new_tokens)
@@ -90,7 +90,7 @@ class Validation:
         ]
 
     def _plan(self, tokenizer: PreTrainedTokenizerBase) -> Plan:
-        from restor.evaluation.prompts import prepare, tokenizer_digest
+        from restor.evaluation.ask.prompts import prepare, tokenizer_digest
 
         key = tokenizer_digest(tokenizer)
         if key not in self._plans:

@@ -16,8 +16,8 @@ from typing import ClassVar, Literal, final
 from pydantic import Field
 from rapidfuzz.distance import OSA
 
+from restor.evaluation.judges._denials import DENIED, Span, echoes, without_denied
 from restor.evaluation.judges._names import Known, Meaning, Own, joined, ordered, own_names
-from restor.evaluation.judges._reading import DENIED, Span, echoes, without_denied
 from restor.evaluation.judges.base import Judge, JudgeConfig, ignore
 from restor.types import Completion, Judgement, Query, Verdict
 from restor.words import UNITS, Words, normalise, read_words

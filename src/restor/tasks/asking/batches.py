@@ -24,10 +24,10 @@ import torch
 
 from restor.config import Config
 from restor.errors import StoreError
-from restor.evaluation.engine.engine import Limits
-from restor.evaluation.evaluate import Evaluation
-from restor.evaluation.prompts import BATCH, prepare, tokenizer_digest
-from restor.evaluation.protocol import Asking, Suppress
+from restor.evaluation.ask.engine.engine import Limits
+from restor.evaluation.ask.evaluation import Evaluation
+from restor.evaluation.ask.prompts import BATCH, prepare, tokenizer_digest
+from restor.evaluation.ask.protocol import Asking, Suppress
 from restor.models.device import pick_device
 from restor.models.families import text_config
 from restor.models.quiet import quiet_libraries

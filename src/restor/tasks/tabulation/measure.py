@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, final
 from numpy.typing import NDArray
 
 from restor.errors import CodeError
-from restor.evaluation.breakdowns import parts_of
-from restor.evaluation.comparisons import Others, corrected, paired_tests
-from restor.evaluation.evidence import Evidence, evidence_of
+from restor.evaluation.metrics._breakdowns import parts_of
 from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Said, Scored
-from restor.evaluation.verdicts import decide, missing_models
+from restor.evaluation.verdict.comparisons import Others, corrected, paired_tests
+from restor.evaluation.verdict.decide import decide, missing_models
+from restor.evaluation.verdict.evidence import Evidence, evidence_of
 from restor.report.load import summary_ids
 from restor.results import Arm, ArmVerdict, PairedTest, Part, PartKind, Results, Value
 from restor.types import Group, Kind

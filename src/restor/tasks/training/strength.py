@@ -10,7 +10,7 @@ from restor.config import Config
 from restor.corruption.corruptors.passages import infer_planted, targets_of
 from restor.domains.base import DOMAINS
 from restor.errors import DataError
-from restor.evaluation.fewshot import build_queries
+from restor.evaluation.ask.fewshot import build_queries
 from restor.selection.questions import validation_protocol
 from restor.selection.split import check_untouched
 from restor.selection.validation import Validation
