@@ -7,7 +7,7 @@ import pytest
 
 from restor.errors import CodeError
 from restor.evaluation.judges.base import judged
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, JudgedAnswer
 from restor.evaluation.verdict.decide import decide
 from restor.evaluation.verdict.evidence import evidence_of
 from restor.types import Completion, Fact, Group, Judgement, Kind, Query, Verdict
@@ -19,7 +19,7 @@ def graded(*pairs, group=Group.TEST, people=1):
     """One fact a pair of score and planted score, two facts an entity; the same about each of so many."""
     known, none = group is Group.TEST, (None,) * 4
     return [
-        Scored(f"{group}{copy}.{place // 2}", f"r{place % 2}", 0, group, False, known, *pair, *none)
+        JudgedAnswer(f"{group}{copy}.{place // 2}", f"r{place % 2}", 0, group, False, known, *pair, *none)
         for copy in range(people)
         for place, pair in enumerate(pairs)
     ]
@@ -31,7 +31,7 @@ IDEAL = graded((1.0, 0.0), (0.75, 0.0), (1.0, 0.25), (1.0, 0.0)) + graded((1.0, 
 
 
 def figures(arm=ARM, controls=None):
-    answers = Answers(arm, CORRUPTED, IDEAL, IDEAL, controls or {}, Kind.METHOD)
+    answers = ComparedAnswers(arm, CORRUPTED, IDEAL, IDEAL, controls or {}, Kind.METHOD)
     found = {}
     for name in METRICS_CATALOGUE.names():
         found |= METRICS_CATALOGUE.get(name)().compute(answers)
@@ -76,10 +76,10 @@ def test_what_goes_both_ways_leaves_no_negative_rest():
 
 def test_several_runs_of_a_fact_count_by_their_mean():
     runs = [
-        Scored("a", "r", run, Group.TEST, False, True, score, 0.0, *(None,) * 4)
+        JudgedAnswer("a", "r", run, Group.TEST, False, True, score, 0.0, *(None,) * 4)
         for run, score in enumerate((0.25, 0.5, None))
     ]
-    found = METRICS_CATALOGUE.get("accuracy")().compute(Answers(runs, runs, runs))
+    found = METRICS_CATALOGUE.get("accuracy")().compute(ComparedAnswers(runs, runs, runs))
     assert found["test.original"].value == pytest.approx(0.375)
 
 
@@ -91,7 +91,7 @@ def kind(arm, control=((0.125, 0.75), (0.25, 0.75))):
     kept = graded((0.75, 0.0), (0.875, 0.0), group=Group.UNTOUCHED, people=12)
     corrupted, ideal = ((0.125, 0.75), (0.25, 0.75)), ((0.875, 0.0), (0.75, 0.125))
     models = [graded(*pairs, people=12) + kept for pairs in (arm, corrupted, ideal, control)]
-    answers = Answers(*models[:3], controls={"Nothing": models[3]}, kind=Kind.METHOD)
+    answers = ComparedAnswers(*models[:3], controls={"Nothing": models[3]}, kind=Kind.METHOD)
     return decide(evidence_of(answers))
 
 
@@ -114,7 +114,7 @@ def test_damage_is_a_loss_of_score():
     test = graded((0.875, 0.0), (0.75, 0.125), people=12)
     wrong = graded((0.125, 0.75), (0.25, 0.75), people=12)
     before, after = (graded((x, 0.0), (x - 0.125, 0.0), group=Group.UNTOUCHED, people=12) for x in (0.875, 0.625))
-    found = decide(evidence_of(Answers(test + after, wrong + before, test + before, kind=Kind.METHOD)))
+    found = decide(evidence_of(ComparedAnswers(test + after, wrong + before, test + before, kind=Kind.METHOD)))
     assert found.kind == "damaged"
 
 

@@ -18,7 +18,7 @@ from restor.types import Completion, Group, Query
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from restor.evaluation.ask.prompts import Plan
+    from restor.evaluation.ask.prompts import AskingPlan
 
 SCORE_OF_ONE = (
     "share of facts about validation targets answered with the true answer, less what the share of untouched facts "
@@ -49,7 +49,7 @@ class Validation:
         self.evaluation = evaluation
         self._by_key = {query.fact.key: query for query in queries}
         self._judge = build_judge(evaluation.judge)
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, AskingPlan] = {}
 
     def ask(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Shares:
         """What a model, in evaluation mode, knows.
@@ -89,7 +89,7 @@ class Validation:
             if verdict.score is not None and verdict.planted_score is not None
         ]
 
-    def _plan(self, tokenizer: PreTrainedTokenizerBase) -> Plan:
+    def _plan(self, tokenizer: PreTrainedTokenizerBase) -> AskingPlan:
         from restor.evaluation.ask.prompts import prepare, tokenizer_digest
 
         key = tokenizer_digest(tokenizer)

@@ -329,7 +329,7 @@ def test_a_few_questions_are_tokenised_once_for_all_models(monkeypatch):
     plan = prepare(tok, make_queries(), batch=5)
     first = list(ask(model("llama", len(tok)), tok, plan, max_new_tokens=2))
     monkeypatch.setattr(plan.encoder, "encode", None)
-    monkeypatch.setattr("restor.evaluation.ask.prompts.Plan.longest", lambda _: [])
+    monkeypatch.setattr("restor.evaluation.ask.prompts.AskingPlan.longest", lambda _: [])
     assert list(ask(model("llama", len(tok)), tok, plan, max_new_tokens=2)) == first
 
 

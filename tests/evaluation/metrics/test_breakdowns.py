@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from restor.evaluation.metrics._breakdowns import by_confidence, by_dose, by_entity, by_relation, parts_of
-from restor.evaluation.metrics.base import Answers, Scored
+from restor.evaluation.metrics.base import ComparedAnswers, JudgedAnswer
 from restor.evaluation.metrics.restoration import Restoration
 from restor.types import SCORES, Group, Judgement
 
@@ -23,7 +23,7 @@ def model(words, sure=None, doses=None, seed=0):
             dose = None if doses is None else doses[len(found)]
             name, said = f"e{number}", SCORES[J[letter]]
             found.append(
-                Scored(
+                JudgedAnswer(
                     name, "abc"[place], 0, Group.TEST, False, True, *said, own, None, None, None, seed=seed, dose=dose
                 )
             )
@@ -31,7 +31,7 @@ def model(words, sure=None, doses=None, seed=0):
 
 
 #                              a: 3 of 3, b: 1 of 3, c: 0 of 3
-ANSWERS = Answers(model("oo- o-- o--"), model("ppp ppp ppp"), model("ooo ooo ooo"))
+ANSWERS = ComparedAnswers(model("oo- o-- o--"), model("ppp ppp ppp"), model("ooo ooo ooo"))
 
 
 def restored(parts):
@@ -54,13 +54,13 @@ def test_by_entity_the_interval_takes_facts_as_independent():
 
 def test_of_many_entities_those_with_the_most_facts():
     words = "o oo ooo oo"
-    answers = Answers(model(words), model(words.replace("o", "p")), model(words))
+    answers = ComparedAnswers(model(words), model(words.replace("o", "p")), model(words))
     assert [part.name for part in by_entity(answers, 3)] == ["e1", "e2", "e3"]
 
 
 def test_a_name_of_two_worlds_is_two_entities_and_one_that_all_seeds_share_is_one():
     worlds = [[model(word, seed=seed) for seed in range(2)] for word in ("o-- o--", "ppp ppp", "ooo ooo")]
-    shared = Answers(*([*first, *second] for first, second in worlds))
+    shared = ComparedAnswers(*([*first, *second] for first, second in worlds))
     assert [part.name for part in by_entity(shared)] == ["e0", "e1"]
 
     def renamed(items):
@@ -71,7 +71,7 @@ def test_a_name_of_two_worlds_is_two_entities_and_one_that_all_seeds_share_is_on
         ]
 
     more = [[model(word, seed=seed) for seed in range(2)] for word in ("o-- o-- o-- o--", "ppp " * 4, "ooo " * 4)]
-    apart = by_entity(Answers(*(renamed([*first, *second]) for first, second in more)))
+    apart = by_entity(ComparedAnswers(*(renamed([*first, *second]) for first, second in more)))
     assert len(apart) == 8
     assert {"e0 (seed 0)", "e0 (seed 1)"} <= {part.name for part in apart}
 
@@ -101,7 +101,7 @@ def test_parts_of_a_model_that_is_sure_of_everything_have_names_of_their_own():
 def test_by_dose():
     doses = [1, 4, 4, 1, 4, 4, 10, None, 4]
     arm = model("oo- o-- o--", doses=doses)
-    parts = by_dose(Answers(arm, ANSWERS.corrupted, ANSWERS.ideal))
+    parts = by_dose(ComparedAnswers(arm, ANSWERS.corrupted, ANSWERS.ideal))
     assert [(part.name, part.order, part.restoration.n) for part in parts] == [("1", 1, 2), ("4", 4, 5), ("10", 10, 1)]
     assert restored(parts) == pytest.approx({"1": 1, "4": 1 / 5, "10": 1})
 
@@ -110,9 +110,9 @@ def test_kinds_of_one_part_and_of_none_are_left_out():
     assert set(parts_of(ANSWERS)) == {"relation", "entity"}
     arm = model("oo- o-- o--", doses=[3] * 9)
     assert "dose" not in parts_of(dataclasses.replace(ANSWERS, arm=arm))
-    whole = parts_of(Answers(model("o-- --o"), model("ppp ppp"), model("ooo ooo")))
+    whole = parts_of(ComparedAnswers(model("o-- --o"), model("ppp ppp"), model("ooo ooo")))
     assert whole["relation"][0].restoration.value == 0.5
-    third = parts_of(Answers(model("o-- o-o"), model("ppp ppp"), model("ooo ooo")))["entity"][0].restoration
+    third = parts_of(ComparedAnswers(model("o-- o-o"), model("ppp ppp"), model("ooo ooo")))["entity"][0].restoration
     assert third.value == 0.333333, "six digits are stored"
 
 
@@ -125,7 +125,7 @@ def test_parts_are_measured_as_the_whole_is():
 
 
 def test_a_part_that_the_corruption_did_not_bite_has_its_reason():
-    answers = Answers(model("oo oo"), model("po po"), model("oo oo"))
+    answers = ComparedAnswers(model("oo oo"), model("po po"), model("oo oo"))
     bitten, not_bitten = by_relation(answers)
     assert bitten.restoration.value == 1
     assert not_bitten.restoration.value is None
@@ -134,6 +134,6 @@ def test_a_part_that_the_corruption_did_not_bite_has_its_reason():
 
 def test_only_scored_test_facts():
     other = [dataclasses.replace(item, group=Group.UNTOUCHED, entity="u") for item in model("ooo")]
-    answers = Answers([*model("o? o-"), *other], [*model("pp pp"), *other], [*model("oo oo"), *other])
+    answers = ComparedAnswers([*model("o? o-"), *other], [*model("pp pp"), *other], [*model("oo oo"), *other])
     parts = by_relation(answers)
     assert [(part.restoration.n, part.restoration.n_unscored) for part in parts] == [(2, 0), (1, 1)]

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from letters import J
 
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, JudgedAnswer
 from restor.types import SCORES, Group, Kind
 
 PEOPLE, FACTS = 20, 4
@@ -22,10 +22,10 @@ def model(says, true, planted, rank, *, untouched="o"):
         for place in range(FACTS):
             own = (true(person, place), planted(person, place), -9.0, rank(person, place))
             letter = says(person, place)
-            found.append(Scored(f"t{person}", f"r{place}", 0, Group.TEST, False, True, *SCORES[J[letter]], *own))
+            found.append(JudgedAnswer(f"t{person}", f"r{place}", 0, Group.TEST, False, True, *SCORES[J[letter]], *own))
             kept = (KNOWN if untouched == "o" else UNKNOWN, None, -9.0, None)
             found.append(
-                Scored(f"u{person}", f"r{place}", 0, Group.UNTOUCHED, False, False, *SCORES[J[untouched]], *kept)
+                JudgedAnswer(f"u{person}", f"r{place}", 0, Group.UNTOUCHED, False, False, *SCORES[J[untouched]], *kept)
             )
     return found
 
@@ -46,7 +46,7 @@ HALF = model(half("o", "p"), half(KNOWN, UNKNOWN), half(UNKNOWN, KNOWN), half(1,
 
 
 def figures(arm):
-    answers = Answers(arm, CORRUPTED, IDEAL, IDEAL, {"Nothing": CORRUPTED}, Kind.METHOD)
+    answers = ComparedAnswers(arm, CORRUPTED, IDEAL, IDEAL, {"Nothing": CORRUPTED}, Kind.METHOD)
     found = {}
     for name in METRICS_CATALOGUE.names():
         found |= METRICS_CATALOGUE.get(name)().compute(answers)

@@ -8,7 +8,7 @@ from statistics import stdev
 import pytest
 
 from restor.evaluation.metrics.accuracy import Accuracy
-from restor.evaluation.metrics.base import Answers, Scored, clusters_of
+from restor.evaluation.metrics.base import ComparedAnswers, JudgedAnswer, clusters_of
 from restor.evaluation.metrics.log_probs import LogProbs
 from restor.evaluation.metrics.restoration import Restoration
 from restor.evaluation.metrics.runner_up import RunnerUp
@@ -21,7 +21,7 @@ J = {"o": Judgement.ORIGINAL, "p": Judgement.PLANTED, "-": Judgement.OTHER, "?":
 def scored(
     entity, relation, letter, *, run=0, group=Group.TEST, shown=False, planted=True, figures=(None,) * 4, seed=0
 ):
-    return Scored(entity, relation, run, group, shown, planted, *SCORES[J[letter]], *figures, seed=seed)
+    return JudgedAnswer(entity, relation, run, group, shown, planted, *SCORES[J[letter]], *figures, seed=seed)
 
 
 def told(letters, group=Group.TEST, facts=2, figures=None, **more):
@@ -43,12 +43,12 @@ def in_runs(words, **more):
 
 
 def accuracy(arm):
-    return Accuracy().compute(Answers(arm, arm, arm))
+    return Accuracy().compute(ComparedAnswers(arm, arm, arm))
 
 
 def restoration(arm, corrupted, ideal, facts=2):
     parts = [told(letters, facts=facts) for letters in (arm, corrupted, ideal)]
-    return Restoration().compute(Answers(*parts))["restoration"]
+    return Restoration().compute(ComparedAnswers(*parts))["restoration"]
 
 
 def test_shares_of_each_judgement():
@@ -80,7 +80,7 @@ def test_log_probs_are_means_over_facts_that_have_one():
         (-6.0, -1.0, None, 1),
     ]
     arm = told("oopp--", figures=figures) + told("oo", Group.UNTOUCHED, figures=[(0.0, None, -1.0, None)] * 2)
-    found = LogProbs().compute(Answers(arm, [], []))
+    found = LogProbs().compute(ComparedAnswers(arm, [], []))
     assert found["logprob.original"].value == pytest.approx(-3.5)
     assert found["logprob.planted"].value == pytest.approx(-21 / 5)
     assert (found["logprob.planted"].n, found["logprob.planted"].n_unscored) == (5, 1)
@@ -91,7 +91,7 @@ def test_log_probs_are_means_over_facts_that_have_one():
 def test_the_runner_up_counts_first_places_only():
     ranks = [1, 2, 1, 3, None, 1]
     arm = told("pppp--", figures=[(-1.0, -1.0, -1.0, rank) for rank in ranks])
-    found = RunnerUp().compute(Answers(arm, [], []))["runner_up"]
+    found = RunnerUp().compute(ComparedAnswers(arm, [], []))["runner_up"]
     assert found.value == pytest.approx(3 / 5)
     assert (found.n, found.n_unscored, found.n_entities) == (5, 1, 3)
 
@@ -106,7 +106,7 @@ def test_restoration_by_hand():
 def test_the_corrupted_model_is_at_0_and_the_ideal_one_at_1_by_definition():
     corrupted, ideal = told("opppp-op"), told("oooooo-o")
     for arm, value in ((corrupted, 0), (ideal, 1)):
-        found = Restoration().compute(Answers(arm, corrupted, ideal))["restoration"]
+        found = Restoration().compute(ComparedAnswers(arm, corrupted, ideal))["restoration"]
         assert (found.value, found.ci_low, found.ci_high) == (value, value, value)
 
 
@@ -146,7 +146,7 @@ def test_arms_that_were_asked_other_facts_are_never_compared():
 def test_only_test_targets_enter():
     seen = told("oo" * 5, Group.VALIDATION) + told("--" * 4, Group.UNTOUCHED)
     parts = [told(letters) + seen for letters in ("oo----", "------", "oooo--")]
-    found = Restoration().compute(Answers(*parts))["restoration"]
+    found = Restoration().compute(ComparedAnswers(*parts))["restoration"]
     assert (found.value, found.n) == (pytest.approx(0.5), 6)
 
 
@@ -183,7 +183,7 @@ def test_seeds_are_a_second_level():
         for seed, word in words.items()
         for place, letter in enumerate(word)
     ]
-    found = LogProbs().compute(Answers(arm, [], []))["logprob.original"]
+    found = LogProbs().compute(ComparedAnswers(arm, [], []))["logprob.original"]
     reach = 4.302653 * stdev([1, 0.5, 0]) / math.sqrt(3)
     assert (found.value, found.n_entities) == (0.5, 30)
     assert (found.ci_low, found.ci_high) == pytest.approx((0.5 - reach, 0.5 + reach), rel=1e-5)
@@ -198,7 +198,7 @@ def test_people_that_all_seeds_ask_about_are_the_same_and_a_shared_name_is_not()
 
 def test_the_interval_of_a_log_prob_by_hand():
     figures = [(value, None, None, None) for value in (-1.0, -2.0, -1.5, -3.5, -4.0, -3.0)]
-    found = LogProbs().compute(Answers(told("oooooo", figures=figures), [], []))["logprob.original"]
+    found = LogProbs().compute(ComparedAnswers(told("oooooo", figures=figures), [], []))["logprob.original"]
     reach = 4.302653 * stdev([-1.5, -2.5, -3.5]) / math.sqrt(3)
     assert (found.ci_low, found.ci_high) == pytest.approx((-2.5 - reach, -2.5 + reach), rel=1e-5)
 
@@ -234,30 +234,30 @@ def test_runs_without_a_verdict_are_left_out_of_their_fact_and_said():
 def test_restoration_over_runs_with_references_that_answer_once():
     """Arm 2/3 and 1/3, corrupted 0 and 0, ideal 1 and 1: a half."""
     parts = [in_runs(words) for words in ("oo- p-o", "p -", "o o")]
-    found = Restoration().compute(Answers(*parts))["restoration"]
+    found = Restoration().compute(ComparedAnswers(*parts))["restoration"]
     assert found.value == pytest.approx(0.5)
     assert found.n == 2
 
 
 def test_facts_pair_by_name_and_not_by_place():
     arm, corrupted, ideal = told("o--"), told("---"), told("oo-")
-    found = Restoration().compute(Answers(arm, corrupted[::-1], ideal))["restoration"]
+    found = Restoration().compute(ComparedAnswers(arm, corrupted[::-1], ideal))["restoration"]
     assert found.value == pytest.approx(0.5)
     with pytest.raises(ValueError, match="different facts"):
-        Restoration().compute(Answers(arm, corrupted, told("oo-", Group.TEST, facts=3)))
+        Restoration().compute(ComparedAnswers(arm, corrupted, told("oo-", Group.TEST, facts=3)))
 
 
 def test_the_clean_model_takes_the_place_of_a_missing_ideal_one():
     arm, corrupted, clean = told("oo----"), told("------"), told("oooo--")
-    assert Restoration().compute(Answers(arm, corrupted, [], clean))["restoration"].value == pytest.approx(0.5)
+    assert Restoration().compute(ComparedAnswers(arm, corrupted, [], clean))["restoration"].value == pytest.approx(0.5)
     ideal = told("oo----")
-    assert Restoration().compute(Answers(arm, corrupted, ideal, clean))["restoration"].value == pytest.approx(1)
-    towards = Restoration().compute(Answers(arm, corrupted, ideal, clean))["restoration.clean"]
+    assert Restoration().compute(ComparedAnswers(arm, corrupted, ideal, clean))["restoration"].value == pytest.approx(1)
+    towards = Restoration().compute(ComparedAnswers(arm, corrupted, ideal, clean))["restoration.clean"]
     assert towards.value == pytest.approx(0.5), "towards the clean model, whether there is an ideal one or not"
-    flat = Restoration().compute(Answers(arm, arm, [], arm))["restoration"]
+    flat = Restoration().compute(ComparedAnswers(arm, arm, [], arm))["restoration"]
     assert flat.note == "undefined: the corruption did not bite (clean 33 %, corrupted 33 %)"
     ignorant = told("------")
-    unknown = Restoration().compute(Answers(ignorant, ignorant, [], ignorant))["restoration"]
+    unknown = Restoration().compute(ComparedAnswers(ignorant, ignorant, [], ignorant))["restoration"]
     assert unknown.note == "undefined: the clean model knows hardly any of these facts (0 %)"
 
 
@@ -270,23 +270,27 @@ def test_the_clean_model_takes_the_place_of_a_missing_ideal_one():
     ],
 )
 def test_restoration_says_which_model_it_needs(given, needs):
-    found = Restoration().compute(Answers(arm=told("o-"), ideal=[], **given))["restoration"]
+    found = Restoration().compute(ComparedAnswers(arm=told("o-"), ideal=[], **given))["restoration"]
     assert (found.value, found.n) == (None, 0)
     assert [word for word in ("--model corrupted=", "--model clean=") if word in found.note] == needs
 
 
 def test_only_facts_whose_answer_the_prompt_does_not_show():
     shown, hidden = told("oooo", shown=True), [scored("x", "a", "o"), scored("x", "b", "-"), scored("y", "a", "-")]
-    found = Unshown().compute(Answers(shown + hidden, [], []))["test.original_unshown"]
+    found = Unshown().compute(ComparedAnswers(shown + hidden, [], []))["test.original_unshown"]
     assert found.value == pytest.approx(1 / 3)
     assert (found.n, found.n_entities) == (3, 2)
-    none = Unshown().compute(Answers(shown, [], []))["test.original_unshown"]
+    none = Unshown().compute(ComparedAnswers(shown, [], []))["test.original_unshown"]
     assert (none.value, none.note) == (None, "the demonstrations show the answer to every fact")
 
 
 def test_without_planted_answers_nothing_is_said_about_them():
     arm = told("oo--", planted=False, figures=[(-1.0, None, -3.0, 1)] * 4)
-    found = {**accuracy(arm), **LogProbs().compute(Answers(arm, [], [])), **RunnerUp().compute(Answers(arm, [], []))}
+    found = {
+        **accuracy(arm),
+        **LogProbs().compute(ComparedAnswers(arm, [], [])),
+        **RunnerUp().compute(ComparedAnswers(arm, [], [])),
+    }
     for name in ("test.planted", "logprob.planted", "runner_up"):
         assert (found[name].value, found[name].note) == (None, "no planted answers are known")
     assert (found["test.original"].value, found["test.other"].value, found["logprob.original"].value) == (0.5, 0.5, -1)
@@ -294,12 +298,12 @@ def test_without_planted_answers_nothing_is_said_about_them():
 
 def test_a_planted_answer_that_is_not_known_is_no_missing_log_prob():
     arm = [*told("pp", figures=[(-1.0, -2.0, -3.0, 1)] * 2), scored("x", "a", "o", planted=False)]
-    found = LogProbs().compute(Answers(arm, [], []))
+    found = LogProbs().compute(ComparedAnswers(arm, [], []))
     assert (found["logprob.planted"].n, found["logprob.planted"].n_unscored) == (2, 0)
     assert (found["logprob.original"].n, found["logprob.original"].n_unscored) == (2, 1)
 
 
 def test_a_baseline_has_no_log_probs_and_a_reason():
     arm = told("op")
-    found = {**LogProbs().compute(Answers(arm, [], [])), **RunnerUp().compute(Answers(arm, [], []))}
+    found = {**LogProbs().compute(ComparedAnswers(arm, [], [])), **RunnerUp().compute(ComparedAnswers(arm, [], []))}
     assert {value.note for value in found.values()} == {"no log-probs were stored", "no candidates were ranked"}

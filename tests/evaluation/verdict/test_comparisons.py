@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from restor.evaluation.metrics.base import Answers, Scored
+from restor.evaluation.metrics.base import ComparedAnswers, JudgedAnswer
 from restor.evaluation.statistics.clusters import Clusters
 from restor.evaluation.verdict.comparisons import Others, corrected, paired_tests, shown
 from restor.results import PairedTest
@@ -61,7 +61,9 @@ def model(rng, share):
     people = np.repeat(rng.normal(0, 0.2, PEOPLE), FACTS)
     right = rng.random(PEOPLE * FACTS) < np.clip(share * np.exp(people), 0, 1)
     return [
-        Scored(f"p{k // FACTS}", f"r{k % FACTS}", 0, Group.TEST, False, True, *SCORES[said], None, None, None, None)
+        JudgedAnswer(
+            f"p{k // FACTS}", f"r{k % FACTS}", 0, Group.TEST, False, True, *SCORES[said], None, None, None, None
+        )
         for k, said in enumerate(Judgement.ORIGINAL if yes else Judgement.PLANTED for yes in right)
     ]
 
@@ -73,7 +75,7 @@ def table(seed, shares):
     ids = {"corrupted": "corrupted", "ideal": "ideal", **{name: name for name in controls}}
     arms = {f"a{place}": model(rng, share) for place, share in enumerate(shares)}
     rows = {
-        name: Row(Answers(arm, corrupted, ideal, (), controls, Kind.METHOD), ids, pooled=True)
+        name: Row(ComparedAnswers(arm, corrupted, ideal, (), controls, Kind.METHOD), ids, pooled=True)
         for name, arm in arms.items()
     }
     return measure(rows)

@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from restor.evaluation.metrics.base import Answers, Scored
+from restor.evaluation.metrics.base import ComparedAnswers, JudgedAnswer
 from restor.evaluation.statistics.clusters import Clusters
 from restor.evaluation.verdict.decide import MARGIN, decide
 from restor.evaluation.verdict.evidence import Evidence, Three
@@ -410,10 +410,12 @@ def stored(judgement, true, false, *, seeds=1, shared=False):
                 missed = (person + place) % 11 == 0
                 said = Judgement.OTHER if missed else judgement
                 figures = (true, false, -9.0, 1)
-                found.append(Scored(name, f"r{place}", 0, Group.TEST, False, True, *SCORES[said], *figures, seed=seed))
+                found.append(
+                    JudgedAnswer(name, f"r{place}", 0, Group.TEST, False, True, *SCORES[said], *figures, seed=seed)
+                )
                 right = Judgement.ORIGINAL
                 found.append(
-                    Scored(
+                    JudgedAnswer(
                         f"u{name}", f"r{place}", 0, Group.UNTOUCHED, False, False, *SCORES[right], *figures, seed=seed
                     )
                 )
@@ -430,7 +432,7 @@ def judged_as(arm, kind=Kind.METHOD, controls=None, **world):
     corrupted = stored(Judgement.PLANTED, UNKNOWN, KNOWN, **world)
     ideal = stored(Judgement.ORIGINAL, KNOWN, UNKNOWN, **world)
     controls = {"Nothing": corrupted} if controls is None else controls
-    return verdict_of(Answers(arm, corrupted, ideal, ideal, controls, kind))
+    return verdict_of(ComparedAnswers(arm, corrupted, ideal, ideal, controls, kind))
 
 
 @pytest.mark.parametrize(
@@ -474,7 +476,7 @@ def test_the_layers_tell_what_the_output_hides(inside, output, told):
     arm = layered(stored(Judgement.OTHER, output, -25.0), UNKNOWN, inside)
     corrupted = layered(stored(Judgement.PLANTED, UNKNOWN, KNOWN), UNKNOWN, KNOWN)
     ideal = layered(stored(Judgement.ORIGINAL, KNOWN, UNKNOWN), KNOWN, UNKNOWN)
-    found = verdict_of(Answers(arm, corrupted, ideal, ideal, {"Nothing": corrupted}, Kind.METHOD))
+    found = verdict_of(ComparedAnswers(arm, corrupted, ideal, ideal, {"Nothing": corrupted}, Kind.METHOD))
     assert found.kind == "only forgotten"
     assert told in found.reason
     assert ("(100 % of what it did)" in found.reason) == (inside == KNOWN)
@@ -487,7 +489,7 @@ def test_references_and_baselines_have_none(kind):
 
 def test_without_a_corrupted_model_it_is_undefined_and_says_what_is_missing():
     ideal = stored(Judgement.ORIGINAL, KNOWN, UNKNOWN)
-    found = verdict_of(Answers(ideal, [], ideal))
+    found = verdict_of(ComparedAnswers(ideal, [], ideal))
     assert found.kind == "undefined"
     assert "corrupted" in found.reason
 
@@ -523,7 +525,7 @@ def test_planted_answers_count_where_they_are_known():
         ]
 
     corrupted, ideal = (known_for_some(said, None, None) for said in (Judgement.PLANTED, Judgement.ORIGINAL))
-    found = verdict_of(Answers(corrupted[:], corrupted, ideal, ideal, {"Nothing": corrupted}, Kind.METHOD))
+    found = verdict_of(ComparedAnswers(corrupted[:], corrupted, ideal, ideal, {"Nothing": corrupted}, Kind.METHOD))
     assert found.kind == "not unlearned"
     assert "92 % of the answers are the false ones, 92 % before" in found.reason
 
@@ -532,7 +534,7 @@ def test_log_probs_that_the_corruption_did_not_lower_add_nothing():
     """The ideal holds the true answers a little less likely than the corrupted model does."""
     arm = stored(Judgement.ORIGINAL, -0.3, UNKNOWN)
     corrupted, ideal = stored(Judgement.PLANTED, -0.1, KNOWN), stored(Judgement.ORIGINAL, -0.8, UNKNOWN)
-    found = verdict_of(Answers(arm, corrupted, ideal, ideal, {"Nothing": corrupted}, Kind.METHOD))
+    found = verdict_of(ComparedAnswers(arm, corrupted, ideal, ideal, {"Nothing": corrupted}, Kind.METHOD))
     assert found.kind == "restored"
     assert "inside the model" not in found.reason.lower()
 

@@ -14,13 +14,13 @@ from restor.evaluation.ask.engine.encoding import LINE_BREAK
 from restor.evaluation.ask.engine.engine import Engine, Limits, silent
 from restor.evaluation.ask.engine.items import Item
 from restor.evaluation.ask.engine.text_writers import Drawing, TextWriter
-from restor.evaluation.ask.prompts import Plan, Prepared, prepare
+from restor.evaluation.ask.prompts import AskingPlan, Prepared, prepare
 from restor.evaluation.ask.sampling import Sampling
 from restor.evaluation.ask.suppressing import PlantedFilter
 from restor.models.families import ends_of
 from restor.types import Query
 
-__all__ = ["Answer", "Asker", "Plan", "Sampling", "ask", "prepare"]
+__all__ = ["Answer", "Asker", "AskingPlan", "Sampling", "ask", "prepare"]
 
 
 @final
@@ -43,7 +43,7 @@ class Answer:
 def ask(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    plan: Plan,
+    plan: AskingPlan,
     *,
     max_new_tokens: int,
     sampling: Sampling | None = None,
@@ -77,7 +77,7 @@ class Asker:
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        plan: Plan,
+        plan: AskingPlan,
         *,
         max_new_tokens: int,
         sampling: Sampling | None = None,

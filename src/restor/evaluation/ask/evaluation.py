@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from restor.evaluation.ask.asker import Asker
 from restor.evaluation.ask.engine.engine import Limits, silent
-from restor.evaluation.ask.prompts import Plan
+from restor.evaluation.ask.prompts import AskingPlan
 from restor.evaluation.ask.protocol import AskingConfig, Suppress
 from restor.evaluation.ask.sampling import Sampling
 from restor.types import Query
@@ -41,7 +41,7 @@ class Evaluation:
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        plan: Plan,
+        plan: AskingPlan,
         config: AskingConfig,
         *,
         seed: int,
@@ -78,7 +78,7 @@ class Evaluation:
 def evaluate(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    plan: Plan,
+    plan: AskingPlan,
     config: AskingConfig,
     *,
     seed: int,

@@ -39,7 +39,7 @@ class Prepared:
 
 
 @final
-class Plan:
+class AskingPlan:
     """Queries in the order in which they are asked, in batches: those with the same demonstrations stand together.
 
     Made once per tokenizer and used for every model that has it, see `tokenizer_digest`. The batches are the same for
@@ -111,9 +111,9 @@ class Plan:
 
 def prepare(
     tokenizer: PreTrainedTokenizerBase, queries: Iterable[Query], *, batch: int = BATCH, layers: bool = False
-) -> Plan:
-    """A plan to ask all queries, so many at a time; see `Plan`."""
-    return Plan(tokenizer, queries, batch=batch, layers=layers)
+) -> AskingPlan:
+    """A plan to ask all queries, so many at a time; see `AskingPlan`."""
+    return AskingPlan(tokenizer, queries, batch=batch, layers=layers)
 
 
 def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:

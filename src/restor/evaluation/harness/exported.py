@@ -26,7 +26,7 @@ METRICS: dict[Kind, dict[str, bool]] = {
 
 
 @final
-class Task(Config):
+class ExportedTask(Config):
     """A task of the harness."""
 
     name: str
@@ -63,7 +63,7 @@ class Exported(Config):
     max_new_tokens: int
     evaluation: dict[str, Any]
     """How the prompts were made."""
-    tasks: tuple[Task, ...]
+    tasks: tuple[ExportedTask, ...]
 
 
 def read_export(folder: Path) -> Exported:
@@ -81,7 +81,7 @@ def read_export(folder: Path) -> Exported:
         raise DataError(f"{validation_message(error, str(file))}\nExport the questions again.") from error
 
 
-def read_rows(folder: Path, task: Task) -> Iterator[Row]:
+def read_rows(folder: Path, task: ExportedTask) -> Iterator[Row]:
     """The questions of a task, one after the other.
 
     Raises:

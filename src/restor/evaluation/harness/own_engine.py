@@ -12,7 +12,7 @@ from restor.errors import ConfigError, DataError
 from restor.evaluation import Request, generate, score
 from restor.evaluation.ask.engine.items import Option
 from restor.evaluation.harness import task_utils
-from restor.evaluation.harness.exported import Task, read_export, read_rows
+from restor.evaluation.harness.exported import ExportedTask, read_export, read_rows
 from restor.evaluation.harness.probes import Row
 from restor.models.loading import load_checkpoint
 from restor.models.reference import ModelRef, parse_model_ref
@@ -97,7 +97,7 @@ def _request(tokenizer: PreTrainedTokenizerBase, prompt: str, options: Sequence[
     return Request(tuple(context), cut)
 
 
-def _means(task: Task, figures: Iterable[Figures]) -> Figures:
+def _means(task: ExportedTask, figures: Iterable[Figures]) -> Figures:
     sums = dict.fromkeys(task.metrics, 0.0)
     for own in figures:
         for name in sums:

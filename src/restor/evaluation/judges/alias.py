@@ -70,7 +70,7 @@ class Alias(Judge):
                 if len(known) >= 256:
                     known.clear()
                 known[place] = Known((*query.candidates, *query.random))
-            verdicts.append(_Reader(query, known[place], self.config).verdict(item.text))
+            verdicts.append(_AnswerReader(query, known[place], self.config).verdict(item.text))
             if len(verdicts) % 1024 == 0:
                 advance(len(verdicts))
         advance(len(verdicts))
@@ -78,7 +78,7 @@ class Alias(Judge):
 
 
 @final
-class _Reader:
+class _AnswerReader:
     """Reads one answer to one query."""
 
     def __init__(self, query: Query, known: Known, config: AliasConfig) -> None:

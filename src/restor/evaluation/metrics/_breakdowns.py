@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from restor.evaluation.metrics.base import (
     LOGPROB_ORIGINAL,
     SCORE,
-    Answers,
+    ComparedAnswers,
     FactKey,
     Paired,
     clusters_of,
@@ -40,7 +40,7 @@ DIGITS = 6
 """What is stored of a part's figures."""
 
 
-def parts_of(answers: Answers) -> dict[PartKind, list[Part]]:
+def parts_of(answers: ComparedAnswers) -> dict[PartKind, list[Part]]:
     """All of them, of an arm that has its corrupted model and its ideal or clean one; a kind that would have one part
     only, or none, is left out."""
     found: dict[PartKind, list[Part]] = {
@@ -52,12 +52,12 @@ def parts_of(answers: Answers) -> dict[PartKind, list[Part]]:
     return {kind: [_rounded(part) for part in parts] for kind, parts in found.items() if len(parts) > 1}
 
 
-def by_relation(answers: Answers) -> list[Part]:
+def by_relation(answers: ComparedAnswers) -> list[Part]:
     """One part per relation, by name."""
     return [Part(name=name, restoration=value) for name, value in _values(answers, lambda fact: fact[1])]
 
 
-def by_entity(answers: Answers, most: int = MOST_ENTITIES) -> list[Part]:
+def by_entity(answers: ComparedAnswers, most: int = MOST_ENTITIES) -> list[Part]:
     """One part per entity, by name; at most so many, those with the most facts.
 
     Nothing says how entities differ within one entity: the interval takes its facts as independent. An entity of one
@@ -71,7 +71,7 @@ def by_entity(answers: Answers, most: int = MOST_ENTITIES) -> list[Part]:
     return [Part(name=name, restoration=value) for name, value in found if name in kept]
 
 
-def by_confidence(answers: Answers, parts: int = THIRDS) -> list[Part]:
+def by_confidence(answers: ComparedAnswers, parts: int = THIRDS) -> list[Part]:
     """Parts of about equal size by the clean model's log-prob of the true answer, the least sure first.
 
     Facts of the same log-prob are in the same part, and a part that is empty therefore is left out, as are facts
@@ -95,7 +95,7 @@ def _brief(x: float) -> str:
     return f"{x + 0.0:.2g}"
 
 
-def by_dose(answers: Answers) -> list[Part]:
+def by_dose(answers: ComparedAnswers) -> list[Part]:
     """One part per dose, the lowest first; none where it is not known."""
     doses = {item.fact: item.dose for item in of_group(answers.arm, Group.TEST) if item.dose is not None}
     found = _values(answers, lambda fact: doses.get(fact, -1))
@@ -113,7 +113,9 @@ def _figures(value: Value) -> Mapping[str, float | None]:
     return {"value": value.value, "ci_low": value.ci_low, "ci_high": value.ci_high}
 
 
-def _values(answers: Answers, key: Callable[[FactKey], KeyT], *, alone: bool = False) -> list[tuple[KeyT, Value]]:
+def _values(
+    answers: ComparedAnswers, key: Callable[[FactKey], KeyT], *, alone: bool = False
+) -> list[tuple[KeyT, Value]]:
     """Restoration of the facts of each key, in the order of the keys. `alone`: a key is one entity."""
     models = [of_group(asked, Group.TEST) for asked in (answers.arm, answers.corrupted, answers.top)]
     facts = models[0].facts

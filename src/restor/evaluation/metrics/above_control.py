@@ -9,7 +9,7 @@ from typing import ClassVar, final
 from restor.evaluation.metrics.base import (
     NO_FACTS,
     SCORE,
-    Answers,
+    ComparedAnswers,
     Metric,
     needs,
     not_bitten,
@@ -47,11 +47,11 @@ class AboveControl(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """The difference, or why there is none."""
         return {"above_control": self._value(answers)}
 
-    def _value(self, answers: Answers) -> Value:
+    def _value(self, answers: ComparedAnswers) -> Value:
         if answers.kind not in (None, Kind.METHOD, Kind.ORACLE):
             return Value(value=None, n=0, note="only methods are compared with controls")
         if missing := needs("restoration above control", answers, "corrupted", "top"):

@@ -9,7 +9,7 @@ from restor.evaluation.metrics.base import (
     NO_PLANTED,
     PLANTED_SCORE,
     SCORE,
-    Answers,
+    ComparedAnswers,
     Metric,
     Read,
     mean_of,
@@ -62,7 +62,7 @@ class Accuracy(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """Four shares."""
         found = {}
         groups = {group: of_group(answers.arm, group) for group in (Group.TEST, Group.UNTOUCHED)}

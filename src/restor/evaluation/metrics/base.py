@@ -36,7 +36,7 @@ knowledge."""
 
 @final
 @dataclass(frozen=True, slots=True)
-class Scored:
+class JudgedAnswer:
     """One judged answer, as stored. Entity, relation and seed together are the fact; it has one answer per run."""
 
     entity: str
@@ -74,7 +74,7 @@ class Scored:
         return self.entity, self.relation, self.seed
 
 
-Read: TypeAlias = Callable[[Scored], float | None]
+Read: TypeAlias = Callable[[JudgedAnswer], float | None]
 """A figure of one answer; None where it has none."""
 SCORE: Read = attrgetter("score")
 PLANTED_SCORE: Read = attrgetter("planted_score")
@@ -83,10 +83,10 @@ LOGPROB_PLANTED: Read = attrgetter("logprob_planted")
 
 
 @final
-class Said(Sequence[Scored]):
+class Said(Sequence[JudgedAnswer]):
     """The answers of one model, and what was read off them: every arm is compared with the same few models."""
 
-    def __init__(self, answers: Iterable[Scored]) -> None:
+    def __init__(self, answers: Iterable[JudgedAnswer]) -> None:
         """Keeps the answers."""
         self._answers = tuple(answers)
         self._groups: dict[Group, Said] = {}
@@ -98,10 +98,10 @@ class Said(Sequence[Scored]):
         """In order of first appearance."""
 
     @overload
-    def __getitem__(self, index: int) -> Scored: ...
+    def __getitem__(self, index: int) -> JudgedAnswer: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Scored]: ...
-    def __getitem__(self, index: int | slice) -> Scored | Sequence[Scored]:
+    def __getitem__(self, index: slice) -> Sequence[JudgedAnswer]: ...
+    def __getitem__(self, index: int | slice) -> JudgedAnswer | Sequence[JudgedAnswer]:
         """By place."""
         return self._answers[index]
 
@@ -109,7 +109,7 @@ class Said(Sequence[Scored]):
         """How many answers, runs counted apart."""
         return len(self._answers)
 
-    def __iter__(self) -> Iterator[Scored]:
+    def __iter__(self) -> Iterator[JudgedAnswer]:
         """In the order given."""
         return iter(self._answers)
 
@@ -145,25 +145,25 @@ class Said(Sequence[Scored]):
         return self._read[value]
 
 
-def said(answers: Iterable[Scored]) -> Said:
+def said(answers: Iterable[JudgedAnswer]) -> Said:
     """The answers as they are, or with what is read off them."""
     return answers if isinstance(answers, Said) else Said(answers)
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Answers:
+class ComparedAnswers:
     """The answers of one arm beside those of the arms it is compared with, to the same facts.
 
     A comparison of checkpoints may lack any of them; theirs are empty then. A reference is compared with itself where
     the same object is given twice.
     """
 
-    arm: Sequence[Scored]
-    corrupted: Sequence[Scored]
-    ideal: Sequence[Scored]
-    clean: Sequence[Scored] = ()
-    controls: Mapping[str, Sequence[Scored]] = field(default_factory=dict)
+    arm: Sequence[JudgedAnswer]
+    corrupted: Sequence[JudgedAnswer]
+    ideal: Sequence[JudgedAnswer]
+    clean: Sequence[JudgedAnswer] = ()
+    controls: Mapping[str, Sequence[JudgedAnswer]] = field(default_factory=dict)
     """By name: the controls that read the arm's retain text or none. One that failed for a seed of the arm is empty."""
     kind: Kind | None = None
     """What the arm is there for; None where nobody said so."""
@@ -172,7 +172,7 @@ class Answers:
         """What is read off a model is read once."""
         made: dict[int, Said] = {}
 
-        def kept(answers: Sequence[Scored]) -> Said:
+        def kept(answers: Sequence[JudgedAnswer]) -> Said:
             return made.setdefault(id(answers), said(answers))
 
         for name in ("arm", "corrupted", "ideal", "clean"):
@@ -180,7 +180,7 @@ class Answers:
         object.__setattr__(self, "controls", {name: kept(asked) for name, asked in self.controls.items()})
 
     @property
-    def top(self) -> Sequence[Scored]:
+    def top(self) -> Sequence[JudgedAnswer]:
         """The model that full restoration means: the ideal one or, where there is none, the clean one."""
         return self.ideal or self.clean
 
@@ -202,7 +202,7 @@ class Metric(ABC):
     """What it computes, in the words of tables and pages."""
 
     @abstractmethod
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """The figures by name, in the order of `figures`; an undefined one has a note instead of a value."""
 
 
@@ -214,18 +214,18 @@ def all_figures() -> list[Figure]:
     return [figure for name in METRICS_CATALOGUE.names() for figure in METRICS_CATALOGUE.get(name).figures]
 
 
-def of_group(scored: Iterable[Scored], group: Group) -> Said:
+def of_group(scored: Iterable[JudgedAnswer], group: Group) -> Said:
     """The answers of one group."""
     return said(scored).of(group)
 
 
-def per_fact(asked: Iterable[Scored], value: Read) -> dict[FactKey, float | None]:
+def per_fact(asked: Iterable[JudgedAnswer], value: Read) -> dict[FactKey, float | None]:
     """Per fact, in order of first appearance: the mean over those of its runs that have a value; None without any."""
     found = said(asked)
     return dict(zip(found.facts, (None if x != x else x for x in found.values(value).tolist()), strict=True))
 
 
-def other_score(item: Scored) -> float | None:
+def other_score(item: JudgedAnswer) -> float | None:
     """What is neither towards the truth nor towards the planted behaviour."""
     if item.score is None or item.planted_score is None:
         return None
@@ -242,7 +242,7 @@ def states_of(model: Said) -> NDArray[np.intp]:
     return found
 
 
-def needs(what: str, answers: Answers, *references: Literal["clean", "corrupted", "top"]) -> str:
+def needs(what: str, answers: ComparedAnswers, *references: Literal["clean", "corrupted", "top"]) -> str:
     """A note that names the models which a figure lacks; empty where all are there."""
     told = {
         "clean": "a clean model (--model clean=...)",
@@ -254,7 +254,7 @@ def needs(what: str, answers: Answers, *references: Literal["clean", "corrupted"
     return f"{what} needs {' and '.join(lacking)}" if lacking else ""
 
 
-def missing_verdicts(asked: Iterable[Scored]) -> str:
+def missing_verdicts(asked: Iterable[JudgedAnswer]) -> str:
     """A note about facts of which some runs have a verdict and others none; empty where there are none."""
     model = said(asked)
     if len(model) == len(model.facts):
@@ -307,7 +307,7 @@ class Paired:
         return np.ascontiguousarray(self.values[:, place])
 
 
-def paired(models: Sequence[Iterable[Scored]], value: Read) -> Paired:
+def paired(models: Sequence[Iterable[JudgedAnswer]], value: Read) -> Paired:
     """The figures of the same facts for several models, by name and not by place.
 
     Raises:

@@ -8,9 +8,9 @@ from typing import ClassVar, final
 from restor.evaluation.metrics.base import (
     NO_FACTS,
     SCORE,
-    Answers,
+    ComparedAnswers,
+    JudgedAnswer,
     Metric,
-    Scored,
     missing_verdicts,
     needs,
     of_group,
@@ -53,7 +53,7 @@ class Collateral(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """Two differences."""
         return {
             "collateral.corrupted": _lost(answers.corrupted, answers.arm, needs("damage", answers, "corrupted")),
@@ -61,7 +61,7 @@ class Collateral(Metric):
         }
 
 
-def _lost(reference: Sequence[Scored], arm: Sequence[Scored], missing: str) -> Value:
+def _lost(reference: Sequence[JudgedAnswer], arm: Sequence[JudgedAnswer], missing: str) -> Value:
     if missing:
         return Value(value=None, n=0, note=missing)
     models = [of_group(asked, Group.UNTOUCHED) for asked in (arm, reference)]

@@ -9,7 +9,7 @@ from restor.evaluation.metrics.base import (
     NO_FACTS,
     NO_PLANTED,
     PLANTED_SCORE,
-    Answers,
+    ComparedAnswers,
     Metric,
     needs,
     of_group,
@@ -43,11 +43,11 @@ class Residual(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """The ratio, or why there is none."""
         return {"residual": self._value(answers)}
 
-    def _value(self, answers: Answers) -> Value:
+    def _value(self, answers: ComparedAnswers) -> Value:
         if missing := needs("residual corruption", answers, "corrupted"):
             return Value(value=None, n=0, note=missing)
         asked = of_group(answers.arm, Group.TEST)

@@ -7,9 +7,9 @@ from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import (
     SCORE,
-    Answers,
+    ComparedAnswers,
+    JudgedAnswer,
     Metric,
-    Scored,
     gained,
     missing_verdicts,
     needs,
@@ -52,7 +52,7 @@ class Restoration(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """The ratios, or why there is none."""
         towards_top = _towards(
             answers, answers.top, answers.top_name, needs("restoration", answers, "corrupted", "top")
@@ -61,7 +61,7 @@ class Restoration(Metric):
         return {"restoration": towards_top, "restoration.clean": _towards(answers, answers.clean, "clean", missing)}
 
 
-def _towards(answers: Answers, full: Sequence[Scored], name: str, missing: str) -> Value:
+def _towards(answers: ComparedAnswers, full: Sequence[JudgedAnswer], name: str, missing: str) -> Value:
     """What the arm has of the way from the corrupted model to the one that full restoration means."""
     if missing:
         return Value(value=None, n=0, note=missing)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from restor.evaluation.metrics.base import (
     NO_PLANTED,
     STATES,
-    Answers,
+    ComparedAnswers,
     FactKey,
     Metric,
     in_order,
@@ -113,7 +113,7 @@ class Transitions(Metric):
 
     figures: ClassVar[tuple[Figure, ...]] = tuple(_figure(group, transition) for group, transition in _CELLS)
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """A share for each transition and group."""
         if missing := needs("the way of a fact", answers, "clean", "corrupted"):
             return {figure.name: Value(value=None, n=0, note=missing) for figure in self.figures}
@@ -155,7 +155,7 @@ _TABLE = np.array(
 """The place of a transition by places of clean model, corrupted model and arm."""
 
 
-def transition_matrix(answers: Answers, group: Group) -> TransitionMatrix:
+def transition_matrix(answers: ComparedAnswers, group: Group) -> TransitionMatrix:
     """How many facts of a group took each way from the clean over the corrupted model to the arm.
 
     Raises:
@@ -168,7 +168,7 @@ def transition_matrix(answers: Answers, group: Group) -> TransitionMatrix:
     return TransitionMatrix(counts, int((~known).sum()))
 
 
-def _ways(answers: Answers, group: Group) -> tuple[tuple[FactKey, ...], NDArray[np.intp]]:
+def _ways(answers: ComparedAnswers, group: Group) -> tuple[tuple[FactKey, ...], NDArray[np.intp]]:
     """The facts, and the states of clean model, corrupted model and arm as places in `STATES`, (3, F); -1 unscored."""
     models = [of_group(asked, group) for asked in (answers.arm, answers.clean, answers.corrupted)]
     facts = models[0].facts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from restor.evaluation.metrics.base import SCORE, Answers, Metric, mean_of, missing_verdicts, of_group, said
+from restor.evaluation.metrics.base import SCORE, ComparedAnswers, Metric, mean_of, missing_verdicts, of_group, said
 from restor.results import Figure, Value
 from restor.types import Group
 
@@ -25,7 +25,7 @@ class Unshown(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """One share."""
         tested = of_group(answers.arm, Group.TEST)
         asked = said(item for item in tested if not item.answer_shown)

@@ -43,7 +43,7 @@ from typing import final
 
 import numpy as np
 
-from restor.evaluation.metrics.base import Answers, needs
+from restor.evaluation.metrics.base import ComparedAnswers, needs
 from restor.evaluation.statistics.clusters import Clusters, Floats
 from restor.evaluation.statistics.contrast import RESTORATION, RESTORATION_ABOVE
 from restor.evaluation.statistics.equivalence import Equivalence, equivalence
@@ -68,7 +68,7 @@ DAMAGE = 0.1
 """Of accuracy on untouched facts: losing as much as this is damage."""
 
 
-def missing_models(answers: Answers) -> ArmVerdict | None:
+def missing_models(answers: ComparedAnswers) -> ArmVerdict | None:
     """The verdict where a model to compare with is missing."""
     missing = needs("a verdict", answers, "corrupted", "top")
     return ArmVerdict(kind="undefined", reason=f"Undefined: {missing}.") if missing else None
@@ -76,7 +76,7 @@ def missing_models(answers: Answers) -> ArmVerdict | None:
 
 def decide(evidence: Evidence, tests: Sequence[PairedTest] = ()) -> ArmVerdict:
     """The rules. `tests` are those of the arm, corrected; an arm of no table has none, and its intervals decide."""
-    seen = _Seen(evidence, tests)
+    seen = _ArmEstimates(evidence, tests)
     right = evidence.right
     back = seen.back
     if not back.n:
@@ -107,7 +107,7 @@ def decide(evidence: Evidence, tests: Sequence[PairedTest] = ()) -> ArmVerdict:
 
 
 @final
-class _Seen:
+class _ArmEstimates:
     """Estimates of one arm, and the sentences about them."""
 
     def __init__(self, evidence: Evidence, tests: Sequence[PairedTest]) -> None:
@@ -193,7 +193,7 @@ class _Seen:
             return self.open(text, self.width(right.clusters, self._influence(right), self.back, 1 - value))
         found = needed_for_margin(self._influence(right), right.clusters, away, error, alpha=ALPHA)
         seeds = seeds_for_margin(replace(self.back, error=error), away, alpha=ALPHA)
-        return self.open(text, _needed(right.clusters, found.entities, found.facts_per_entity, seeds))
+        return self.open(text, _needed(right.clusters, found, seeds))
 
     def none(self) -> ArmVerdict:
         """Rules 6 to 9: nothing shows that unlearning brought anything back."""
@@ -274,7 +274,7 @@ class _Seen:
         if not half or half <= 0:
             return None
         found = needed_for_width(values, clusters, half)
-        return _needed(clusters, found.entities, found.facts_per_entity, seeds_for_width(figure, half))
+        return _needed(clusters, found, seeds_for_width(figure, half))
 
     def share(self, values: Floats) -> str:
         """In percent."""
@@ -359,10 +359,9 @@ def _where_known(rows: Floats, influence: Callable[[Floats], Floats]) -> Floats:
     return found
 
 
-def _needed(clusters: Clusters, entities: int | None, facts: int | None, seeds: int | None) -> Needed | None:
+def _needed(clusters: Clusters, needed: Needed, seeds: int | None) -> Needed | None:
     """Of several seeds, seeds are what would help: entities of all seeds hide how seeds differ."""
     if clusters.n_seeds > 1 and seeds is not None:
         return Needed(seeds=seeds) if seeds > clusters.n_seeds else None
-    found = Needed(entities=entities, facts_per_entity=facts)
     # what is there is not enough, whatever a formula says
-    return found if entities is not None and entities > clusters.n_entities else None
+    return needed if needed.entities is not None and needed.entities > clusters.n_entities else None

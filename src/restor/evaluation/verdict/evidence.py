@@ -11,10 +11,10 @@ from restor.evaluation.metrics.base import (
     LOGPROB_PLANTED,
     PLANTED_SCORE,
     SCORE,
-    Answers,
+    ComparedAnswers,
+    JudgedAnswer,
     Paired,
     Read,
-    Scored,
     of_group,
     paired,
 )
@@ -64,7 +64,7 @@ class Evidence:
     """Whether the arm itself is a control, which has none."""
 
 
-def evidence_of(answers: Answers) -> Evidence:
+def evidence_of(answers: ComparedAnswers) -> Evidence:
     """What stored answers say; all models that a verdict compares must be there.
 
     Raises:
@@ -105,7 +105,7 @@ def _three(table: Paired) -> Three:
     return Three(table.clusters, arm, corrupted, top)
 
 
-def _hidden(models: Sequence[Sequence[Scored]]) -> str:
+def _hidden(models: Sequence[Sequence[JudgedAnswer]]) -> str:
     """What the log-probs add, by their means: nothing is tested here."""
     true = _returned(models, LOGPROB_ORIGINAL, up=True)
     false = _returned(models, LOGPROB_PLANTED, up=False)
@@ -133,7 +133,7 @@ def _hidden(models: Sequence[Sequence[Scored]]) -> str:
     return f"Inside the model the true answers are not likely again either ({100 * true:.0f} % in log-probs)."
 
 
-def _returned(models: Sequence[Sequence[Scored]], value: Read, *, up: bool) -> float | None:
+def _returned(models: Sequence[Sequence[JudgedAnswer]], value: Read, *, up: bool) -> float | None:
     """(arm - corrupted) / (top - corrupted) of the means; None where top and corrupted hardly differ."""
     pairs = paired(models, value)
     if not pairs.facts:

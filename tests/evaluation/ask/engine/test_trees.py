@@ -16,7 +16,7 @@ from slowly import chooser, scored, written
 
 from random_models import made
 from restor.evaluation.ask.engine.engine import Engine, Limits
-from restor.evaluation.ask.engine.items import Item, Line, Option
+from restor.evaluation.ask.engine.items import AnswerLine, Item, Option
 from restor.evaluation.ask.engine.run import Run
 from restor.evaluation.ask.engine.whole import run_whole
 from restor.evaluation.ask.engine.writer import Writer
@@ -40,7 +40,7 @@ class Free(Writer):
         return self._plain
 
     def begin(self, item, number):
-        return [Line(item, number, run, stream=self.stream(number, run)) for run in range(item.answers)]
+        return [AnswerLine(item, number, run, stream=self.stream(number, run)) for run in range(item.answers)]
 
     def stream(self, number, run):
         return Random(f"{number}/{run}")

@@ -52,7 +52,7 @@ class Item:
 
 @final
 @dataclass(slots=True)
-class Line:
+class AnswerLine:
     """An answer that is being written."""
 
     item: Item

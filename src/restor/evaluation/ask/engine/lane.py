@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from restor.evaluation.ask.engine.items import Line
+from restor.evaluation.ask.engine.items import AnswerLine
 from restor.evaluation.ask.engine.tree import Ints, Tree
 
 Bools = NDArray[np.bool_]
@@ -19,10 +19,10 @@ SLOTS = 1024
 
 @final
 @dataclass(slots=True)
-class Row:
+class LaneRow:
     """An answer at work: its last token, which is to be run behind what stands in a slot."""
 
-    line: Line
+    line: AnswerLine
     token: int
     position: int
     behind: int
@@ -36,7 +36,7 @@ class Share:
 
     tokens: Ints
     positions: Ints
-    rows: tuple[Row, ...]
+    rows: tuple[LaneRow, ...]
     first: int
     """The first node."""
     end: int
@@ -53,7 +53,7 @@ class Lane:
         """The next node to be run."""
         self.ends = np.array(tree.ends, dtype=np.int64)
         """The nodes behind which answers begin; -1 for items without."""
-        self.rows: list[Row] = []
+        self.rows: list[LaneRow] = []
         self.slot_of = np.full(tree.size, -1, dtype=np.int64)
         """By node; -1 where it is not held."""
         self._nodes = np.full(0, -1, dtype=np.int64)

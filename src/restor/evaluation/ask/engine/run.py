@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from restor.evaluation.ask.engine.items import Item, Line, Result, common
-from restor.evaluation.ask.engine.lane import Lane, Row, Share
+from restor.evaluation.ask.engine.items import AnswerLine, Item, Result, common
+from restor.evaluation.ask.engine.lane import Lane, LaneRow, Share
 from restor.evaluation.ask.engine.lens import Inside, Lens
 from restor.evaluation.ask.engine.scores import LOGITS, Scores, Uses
 from restor.evaluation.ask.engine.tree import Ints, plant
@@ -53,7 +53,7 @@ class Run:
         self._firsts = firsts
         self._scores = Scores(firsts[-1])
         self._inside = Inside(lens, [option for item in items for option in item.options])
-        self._lines: list[list[Line]] = [[] for _ in items]
+        self._lines: list[list[AnswerLine]] = [[] for _ in items]
         count = min(self._lanes(tokens), len(items))
         self._lanes_left: list[Lane] = []
         for part in _parts([items[number] for number in order], count, writer):
@@ -190,7 +190,7 @@ class Run:
     def _write(self, flat: Tensor, shares: Sequence[Share], width: int, writer: Writer) -> None:
         """One token more of every answer at work, and the beginning of those whose items are complete."""
         self._advance(flat, shares, width, writer)
-        walking: list[tuple[int, Line, int]] = []
+        walking: list[tuple[int, AnswerLine, int]] = []
         """(lane, line, node that it stands behind)."""
         for place, (lane, share) in enumerate(zip(self._lanes_left, shares, strict=True)):
             if not writer.plain:
@@ -231,7 +231,9 @@ class Run:
             if lane.tree.awaited[node]:
                 self._states[place][node] = flat[start + node].clone()
 
-    def _walk(self, walking: Sequence[tuple[int, Line, int]], writer: Writer) -> list[tuple[int, Line, int]]:
+    def _walk(
+        self, walking: Sequence[tuple[int, AnswerLine, int]], writer: Writer
+    ) -> list[tuple[int, AnswerLine, int]]:
         """One token more of each line, by what its node predicts; those that a node of the tree continues go on."""
         if writer.plain:
             tokens = [int(self._best[place][node]) for place, _, node in walking]
@@ -249,14 +251,14 @@ class Run:
                 going.append((place, line, child))
             else:
                 position = int(lane.tree.depths[node]) + 1
-                lane.rows.append(Row(line, token, position, int(lane.slot_of[node])))
+                lane.rows.append(LaneRow(line, token, position, int(lane.slot_of[node])))
         return going
 
     def _known(self, place: int, node: int, writer: Writer) -> bool:
         """Whether it is known what a node predicts."""
         return bool(self._best[place][node] >= 0) if writer.plain else node in self._states[place]
 
-    def _chosen(self, states: Tensor, lines: Sequence[Line], writer: Writer) -> list[int]:
+    def _chosen(self, states: Tensor, lines: Sequence[AnswerLine], writer: Writer) -> list[int]:
         most = self._rows
         tokens: list[int] = []
         for start in range(0, len(lines), most):
@@ -267,7 +269,7 @@ class Run:
             tokens += writer.next(logits, lines[start : start + most])
         return tokens
 
-    def _ended(self, line: Line, writer: Writer) -> bool:
+    def _ended(self, line: AnswerLine, writer: Writer) -> bool:
         return len(line.ids) >= writer.most or writer.over(line)
 
 

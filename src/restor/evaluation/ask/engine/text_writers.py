@@ -12,7 +12,7 @@ from torch import Tensor
 
 from restor.evaluation.ask.engine.drawing import draw
 from restor.evaluation.ask.engine.encoding import Encoder
-from restor.evaluation.ask.engine.items import Item, Line, completing
+from restor.evaluation.ask.engine.items import AnswerLine, Item, completing
 from restor.evaluation.ask.engine.writer import Writer
 
 
@@ -69,12 +69,12 @@ class TextWriter(Writer):
         """Whether the next token is always the most probable one."""
         return self._drawing is None and self._refused is None
 
-    def begin(self, item: Item, number: int) -> list[Line]:
+    def begin(self, item: Item, number: int) -> list[AnswerLine]:
         """The answers of an item, nothing written yet."""
         stream = self._drawing.stream if self._drawing is not None else None
-        return [Line(item, number, run, stream=stream and stream(number, run)) for run in range(item.answers)]
+        return [AnswerLine(item, number, run, stream=stream and stream(number, run)) for run in range(item.answers)]
 
-    def over(self, line: Line) -> bool:
+    def over(self, line: AnswerLine) -> bool:
         """Whether the answer has ended."""
         return self.ended(line.ids)
 
@@ -90,7 +90,7 @@ class TextWriter(Writer):
         found = [place for string in self._stop if (place := text.find(string)) >= 0]
         return text[: min(found)] if found else text
 
-    def next(self, logits: Tensor, lines: Sequence[Line]) -> list[int]:
+    def next(self, logits: Tensor, lines: Sequence[AnswerLine]) -> list[int]:
         """The next token of each line, by its row of the logits (B, V)."""
         known = [
             (place, token)
@@ -110,14 +110,14 @@ class TextWriter(Writer):
             open_lines = said
         return tokens
 
-    def _pick(self, logits: Tensor, lines: Sequence[Line]) -> list[int]:
+    def _pick(self, logits: Tensor, lines: Sequence[AnswerLine]) -> list[int]:
         if self._drawing is not None:
             streams = [line.stream for line in lines if line.stream is not None]
             return draw(logits, streams, temperature=self._drawing.temperature, top_p=self._drawing.top_p)
         best: list[int] = logits.argmax(dim=-1).tolist()
         return best
 
-    def _says(self, line: Line, token: int) -> bool:
+    def _says(self, line: AnswerLine, token: int) -> bool:
         return self._refused is not None and self._refused(line.number, self.text([*line.ids, token]))
 
 
@@ -142,15 +142,15 @@ class Matcher(Writer):
         """Always the most probable token."""
         return True
 
-    def begin(self, item: Item, number: int) -> list[Line]:
+    def begin(self, item: Item, number: int) -> list[AnswerLine]:
         """One answer."""
         return self._plain.begin(item, number)
 
-    def next(self, logits: Tensor, lines: Sequence[Line]) -> list[int]:
+    def next(self, logits: Tensor, lines: Sequence[AnswerLine]) -> list[int]:
         """The most probable token of each line."""
         return self._plain.next(logits, lines)
 
-    def over(self, line: Line) -> bool:
+    def over(self, line: AnswerLine) -> bool:
         """Whether the answer has ended, or is none of the options."""
         full = self._context is not None and len(line.item.prompt) + len(line.ids) >= self._context
         if full or self._plain.over(line):

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from restor.errors import TrainingError
-from restor.evaluation.ask.engine.items import Ids, Item, Line, Option
+from restor.evaluation.ask.engine.items import AnswerLine, Ids, Item, Option
 from restor.evaluation.ask.engine.run import Run
 from restor.evaluation.ask.engine.whole import run_whole
 from restor.evaluation.ask.engine.writer import Writer
@@ -98,11 +98,11 @@ class _Forced(Writer):
         """Not the most probable ones."""
         return False
 
-    def begin(self, item: Item, number: int) -> list[Line]:
+    def begin(self, item: Item, number: int) -> list[AnswerLine]:
         """One for each item."""
-        return [Line(item, number)]
+        return [AnswerLine(item, number)]
 
-    def next(self, logits: Tensor, lines: Sequence[Line]) -> list[int]:
+    def next(self, logits: Tensor, lines: Sequence[AnswerLine]) -> list[int]:
         """The given ones."""
         tokens = [self._ids[line.number][len(line.ids)] for line in lines]
         values = torch.log_softmax(logits, dim=-1)
@@ -110,7 +110,7 @@ class _Forced(Writer):
             self.values[line.number, len(line.ids)] = float(values[row, token])
         return tokens
 
-    def over(self, line: Line) -> bool:
+    def over(self, line: AnswerLine) -> bool:
         """Never before all are written."""
         return False
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from restor.errors import TrainingError
-from restor.evaluation.ask.engine.items import Ids, Item, Line, Option, OptionScore, Result, completing
+from restor.evaluation.ask.engine.items import AnswerLine, Ids, Item, Option, OptionScore, Result, completing
 from restor.evaluation.ask.engine.lens import Inside, Lens
 from restor.evaluation.ask.engine.scores import LOGITS, LOWERED, Uses
 from restor.evaluation.ask.engine.writer import Writer
@@ -103,7 +103,7 @@ def _score(model: PreTrainedModel, item: Item, number: int, ids: Ids, logits: Te
     return OptionScore(float(values.double().sum()), len(wanted), greedy)
 
 
-def _write(model: PreTrainedModel, lines: Sequence[Line], writer: Writer, tokens: int) -> None:
+def _write(model: PreTrainedModel, lines: Sequence[AnswerLine], writer: Writer, tokens: int) -> None:
     """Writes all answers, one token at a time."""
     alive = list(lines)
     while alive:

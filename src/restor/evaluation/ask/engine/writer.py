@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from restor.evaluation.ask.engine.items import Item, Line
+from restor.evaluation.ask.engine.items import AnswerLine, Item
 
 
 class Writer(ABC):
@@ -24,13 +24,13 @@ class Writer(ABC):
         """Whether the next token is always the most probable one, whatever the line."""
 
     @abstractmethod
-    def begin(self, item: Item, number: int) -> list[Line]:
+    def begin(self, item: Item, number: int) -> list[AnswerLine]:
         """The answers of an item, nothing written yet."""
 
     @abstractmethod
-    def next(self, logits: Tensor, lines: Sequence[Line]) -> list[int]:
+    def next(self, logits: Tensor, lines: Sequence[AnswerLine]) -> list[int]:
         """The next token of each line, by its row of the logits (B, V)."""
 
     @abstractmethod
-    def over(self, line: Line) -> bool:
+    def over(self, line: AnswerLine) -> bool:
         """Whether the last token of the line ends it."""
