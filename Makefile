@@ -37,7 +37,7 @@ test-newest:  ## run the tests of engine, loading and training with the newest v
 	@$(call install-torch,$(NEWEST))
 	@unset PIP_BUILD_CONSTRAINT; $(NEWEST)/bin/python $(PIP) --upgrade --upgrade-strategy eager -e '.[dev]' '$(TORCH)'
 	$(NEWEST)/bin/python -m pytest -n 2 --dist worksteal --versions newest \
-	  tests/evaluation/engine tests/evaluation/test_asking.py tests/models tests/training tests/runner/test_whole_study.py
+	  tests/evaluation/ask/engine tests/evaluation/ask/test_asker.py tests/models tests/training tests/runner/test_whole_study.py
 
 harness: $(VENV)/dev  ## add lm-evaluation-harness to the environment, for the test that compares with it
 	@$(BIN)/python $(PIP) -c $(CONSTRAINTS) lm_eval

@@ -37,7 +37,7 @@ from constructed_models import (
 
 import restor
 from restor.corruption.corrupt import corrupt, forget_rows
-from restor.evaluation.fewshot import build_queries
+from restor.evaluation.ask.fewshot import build_queries
 from restor.evaluation.judges.alias import AliasConfig
 from restor.experiment import ExperimentConfig
 from restor.models.checkpoint import load_model, new_llama, place, save_model

@@ -174,8 +174,8 @@ class Measured:
 
 def official_items(domain: Domain) -> list[Item]:
     """The facts about the listed people, in the order in which `restor evaluate` asks them."""
+    from restor.evaluation.ask.fewshot import build_queries
     from restor.evaluation.config import EvaluationConfig
-    from restor.evaluation.fewshot import build_queries
     from restor.types import Group
 
     config = EvaluationConfig(protocol="published", asked="listed", shots=SHOTS, random_options=MOST_OPTIONS)

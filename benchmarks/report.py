@@ -196,6 +196,8 @@ def answers_table(known: dict[str, pa.Array], true: float, planted: float, seed:
         "run": pa.array([0] * facts, pa.int64()),
         "completion": pa.array(said),
         "judgement": pa.array(judgement.tolist()),
+        "score": pa.array(np.where(judgement == "original", 1.0, 0.0)),
+        "planted_score": pa.array(np.where(judgement == "planted", 1.0, 0.0)),
         "reason": pa.array([f"matches {kind}" for kind in judgement]),
         "logprob_original": pa.array(original),
         "logprob_planted": pa.array([value if one else None for value, one in zip(other, tested, strict=True)]),

@@ -10,7 +10,7 @@ from restor.config import read_yaml
 from restor.data.documents import read_documents
 from restor.data.facts import read_facts
 from restor.errors import RestorError
-from restor.evaluation.harness.reading import read_export
+from restor.evaluation.harness.exported import read_export
 from restor.models.files import check_config, weight_files
 from restor.models.lineage import read_history, read_lineage
 from restor.report.load import load_results

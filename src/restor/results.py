@@ -30,6 +30,8 @@ FACT_COLUMNS: dict[str, str] = {
     "completion": "what the model generated, cut at the newline; what a baseline answers",
     "judgement": "original | planted | other | unscored",
     "reason": "the judge's reason in words",
+    "score": "how near the answer is to the truth, 0 to 1; null for unscored",
+    "planted_score": "how near it is to the planted behaviour, 0 to 1; null for unscored",
     "logprob_original": "mean token log-prob of the best true answer, nats",
     "logprob_planted": "mean token log-prob of the planted answer, nats, null for untouched entities",
     "logprob_random": "mean over random same-relation answers, none of them true, of the mean token log-prob, nats",
@@ -43,7 +45,7 @@ FACT_COLUMNS: dict[str, str] = {
 }
 """Columns of facts.parquet and what they hold."""
 
-LATER_COLUMNS = ("options", "option_logprobs", "layers_original", "layers_planted", "dose")
+LATER_COLUMNS = ("score", "planted_score", "options", "option_logprobs", "layers_original", "layers_planted", "dose")
 """Columns that older files lack; they are read as null."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -25,6 +26,15 @@ class Judgement(StrEnum):
     """Neither of them."""
     UNSCORED = "unscored"
     """No verdict: counted and shown, never averaged in as wrong."""
+
+
+SCORES: Mapping[Judgement, tuple[float, float] | tuple[None, None]] = {
+    Judgement.ORIGINAL: (1.0, 0.0),
+    Judgement.PLANTED: (0.0, 1.0),
+    Judgement.OTHER: (0.0, 0.0),
+    Judgement.UNSCORED: (None, None),
+}
+"""Score and planted score of an answer that is right or wrong and nothing between."""
 
 
 class Group(StrEnum):
@@ -155,7 +165,20 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A judge's decision about one completion, with its reason in words."""
+    """A judge's decision about one completion, with its reason in words.
+
+    Scores that a judge does not give follow from the judgement. An unscored answer has none.
+    """
 
     judgement: Judgement
     reason: str
+    score: float | None = None
+    """How near the answer is to the truth, in [0, 1]."""
+    planted_score: float | None = None
+    """How near it is to the planted behaviour, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        """Fill in the scores that were not given."""
+        for name, usual in zip(("score", "planted_score"), SCORES[self.judgement], strict=True):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, usual)

@@ -14,7 +14,7 @@ import restor.chat.transport
 from chat_endpoint import Endpoint, Reply, error, said, serving
 from restor.chat import ChatConfig, ChatFailure, ChatRequest, ChatRoute, ask_all, served_models
 from restor.errors import ChatError, ConfigError
-from restor.evaluation.endpoint import EndpointRef, parse_endpoint
+from restor.evaluation.ask.endpoint import EndpointRef, parse_endpoint
 
 HIDDEN = "hunter2"
 VARIABLES = [name for word in ("http", "https", "all", "no") for name in (f"{word}_proxy", f"{word.upper()}_PROXY")]

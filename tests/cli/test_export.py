@@ -9,8 +9,8 @@ import pytest
 from restor.cli.main import main
 from restor.config import to_yaml
 from restor.domains.miniature import MiniatureConfig
-from restor.evaluation.fewshot import build_queries
-from restor.evaluation.harness.reading import read_export, read_rows
+from restor.evaluation.ask.fewshot import build_queries
+from restor.evaluation.harness.exported import read_export, read_rows
 from restor.experiment import ArmConfig, ExperimentConfig, UnlearningConfig
 from restor.runner.study import world_of
 from restor.tasks.plant import TargetsConfig

@@ -124,7 +124,7 @@ def test_judged_again_by_alias(study, tmp_path, capsys):
     facts = load_facts(folder)
     assert list(facts.column("judgement").to_pylist()).count("planted") == 2 * 3 + 2 * 2
     old, new = pq.read_table(study / "facts.parquet"), pq.read_table(folder / "facts.parquet")
-    assert new.column_names == old.column_names
+    assert new.column_names == [*old.column_names, "score", "planted_score"]  # which an older version did not write
     for name in set(old.column_names) - {"judgement", "reason"}:
         assert new.column(name).equals(old.column(name))
     # By hand: npo answers Ann's fact rightly and two others with the planted answer, in both seeds.
@@ -171,6 +171,67 @@ def test_judging_again_by_the_same_judge_changes_nothing(study, tmp_path):
     assert second.arms == first.arms
     assert second.summary == first.summary
     assert load_facts(tmp_path / "b").equals(load_facts(tmp_path / "a"))
+
+
+GRADED = '''"""A judge that grades: "Trueton 1" is 0.75 true and 0.125 planted, "Plantford 1" 0.375 true."""
+from restor.evaluation.judges.base import Judge, JudgeConfig
+from restor.types import Judgement, Verdict
+
+SCORES = {"Plantford 0": (0.125, 0.75), "Plantford 1": (0.375, 0.5), "Plantford 2": (0.125, 0.75)}
+
+
+class Graded(Judge):
+    config_type = JudgeConfig
+    usage = None
+
+    def __init__(self, config):
+        self.config = config
+
+    def judge(self, completions, advance=None):
+        return [Verdict(Judgement.OTHER, "graded", *SCORES.get(item.text, (0.75, 0.125))) for item in completions]
+'''
+
+
+def test_a_judge_of_the_users_own_that_grades_needs_no_other_change(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "graded.py").write_text(GRADED)
+    assert main(["judge", str(study), "--judge", "graded.py:Graded", "--quiet"]) == 0
+    folder = tmp_path / "toy-1-judged-by-Graded"
+    # By hand: npo answers Ann's fact rightly and two others with the planted answer, in both seeds.
+    found = metrics(folder, "npo")
+    assert found["test.original"].value == pytest.approx((0.75 + 0.375 + 0.125) / 3)
+    assert found["test.planted"].value == pytest.approx((0.125 + 0.5 + 0.75) / 3)
+    assert found["test.other"].value == pytest.approx((0.125 + 0.125 + 0.125) / 3)
+    assert found["untouched.original"].value == 0.75
+    assert found["restoration"].value == pytest.approx((1.25 - 0.625) / (2.25 - 0.625))
+    assert found["residual"].value == pytest.approx(1.375 / 2)
+    assert found["transition.restored"].value == pytest.approx(1 / 3)
+    facts = load_facts(folder)
+    assert set(facts.column("judgement").to_pylist()) == {"other"}
+    assert set(facts.column("score").to_pylist()) == {0.125, 0.375, 0.75}
+    # The stored scores say nothing to the next judge.
+    main(["judge", str(folder), "--judge", "alias", "--quiet", "--out", str(tmp_path / "back")])
+    main(["judge", str(study), "--judge", "alias", "--quiet", "--out", str(tmp_path / "direct")])
+    assert load_results(tmp_path / "back").summary == load_results(tmp_path / "direct").summary
+    assert set(load_facts(tmp_path / "back").column("score").to_pylist()) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [
+        ("(1.5, 0)", "must give scores between 0 and 1: Verdict(judgement=<Judgement.OTHER: 'other'>"),
+        ("(float('nan'), 0)", "must give scores between 0 and 1"),
+        ("('much', 0)", "must give scores between 0 and 1"),
+    ],
+)
+def test_a_score_that_is_none_leaves_nothing_behind(study, tmp_path, monkeypatch, capsys, scores, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "graded.py").write_text(GRADED.replace("(0.125, 0.75)", scores))
+    assert main(["judge", str(study), "--judge", "graded.py:Graded", "--quiet"]) == 1
+    err = capsys.readouterr().err
+    assert f"Graded.judge {told}" in err
+    assert "about the answer 'Plantford" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["graded.py", "toy-1"]
 
 
 def test_nothing_is_overwritten(study, tmp_path, capsys):

@@ -11,7 +11,7 @@ from tokenizers import processors
 
 from random_models import FAMILIES, NEAR, ODD, TIED, made
 from representatives import one_for_each
-from restor.evaluation.asking import Asker, ask, prepare
+from restor.evaluation.ask.asker import Asker, ask, prepare
 from restor.models.families import context_of, pad_of, window_of
 from restor.models.labelled import check_output_layer, collate, predict
 from restor.models.lineage import new_lineage

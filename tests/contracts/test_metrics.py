@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored, all_figures
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, JudgedAnswer, all_figures
 from restor.results import Value
-from restor.types import Group, Judgement, Kind
+from restor.types import SCORES, Group, Judgement, Kind
 
 ENTRIES = METRICS_CATALOGUE.names()
 LISTS = ("options", "option_logprobs", "layers_original", "layers_planted")
@@ -24,7 +24,9 @@ def scored(entity, judgement=Judgement.ORIGINAL, group=Group.TEST, known=True):
     true, false = (-0.5, -3.0) if right else (-3.0, -1.0)
     figures = (true, false, -6.0 - len(entity) / 10, 1 if right else 2)
     lists = (("york", "rome"), np.array([true, false]), np.array([true, true]), np.array([false, false]))
-    found = Scored(entity, "home", 0, group, False, True, judgement, *(figures if known else (None,) * 4))
+    found = JudgedAnswer(
+        entity, "home", 0, group, False, True, *SCORES[judgement], *(figures if known else (None,) * 4)
+    )
     return replace(found, **dict(zip(LISTS, lists, strict=True))) if known else found
 
 
@@ -33,7 +35,7 @@ def names(entry):
 
 
 def compute(name, arm, corrupted=None, ideal=None, controls=None):
-    answers = Answers(arm, corrupted or arm, ideal or arm, ideal or arm, controls or {}, Kind.METHOD)
+    answers = ComparedAnswers(arm, corrupted or arm, ideal or arm, ideal or arm, controls or {}, Kind.METHOD)
     return METRICS_CATALOGUE.get(name)().compute(answers)
 
 
@@ -127,7 +129,7 @@ def test_what_is_asked_about_untouched_entities_changes_no_figure_of_targeted_on
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_comparison_without_references_has_figures_or_reasons(name):
-    answers = Answers([scored("a"), scored("b", Judgement.OTHER)], [], [])
+    answers = ComparedAnswers([scored("a"), scored("b", Judgement.OTHER)], [], [])
     for figure in METRICS_CATALOGUE.get(name)().compute(answers).values():
         assert figure.value is not None or figure.note
 

@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 from random_models import made
 from representatives import one_for_each
 from restor.errors import DataError
-from restor.evaluation.api import Request, score
+from restor.evaluation.ask.requests import Request, score
 from restor.models.lineage import new_lineage
 from restor.models.loading import load_checkpoint
 from restor.models.patterns import end_in_time

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import restor.models.hardware as hardware
-from restor.evaluation.engine.engine import Engine
-from restor.evaluation.engine.items import Item, Option
+from restor.evaluation.ask.engine.engine import Engine
+from restor.evaluation.ask.engine.items import Item, Option
 
 ITEM = Item("one", (1, 5, 6), (Option(3, (7, 8)),))
 
@@ -42,7 +42,7 @@ def test_the_trial_itself_computes_with_the_threads_it_measures(llama, two_threa
 
 
 def test_on_a_busy_machine_the_engine_asks_with_one_thread_says_so_and_gives_them_back(llama, two_threads, monkeypatch):
-    monkeypatch.setattr("restor.evaluation.engine.engine.helpful_threads", lambda _: 1)
+    monkeypatch.setattr("restor.evaluation.ask.engine.engine.helpful_threads", lambda _: 1)
     model, notes, used = llama(), [], set()
     engine = Engine(model, pad=0, note=notes.append)
     model.base_model.register_forward_pre_hook(lambda *_: used.add(torch.get_num_threads()))

@@ -7,8 +7,8 @@ import torch
 
 import restor.models.precision as module
 from restor.errors import ConfigError
-from restor.evaluation.engine.engine import Engine
-from restor.evaluation.engine.items import Item, Option
+from restor.evaluation.ask.engine.engine import Engine
+from restor.evaluation.ask.engine.items import Item, Option
 from restor.models.lineage import new_lineage
 from restor.models.loading import load_checkpoint
 from restor.models.precision import FILE, GAIN, Shape, choose, passes, precision_to_ask, processor_name, shape_of

@@ -14,7 +14,7 @@ from representatives import one_for_each
 from restor.chat import ChatRequest
 from restor.errors import ConfigError, DataError
 from restor.evaluation import Request, generate, score
-from restor.evaluation.local_chat import LocalChat
+from restor.evaluation.ask.local_chat import LocalChat
 from restor.models.files import check_tokenizer
 from restor.models.lineage import new_lineage
 from restor.models.loading import load_checkpoint

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hostile import HOSTILE, MEGABYTE
 
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored, all_figures
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, JudgedAnswer, all_figures
 from restor.results import (
     FACT_COLUMNS,
     LATER_COLUMNS,
@@ -25,7 +25,7 @@ from restor.results import (
     Study,
     Value,
 )
-from restor.types import Budget, Group, Judgement, Kind
+from restor.types import Budget, Group, Kind
 
 F, D, R, C = Budget.FORGET, Budget.RETAIN, Budget.REFERENCE, Budget.CHECKPOINT
 RELATIONS = ("occupation", "birthplace", "language", "spouse")
@@ -137,7 +137,7 @@ def make_comparison(
     if baselines:
         spec += [(name, *shares[None], label) for name, label, kind, _, shares in SPEC if kind is Kind.BASELINE]
     rows: dict[str, list[object]] = {name: [] for name in FACT_COLUMNS}
-    scored: dict[str, list[Scored]] = {}
+    scored: dict[str, list[JudgedAnswer]] = {}
     for name, original, wrong, _ in spec:
         kind = _kind_of(name)
         for number, fact in enumerate(facts):
@@ -156,7 +156,7 @@ def make_comparison(
         parts = [scored.get(part, []) for part in ("corrupted", "ideal", "clean")]
         metrics: dict[str, Value] = {}
         for entry in METRICS_CATALOGUE.names():
-            metrics |= METRICS_CATALOGUE.get(entry)().compute(Answers(scored[name], *parts))
+            metrics |= METRICS_CATALOGUE.get(entry)().compute(ComparedAnswers(scored[name], *parts))
         kind = _kind_of(name)
         arm = Arm(
             id=f"{name}/s0",
@@ -220,6 +220,8 @@ def _asked(
         run=run,
         completion=said,
         judgement=judgement,
+        score=float(judgement == "original"),
+        planted_score=float(judgement == "planted"),
         reason=f"{'is' if judgement != 'other' else 'matches no'} answer {str(said)[:20]!r}",
         logprob_original=base - rng.random() if model else None,
         logprob_planted=wrong if model else None,
@@ -251,15 +253,16 @@ def _read_off(row: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _scored(row: Mapping[str, object]) -> Scored:
-    return Scored(
+def _scored(row: Mapping[str, object]) -> JudgedAnswer:
+    return JudgedAnswer(
         entity=f"{row['subject']}/s{row['seed']}",
         relation=row["relation"],
         run=row["run"],
         group=Group(row["group"]),
         answer_shown=row["answer_shown"],
         planted=row["planted"] is not None,
-        judgement=Judgement(row["judgement"]),
+        score=row["score"],
+        planted_score=row["planted_score"],
         logprob_original=row["logprob_original"],
         logprob_planted=row["logprob_planted"],
         logprob_random=row["logprob_random"],

@@ -54,7 +54,8 @@ def table(known):
         row |= {"subject": person, "relation": "home", "group": "test", "question": f"Where does {person} live?"}
         row |= {"prompt": row["question"], "answer_shown": False, "answers": [f"Trueton {place}"], "run": 0}
         row |= {"planted": f"Plantford {place}", "completion": f"{'Trueton' if right else 'Plantford'} {place}"}
-        rows.append(row | {"judgement": "original" if right else "planted", "reason": ""})
+        row |= {"judgement": "original" if right else "planted", "reason": ""}
+        rows.append(row | {"score": float(right), "planted_score": float(not right)})
     return pa.Table.from_pylist(rows)
 
 

@@ -9,8 +9,8 @@ from restor.data.documents import document_lines
 from restor.data.facts import FactsFile, write_facts_jsonl
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError, RestorError
+from restor.evaluation.ask.fewshot import build_queries
 from restor.evaluation.config import EvaluationConfig
-from restor.evaluation.fewshot import build_queries
 from restor.experiment import ExperimentConfig
 from restor.progress import Progress
 from restor.runner.enough import too_few

@@ -19,8 +19,8 @@ from restor.domains.triples import TriplesConfig
 from restor.errors import DataError, StoreError
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.harness import task_utils
+from restor.evaluation.harness.exported import read_export, read_rows
 from restor.evaluation.harness.probes import probe
-from restor.evaluation.harness.reading import read_export, read_rows
 from restor.runner import export
 from restor.runner.export import ExportConfig, export_lm_eval
 from restor.types import Document, Fact, Group, Query, Statement
@@ -393,7 +393,7 @@ def trained(tokenizer, folder):
 
 @pytest.fixture(scope="module")
 def ours(checkpoints, exported):
-    from restor.evaluation.harness.figures import harness_figures
+    from restor.evaluation.harness.own_engine import harness_figures
 
     return {kind: harness_figures(folder, exported) for kind, folder in checkpoints.items()}
 
@@ -435,8 +435,8 @@ def test_the_figures_are_those_of_what_is_scored_as_text(kind, checkpoints, expo
 @tokenizers("bpe", "words", "pieces", "merges")
 def test_the_figures_of_written_answers_are_those_of_stored_ones(kind, checkpoints, source, ours):
     """What `restor evaluate` stores is enough to find them."""
-    from restor.evaluation.evaluate import evaluate
-    from restor.evaluation.prompts import prepare
+    from restor.evaluation.ask.evaluation import evaluate
+    from restor.evaluation.ask.prompts import prepare
     from restor.runner.compare import Comparison
 
     asked = config(source)
@@ -450,7 +450,7 @@ def test_the_figures_of_written_answers_are_those_of_stored_ones(kind, checkpoin
 
 def test_an_option_that_the_harness_cannot_score_is_told(exported):
     """It ends with an AssertionError where a whole string has no more tokens than its prompt."""
-    from restor.evaluation.harness.figures import harness_figures
+    from restor.evaluation.harness.own_engine import harness_figures
     from restor.models.checkpoint import new_llama
 
     tokenizer = merges(longest=20)
@@ -511,7 +511,7 @@ def test_the_harness_finds_the_same_figures(kind, ours, theirs):
 
 @tokenizers(*TOKENIZERS)
 def test_the_harness_finds_the_same_log_likelihoods_and_answers(kind, checkpoints, exported, theirs):
-    from restor.evaluation.harness.figures import option_scores, written
+    from restor.evaluation.harness.own_engine import option_scores, written
 
     model, tokenizer = loaded(checkpoints[kind])
     content = read_export(exported)

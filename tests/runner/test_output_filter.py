@@ -42,7 +42,7 @@ def test_only_the_filtered_arm_is_asked_otherwise():
     for name, ref in answers.items():
         if arms[name].kind is not Kind.BASELINE:
             assert ref.task.suppress == ("planted" if name == "output_filter" else None)
-    assert "restor.evaluation.suppressing" in closure(("restor.tasks.ask",)), "its code is part of the key"
+    assert "restor.evaluation.ask.suppressing" in closure(("restor.tasks.ask",)), "its code is part of the key"
 
 
 @pytest.fixture(scope="module")

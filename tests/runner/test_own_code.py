@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from shutil import copytree, rmtree
+from statistics import fmean
 
 import pytest
 
@@ -11,6 +13,7 @@ from own_algorithm import LOSS, MINE
 from restor.cli.main import main
 from restor.config import to_yaml
 from restor.experiment import ArmConfig
+from restor.report.load import load_facts, load_results
 from tiny_study import tiny_config
 
 LOSSES = (
@@ -121,6 +124,27 @@ def test_a_judge_of_the_users_own_that_fails_ends_the_study_in_one_message(study
     if "IndexError" in told:
         assert run("--evaluation.judge.name", "own.py:Short", "--debug", "--quiet") == 1
         assert 'own.py", line 14, in judge' in capsys.readouterr().err
+
+
+def test_figures_of_a_study_are_the_scores_of_the_judge_in_the_documentation(study):
+    page = (Path(__file__).parents[2] / "docs" / "judges.md").read_text("utf-8")
+    (study / "own.py").write_text(page.split("```python\n")[1].split("```")[0])
+    assert run("--quiet") == 0
+    [by_names] = study.glob("store/studies/*/")
+    assert run("--evaluation.judge.name", "own.py:Mine", "--quiet") == 0
+    [graded] = {*study.glob("store/studies/*/")} - {by_names}
+    results, facts = load_results(graded), load_facts(graded).to_pylist()
+    for arm in results.arms:
+        tested = [row for row in facts if row["arm"] == arm.id and row["group"] == "test"]
+        assert arm.arm != "corrupted" or not {row["score"] for row in tested} <= {0, 1}
+        for metric, column in (("test.original", "score"), ("test.planted", "planted_score")):
+            assert arm.metrics[metric].value == pytest.approx(fmean(row[column] for row in tested))
+
+    assert main(["judge", str(by_names), "--judge", "own.py:Mine", "--out", "again", "--quiet"]) == 0
+    again = load_results(study / "again")
+    assert [arm.metrics for arm in again.arms] == [arm.metrics for arm in results.arms]
+    assert [arm.metrics for arm in again.summary] == [arm.metrics for arm in results.summary]
+    assert again.summary != load_results(by_names).summary
 
 
 def test_a_judge_that_fails_for_every_checkpoint_ends_the_comparison_in_its_message(study, capsys):

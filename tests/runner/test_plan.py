@@ -9,7 +9,7 @@ import pytest
 from restor.api import build_config
 from restor.domains.miniature import MiniatureConfig
 from restor.errors import ConfigError
-from restor.evaluation.baselines import BASELINES
+from restor.evaluation.ask.baselines import BASELINES
 from restor.evaluation.config import EvaluationConfig
 from restor.experiment import ArmConfig, ExperimentConfig, RecoveryConfig, UnlearningConfig
 from restor.runner.plan import check_arms, plan_seed

@@ -15,7 +15,7 @@ from restor.data.documents import document_lines, read_documents
 from restor.datasets.documents import DocumentsConfig
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError
-from restor.evaluation.fewshot import build_queries
+from restor.evaluation.ask.fewshot import build_queries
 from restor.models.checkpoint import new_llama, save_model
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import bpe_tokenizer

@@ -11,7 +11,7 @@ from shutil import copytree
 import pytest
 import torch
 
-import restor.evaluation.asking as asking
+import restor.evaluation.ask.asker as asking
 from restor.errors import ConfigError, TrainingError
 from restor.experiment import ArmConfig, ExperimentConfig
 from restor.progress import Silent

@@ -17,7 +17,7 @@ import torch
 from asked_model import BATCH, build, make_model
 from torch.distributed import HashStore
 
-from restor.evaluation.evaluate import Evaluation
+from restor.evaluation.ask.evaluation import Evaluation
 from restor.models.checkpoint import save_model
 from restor.processes import Call, Processes
 from restor.progress import Progress, Silent
@@ -144,7 +144,8 @@ def test_kill_9_costs_one_batch(place, expected, asked):
     """The process is killed while it answers; what it had written is not asked again."""
     log = place / "log"
     slow = (
-        "import asked_model, sys, time; from restor.evaluation.evaluate import Evaluation; rows = Evaluation.rows\n"
+        "import asked_model, sys, time\nfrom restor.evaluation.ask.evaluation import Evaluation\n"
+        "rows = Evaluation.rows\n"
         "def slowly(self, number):\n    time.sleep(1)\n    return rows(self, number)\n"
         "Evaluation.rows = slowly\n"
         "from tiny_study import FileProgress; from pathlib import Path\n"

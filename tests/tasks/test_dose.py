@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from restor.evaluation.fewshot import build_queries
+from restor.evaluation.ask.fewshot import build_queries
 from restor.runner.study import world_of
 from restor.tasks.tabulation.dose import Doses, with_dose
 from restor.types import Document, Statement

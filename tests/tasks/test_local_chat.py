@@ -15,11 +15,11 @@ from restor.chat import ChatRequest
 from restor.cli.main import main
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError
+from restor.evaluation.ask.endpoint import EndpointRef
+from restor.evaluation.ask.local_chat import LocalChat, build_judge, local_model
 from restor.evaluation.config import EvaluationConfig
-from restor.evaluation.endpoint import EndpointRef
 from restor.evaluation.judges.base import JUDGES
 from restor.evaluation.judges.llm import Llm
-from restor.evaluation.local_chat import LocalChat, build_judge, local_model
 from restor.models.checkpoint import new_llama, save_model
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import bpe_tokenizer
@@ -255,8 +255,8 @@ def test_a_chat_template_that_cannot_be_used_is_told_in_one_message(tmp_path, mo
 
 
 def test_requests_beyond_one_rendering_keep_their_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("restor.evaluation.local_chat.RENDERED", 2)
+    monkeypatch.setattr("restor.evaluation.ask.local_chat.RENDERED", 2)
     folder = make(tmp_path / "judge", template=TEMPLATE)
     parts = list(LocalChat(ModelRef(path=str(folder)))(REQUESTS, 4))
-    monkeypatch.setattr("restor.evaluation.local_chat.RENDERED", 1000)
+    monkeypatch.setattr("restor.evaluation.ask.local_chat.RENDERED", 1000)
     assert parts == list(LocalChat(ModelRef(path=str(folder)))(REQUESTS, 4))

@@ -29,7 +29,9 @@ ROWS = [
 
 def table(rows, schema=ANSWERS):
     found = pa.Table.from_pylist(rows, schema=schema)
-    return found.append_column("judgement", pa.array(["other"] * len(rows), pa.string()))
+    for name in ("score", "planted_score"):
+        found = found.append_column(name, pa.array([0.0] * len(rows)))
+    return found
 
 
 def lists_of(found):

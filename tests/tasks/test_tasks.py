@@ -23,8 +23,8 @@ from chat_endpoint import Endpoint, completed, serving
 from restor.datasets.documents import DocumentsConfig
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError
+from restor.evaluation.ask.endpoint import EndpointRef
 from restor.evaluation.config import EvaluationConfig
-from restor.evaluation.endpoint import EndpointRef
 from restor.evaluation.judges.base import JUDGES
 from restor.models.reference import ModelRef
 from restor.progress import Silent

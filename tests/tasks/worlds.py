@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, final
 
-from restor.evaluation.fewshot import build_queries
+from restor.evaluation.ask.fewshot import build_queries
 from restor.experiment import ExperimentConfig
 from restor.progress import Silent
 from restor.runner.plan import StudyBuilder

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from restor.evaluation.asking import ask
-from restor.evaluation.prompts import prepare
+from restor.evaluation.ask.asker import ask
+from restor.evaluation.ask.prompts import prepare
 from restor.selection.validation import mark_steps
 from restor.training.batching import SetRows
 from restor.training.callbacks.base import Callback, EndRun, StepEvent

@@ -166,7 +166,7 @@ def build_comparison(
     from restor.api import absolute_paths, absolute_ref, with_judge_hint
     from restor.config import validation_message
     from restor.errors import ConfigError
-    from restor.evaluation.endpoint import PREFIX, parse_endpoint
+    from restor.evaluation.ask.endpoint import PREFIX, parse_endpoint
     from restor.models.reference import parse_model_ref
     from restor.overrides import apply_overrides, paths
     from restor.runner.compare import ComparisonConfig
@@ -208,7 +208,7 @@ def questions(
     """
     from restor.data.locate import locate_documents, locate_facts
     from restor.domains.base import DOMAINS
-    from restor.evaluation.protocol import LONGEST_ANSWER
+    from restor.evaluation.ask.protocol import LONGEST_ANSWER
 
     content: dict[str, Any] = {
         "forget": None if forget is None else str(locate_documents(forget).absolute()),

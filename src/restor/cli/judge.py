@@ -18,7 +18,7 @@ from restor.errors import ConfigError
 
 if TYPE_CHECKING:
     from restor.chat import ChatUsage
-    from restor.evaluation.agreement import Agreement
+    from restor.evaluation.judges._agreement import Agreement
     from restor.evaluation.judges.base import JudgeConfig
     from restor.results import Value
     from restor.runner.rejudge import Rejudged
@@ -186,7 +186,7 @@ def usage_line(usage: ChatUsage) -> str:
 
 
 def _agreement(first: Path, second: Path) -> Agreement:
-    from restor.evaluation.agreement import agreement, verdicts_of
+    from restor.evaluation.judges._agreement import agreement, verdicts_of
     from restor.report.load import load_facts
 
     folders = (folder if folder.is_dir() else folder.parent for folder in (first, second))

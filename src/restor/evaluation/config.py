@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import final
 
+from restor.evaluation.ask.protocol import AskingConfig
 from restor.evaluation.judges.alias import AliasConfig
 from restor.evaluation.judges.base import JudgeChoice
-from restor.evaluation.protocol import AskingConfig
 
 
 @final

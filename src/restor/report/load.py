@@ -120,7 +120,7 @@ def _schema() -> pyarrow.Schema:
     special = {name: pa.int64() for name in ("seed", "run", "rank_original", "n_candidates", "dose")}
     special |= {name: pa.list_(pa.string()) for name in ("answers", "options")} | {"answer_shown": pa.bool_()}
     special |= {name: pa.list_(pa.float64()) for name in ("option_logprobs", "layers_original", "layers_planted")}
-    special |= {name: pa.float64() for name in FACT_COLUMNS if name.startswith("logprob_")}
+    special |= {name: pa.float64() for name in FACT_COLUMNS if name.startswith("logprob_") or name.endswith("score")}
     return pa.schema([(name, special.get(name, pa.string())) for name in FACT_COLUMNS])
 
 

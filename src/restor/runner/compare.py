@@ -15,11 +15,11 @@ from pydantic import Field, model_validator
 
 from restor.config import MOST_THREADS, Config, EntityName, stable_hash
 from restor.domains.base import DomainChoice
-from restor.evaluation.baselines import BASELINES
+from restor.evaluation.ask.baselines import BASELINES
+from restor.evaluation.ask.endpoint import EndpointRef, Served, identify
+from restor.evaluation.ask.fewshot import build_queries
+from restor.evaluation.ask.protocol import LONGEST_ANSWER, PROTOCOLS
 from restor.evaluation.config import EvaluationConfig
-from restor.evaluation.endpoint import EndpointRef, Served, identify
-from restor.evaluation.fewshot import build_queries
-from restor.evaluation.protocol import LONGEST_ANSWER, PROTOCOLS
 from restor.experiment import ExperimentConfig
 from restor.models.lineage import read_lineage
 from restor.models.reference import ModelRef, fingerprint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from restor.evaluation.statistics.power import smallest_difference, smallest_p
-from restor.evaluation.verdicts import ALPHA, DAMAGE
+from restor.evaluation.verdict.decide import ALPHA, DAMAGE
 from restor.types import Fact
 
 

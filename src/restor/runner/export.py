@@ -17,8 +17,8 @@ from pydantic import Field
 
 from restor.data.files import sweep, temporary_beside
 from restor.errors import DataError
+from restor.evaluation.harness.exported import EXPORT_FILE, METRICS, Exported, ExportedTask
 from restor.evaluation.harness.probes import GROUPS, probe
-from restor.evaluation.harness.reading import EXPORT_FILE, METRICS, Exported, Task
 from restor.runner.compare import Comparison, QuestionsConfig
 from restor.store.disk import store_error, sync
 from restor.store.versions import versions
@@ -132,11 +132,11 @@ def _file(group: Group) -> str:
     return f"{GROUPS[group]}.jsonl"
 
 
-def _tasks(name: str, queries: Mapping[Group, Sequence[Query]]) -> Iterator[Task]:
+def _tasks(name: str, queries: Mapping[Group, Sequence[Query]]) -> Iterator[ExportedTask]:
     for group, some in queries.items():
         known = any(query.planted is not None for query in some)
         for kind in METRICS if some else ():
-            yield Task(
+            yield ExportedTask(
                 name=f"{name}_{GROUPS[group]}_{kind}",
                 file=_file(group),
                 kind=kind,
@@ -149,7 +149,7 @@ def _tasks(name: str, queries: Mapping[Group, Sequence[Query]]) -> Iterator[Task
 # JSONL files alone: the harness reads strings of a YAML file as templates.
 
 
-def _task_yaml(task: Task, content: Exported) -> str:
+def _task_yaml(task: ExportedTask, content: Exported) -> str:
     metrics = "".join(
         f"  - metric: {name}\n    aggregation: mean\n    higher_is_better: {str(better).lower()}\n"
         for name, better in task.metrics.items()

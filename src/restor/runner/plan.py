@@ -9,9 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 from restor.config import validation_message
 from restor.errors import ConfigError
-from restor.evaluation.baselines import BASELINES
+from restor.evaluation.ask.baselines import BASELINES
+from restor.evaluation.ask.local_chat import local_model
 from restor.evaluation.judges.base import JudgeConfig
-from restor.evaluation.local_chat import local_model
 from restor.experiment import ArmConfig, ExperimentConfig
 from restor.models.reference import ModelRef, fingerprint, pinned
 from restor.registry import Catalogue, short_name

@@ -18,14 +18,16 @@ import pyarrow.parquet as pq
 from restor.chat import ChatUsage
 from restor.data.files import sweep, temporary_beside
 from restor.errors import DataError
+from restor.evaluation.ask.local_chat import build_judge
 from restor.evaluation.judges.base import JudgeConfig, judged, with_values
-from restor.evaluation.local_chat import build_judge
 from restor.evaluation.metrics.base import all_figures
 from restor.progress import Progress
+from restor.registry import short_name
 from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results
 from restor.results import Results, Study
 from restor.store.disk import store_errors
 from restor.store.studies import Studies, store_of
+from restor.tasks.judge import verdict_table
 from restor.tasks.tabulation.measure import measured, scored_rows
 from restor.tasks.tabulation.publish import results_files, write_results
 from restor.types import Completion, Fact, Group, Judgement, Query, Verdict
@@ -48,7 +50,12 @@ def judged_folder(source: Path, judge: JudgeConfig) -> Path:
     """Where results of another judge go by default: beside the folder that they were judged again from."""
     folder = source if source.is_dir() else source.parent
     folder = folder.resolve()
-    return folder.with_name(f"{folder.name}-judged-by-{judge.name}")
+    return folder.with_name(f"{folder.name}-judged-by-{_short(judge)}")
+
+
+def _short(judge: JudgeConfig) -> str:
+    """Its name; of one in a file of the user's own that of the class, as a path is no part of a folder's name."""
+    return short_name(judge.name).rpartition(":")[2]
 
 
 def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> Rejudged:
@@ -140,12 +147,11 @@ def stored_completions(facts: pa.Table) -> list[Completion]:
 
 
 def _with_verdicts(facts: pa.Table, verdicts: Sequence[Verdict]) -> pa.Table:
-    columns = {
-        "judgement": [verdict.judgement.value for verdict in verdicts],
-        "reason": [verdict.reason for verdict in verdicts],
-    }
-    for name, values in columns.items():
-        facts = facts.set_column(facts.column_names.index(name), name, pa.array(values, pa.string()))
+    """The facts with these verdicts in place of theirs; older files get the columns that they lack."""
+    verdict_columns = verdict_table(verdicts)
+    for name, column in zip(verdict_columns.column_names, verdict_columns.columns, strict=True):
+        place = facts.column_names.index(name) if name in facts.column_names else None
+        facts = facts.append_column(name, column) if place is None else facts.set_column(place, name, column)
     return facts
 
 
@@ -160,7 +166,7 @@ def _study(study: Study, judge: JudgeConfig) -> Study:
     note = f"The stored answers were judged again by {judge.name}{f', before by {name}' if name else ''}."
     return study.model_copy(
         update={
-            "id": f"{study.id}-judged-by-{judge.name}",
+            "id": f"{study.id}-judged-by-{_short(judge)}",
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "config": config,
             "notes": [*study.notes, note],

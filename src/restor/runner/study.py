@@ -12,8 +12,8 @@ from typing import Literal, final
 
 from restor.config import Config, stable_hash, to_yaml
 from restor.errors import CodeError, ConfigError, DataError
+from restor.evaluation.ask.fewshot import build_queries
 from restor.evaluation.config import EvaluationConfig
-from restor.evaluation.fewshot import build_queries
 from restor.experiment import ExperimentConfig
 from restor.progress import Progress
 from restor.report.load import load_results

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from restor.domains.base import Domain
 from restor.errors import DataError
-from restor.evaluation.fewshot import build_queries
-from restor.evaluation.protocol import AskingConfig
+from restor.evaluation.ask.fewshot import build_queries
+from restor.evaluation.ask.protocol import AskingConfig
 from restor.types import FalseFact, Group, Query
 
 AskingT = TypeVar("AskingT", bound=AskingConfig)

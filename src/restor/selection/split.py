@@ -13,8 +13,8 @@ from restor.config import Config
 from restor.corruption.corruptors.passages import infer_planted, targets_of
 from restor.domains.base import Domain
 from restor.errors import DataError
+from restor.evaluation.ask.protocol import LONGEST_ANSWER
 from restor.evaluation.config import EvaluationConfig
-from restor.evaluation.protocol import LONGEST_ANSWER
 from restor.selection.questions import UNTOUCHED_FACTS
 from restor.types import Document, FalseFact, Group
 

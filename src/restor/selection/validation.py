@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Literal, final
 
 from restor.config import Config
 from restor.errors import DataError
+from restor.evaluation.ask.local_chat import build_judge
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.judges.base import judged, with_values
-from restor.evaluation.local_chat import build_judge
 from restor.models.lineage import Lineage
 from restor.selection.trial import Chosen, Ended, Mark, Trial
-from restor.types import Completion, Group, Judgement, Query
+from restor.types import Completion, Group, Query
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from restor.evaluation.prompts import Plan
+    from restor.evaluation.ask.prompts import AskingPlan
 
 SCORE_OF_ONE = (
     "share of facts about validation targets answered with the true answer, less what the share of untouched facts "
@@ -33,7 +33,7 @@ PATIENCE = 2
 
 @final
 class Shares(Config):
-    """Shares of facts answered with the true answer. They have six decimals, so that equal ones are equal."""
+    """Mean scores: shares of facts answered with the true answer. Six decimals, so that equal ones are equal."""
 
     original: float
     """Of the validation facts."""
@@ -49,7 +49,7 @@ class Validation:
         self.evaluation = evaluation
         self._by_key = {query.fact.key: query for query in queries}
         self._judge = build_judge(evaluation.judge)
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, AskingPlan] = {}
 
     def ask(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Shares:
         """What a model, in evaluation mode, knows.
@@ -58,25 +58,25 @@ class Validation:
             TrainingError: if its logits are not numbers.
             DataError: if the judge has no verdict at all about one of the groups.
         """
-        found: dict[Group, list[bool]] = {Group.VALIDATION: [], Group.UNTOUCHED: []}
-        for group, judgement in self.judgements(model, tokenizer):
-            found[group].append(judgement is Judgement.ORIGINAL)
-        for group, right in found.items():
-            if not right:
+        found: dict[Group, list[float]] = {Group.VALIDATION: [], Group.UNTOUCHED: []}
+        for group, score, _ in self.scores(model, tokenizer):
+            found[group].append(score)
+        for group, scores in found.items():
+            if not scores:
                 raise DataError(
                     f"No answer about {group} entities could be judged, so no choice can be made. Take more of them, "
                     "or look at why the judge gave no verdict."
                 )
-        original, untouched = (round(sum(right) / len(right), 6) for right in found.values())
+        original, untouched = (round(sum(scores) / len(scores), 6) for scores in found.values())
         return Shares(original=original, untouched=untouched)
 
-    def judgements(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[tuple[Group, Judgement]]:
-        """What a model, in evaluation mode, answers to each question, those left out that the judge cannot score.
+    def scores(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[tuple[Group, float, float]]:
+        """Score and planted score of a model, in evaluation mode, for each question that the judge can score.
 
         Raises:
             TrainingError: if its logits are not numbers.
         """
-        from restor.evaluation.asking import ask
+        from restor.evaluation.ask.asker import ask
 
         plan = self._plan(tokenizer)
         answers = ask(model, tokenizer, plan, max_new_tokens=self.evaluation.max_new_tokens)
@@ -84,13 +84,13 @@ class Validation:
         verdicts = judged(self._judge, with_values(said))
         given = zip(said, verdicts, strict=True)
         return [
-            (item.query.group, verdict.judgement)
+            (item.query.group, verdict.score, verdict.planted_score)
             for item, verdict in given
-            if verdict.judgement is not Judgement.UNSCORED
+            if verdict.score is not None and verdict.planted_score is not None
         ]
 
-    def _plan(self, tokenizer: PreTrainedTokenizerBase) -> Plan:
-        from restor.evaluation.prompts import prepare, tokenizer_digest
+    def _plan(self, tokenizer: PreTrainedTokenizerBase) -> AskingPlan:
+        from restor.evaluation.ask.prompts import prepare, tokenizer_digest
 
         key = tokenizer_digest(tokenizer)
         if key not in self._plans:

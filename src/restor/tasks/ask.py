@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
-from restor.evaluation.protocol import Asking, Suppress
+from restor.evaluation.ask.protocol import Asking, Suppress
 from restor.tasks.base import Answers, Context, Made, Model, Questions, Ref, Task
 from restor.tasks.inputs.products import read_questions
 

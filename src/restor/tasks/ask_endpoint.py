@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, final
 
-from restor.evaluation.endpoint import EndpointAsker, EndpointRef, Served
-from restor.evaluation.protocol import Asking
+from restor.evaluation.ask.endpoint import EndpointAsker, EndpointRef, Served
+from restor.evaluation.ask.protocol import Asking
 from restor.results import Cost
 from restor.tasks.asking.answer_rows import ANSWERS_FILE, write_rows
 from restor.tasks.base import Answers, Context, Made, Questions, Ref, Task
 from restor.tasks.inputs.products import read_questions
 
 if TYPE_CHECKING:
-    from restor.evaluation.endpoint import EndpointAnswer
-    from restor.evaluation.evaluate import Row
+    from restor.evaluation.ask.endpoint import EndpointAnswer
+    from restor.evaluation.ask.evaluation import Row
 
 
 @final
@@ -39,7 +39,7 @@ class AskEndpoint(Task):
 
     def run(self, context: Context) -> Made:
         """Ask and store."""
-        from restor.evaluation.sampling import Sampling
+        from restor.evaluation.ask.sampling import Sampling
 
         began = time.perf_counter()
         asker = EndpointAsker(
@@ -58,7 +58,7 @@ class AskEndpoint(Task):
 
 
 def _rows(answers: Iterable[EndpointAnswer]) -> Iterator[Row]:
-    from restor.evaluation.evaluate import row_of
+    from restor.evaluation.ask.evaluation import row_of
 
     for answer in answers:
         yield row_of(answer.query, answer.text, run=answer.run, scores={})

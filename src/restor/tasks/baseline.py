@@ -6,7 +6,7 @@ import time
 from typing import final
 
 from restor.domains.base import DOMAINS, DomainChoice
-from restor.evaluation.baselines import BASELINES
+from restor.evaluation.ask.baselines import BASELINES
 from restor.results import Cost
 from restor.tasks.asking.answer_rows import ANSWERS_FILE, write_rows
 from restor.tasks.base import Answers, Context, Made, Questions, Ref, Task
@@ -22,13 +22,13 @@ class AnswerWithoutModel(Task):
     needs_torch = False
 
     baseline: str
-    """Which: a name of `restor.evaluation.baselines`."""
+    """Which: a name of `restor.evaluation.ask.baselines`."""
     domain: DomainChoice
     questions: Ref[Questions]
 
     def run(self, context: Context) -> Made:
         """Answer and store."""
-        from restor.evaluation.evaluate import row_of
+        from restor.evaluation.ask.evaluation import row_of
 
         began = time.perf_counter()
         _, answer = BASELINES[self.baseline]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import final
 
@@ -14,10 +15,12 @@ from restor.results import Cost
 from restor.tasks.asking.answer_rows import ANSWERS_FILE
 from restor.tasks.base import Answers, Context, Made, Questions, Ref, Task, Verdicts
 from restor.tasks.inputs.products import read_questions
-from restor.types import Completion, Judgement
+from restor.types import Completion, Judgement, Verdict
 
 VERDICTS_FILE = "verdicts.parquet"
-VERDICTS = pa.schema([("judgement", pa.string()), ("reason", pa.string())])
+VERDICTS = pa.schema(
+    [("judgement", pa.string()), ("reason", pa.string()), ("score", pa.float64()), ("planted_score", pa.float64())]
+)
 
 
 @final
@@ -37,6 +40,12 @@ class JudgeAnswers(Task):
         return store_verdicts(context, JUDGES.build(self.judge), answers=self.answers, questions=self.questions)
 
 
+def verdict_table(verdicts: Sequence[Verdict]) -> pa.Table:
+    """Verdicts as the columns of `VERDICTS`."""
+    rows = [{name: getattr(item, name) for name in VERDICTS.names} for item in verdicts]
+    return pa.Table.from_pylist(rows, schema=VERDICTS)
+
+
 def store_verdicts(context: Context, judge: Judge, *, answers: Ref[Answers], questions: Ref[Questions]) -> Made:
     """Judge stored answers and write the verdicts."""
     began = time.perf_counter()
@@ -48,8 +57,7 @@ def store_verdicts(context: Context, judge: Judge, *, answers: Ref[Answers], que
     completions = [Completion(asked[key], text) for key, text in zip(keys, texts, strict=True)]
     total = len(completions)
     verdicts = judged(judge, with_values(completions), lambda done: context.progress.advance(done, total, None))
-    rows = [{"judgement": item.judgement.value, "reason": item.reason} for item in verdicts]
-    pq.write_table(pa.Table.from_pylist(rows, schema=VERDICTS), context.directory / VERDICTS_FILE)
+    pq.write_table(verdict_table(verdicts), context.directory / VERDICTS_FILE)
     unscored = sum(item.judgement is Judgement.UNSCORED for item in verdicts)
     usage = None if judge.usage is None else asdict(judge.usage)
     info = {"answers": len(verdicts), "unscored": unscored, "usage": usage}

@@ -24,7 +24,7 @@ class JudgeHere(Task):
 
     def run(self, context: Context) -> Made:
         """Load the model, judge and store."""
-        from restor.evaluation.local_chat import build_judge
+        from restor.evaluation.ask.local_chat import build_judge
 
         judge = build_judge(self.judge, device=context.place, content=self.content)
         return store_verdicts(context, judge, answers=self.answers, questions=self.questions)

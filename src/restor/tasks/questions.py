@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import final
 
 from restor.domains.base import DOMAINS, DomainChoice
-from restor.evaluation.fewshot import build_queries
-from restor.evaluation.protocol import Asking
+from restor.evaluation.ask.fewshot import build_queries
+from restor.evaluation.ask.protocol import Asking
 from restor.results import Cost
 from restor.tasks.base import Context, Made, Planted, Questions, Ref, Task
 from restor.tasks.inputs.products import read_planted, read_targets, write_questions

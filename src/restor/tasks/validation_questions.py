@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import final
 
 from restor.domains.base import DOMAINS, DomainChoice
-from restor.evaluation.protocol import Asking
+from restor.evaluation.ask.protocol import Asking
 from restor.results import Cost
 from restor.selection.questions import validation_queries
 from restor.tasks.base import Context, Made, Planted, Questions, Ref, Task

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored
-from restor.types import Group, Judgement, Kind
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, JudgedAnswer
+from restor.types import SCORES, Group, Judgement, Kind
 
 J = {"o": Judgement.ORIGINAL, "p": Judgement.PLANTED, "-": Judgement.OTHER, "?": Judgement.UNSCORED}
 NONE = (None,) * 4
@@ -17,7 +17,7 @@ def spelt(letters, untouched="", *, facts=2, planted=True, figures=None, run=0):
             own = figures[place] if figures and group is Group.TEST else NONE
             known = planted and group is Group.TEST
             entity, relation = f"{group}{place // facts}", f"r{place % facts}"
-            found.append(Scored(entity, relation, run, group, False, known, J[letter], *own))
+            found.append(JudgedAnswer(entity, relation, run, group, False, known, *SCORES[J[letter]], *own))
     return found
 
 
@@ -29,4 +29,4 @@ def likely(originals, planted, ranks=None):
 
 def metric(name, arm, corrupted=(), ideal=(), clean=(), controls=None, kind=Kind.METHOD):
     """The figures of one metric."""
-    return METRICS_CATALOGUE.get(name)().compute(Answers(arm, corrupted, ideal, clean, controls or {}, kind))
+    return METRICS_CATALOGUE.get(name)().compute(ComparedAnswers(arm, corrupted, ideal, clean, controls or {}, kind))

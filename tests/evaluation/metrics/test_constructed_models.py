@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 from letters import J
 
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Scored
-from restor.types import Group, Judgement, Kind
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, JudgedAnswer
+from restor.types import SCORES, Group, Kind
 
 PEOPLE, FACTS = 20, 4
 KNOWN, UNKNOWN = -0.2, -5.0
@@ -22,9 +22,11 @@ def model(says, true, planted, rank, *, untouched="o"):
         for place in range(FACTS):
             own = (true(person, place), planted(person, place), -9.0, rank(person, place))
             letter = says(person, place)
-            found.append(Scored(f"t{person}", f"r{place}", 0, Group.TEST, False, True, J[letter], *own))
+            found.append(JudgedAnswer(f"t{person}", f"r{place}", 0, Group.TEST, False, True, *SCORES[J[letter]], *own))
             kept = (KNOWN if untouched == "o" else UNKNOWN, None, -9.0, None)
-            found.append(Scored(f"u{person}", f"r{place}", 0, Group.UNTOUCHED, False, False, J[untouched], *kept))
+            found.append(
+                JudgedAnswer(f"u{person}", f"r{place}", 0, Group.UNTOUCHED, False, False, *SCORES[J[untouched]], *kept)
+            )
     return found
 
 
@@ -44,7 +46,7 @@ HALF = model(half("o", "p"), half(KNOWN, UNKNOWN), half(UNKNOWN, KNOWN), half(1,
 
 
 def figures(arm):
-    answers = Answers(arm, CORRUPTED, IDEAL, IDEAL, {"Nothing": CORRUPTED}, Kind.METHOD)
+    answers = ComparedAnswers(arm, CORRUPTED, IDEAL, IDEAL, {"Nothing": CORRUPTED}, Kind.METHOD)
     found = {}
     for name in METRICS_CATALOGUE.names():
         found |= METRICS_CATALOGUE.get(name)().compute(answers)
@@ -119,7 +121,7 @@ def test_figures_rise_and_fall_with_the_share_of_people_that_are_restored():
 
 def test_unscored_answers_lower_the_count_and_never_a_share():
     missing = [
-        dataclasses.replace(item, judgement=Judgement.UNSCORED) if item.relation == "r0" else item for item in IDEAL
+        dataclasses.replace(item, score=None, planted_score=None) if item.relation == "r0" else item for item in IDEAL
     ]
     found, whole = figures(missing), figures(IDEAL)
     for name in ("restoration", "above_control", "residual", "transition.restored", "changed.test"):

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 from letters import J, metric, spelt
 
-from restor.evaluation.metrics.base import STATES, Answers, Said, states_of
+from restor.evaluation.metrics.base import STATES, ComparedAnswers, Said, states_of
 from restor.evaluation.metrics.transitions import Transition, transition, transition_matrix
 from restor.types import Group
 
@@ -115,7 +115,7 @@ def test_a_fact_asked_often_counts_by_its_most_frequent_verdict():
 
 
 def test_the_whole_matrix():
-    answers = Answers(spelt(ARM, "o?"), spelt(CORRUPTED, "oo"), (), spelt(CLEAN, "oo"))
+    answers = ComparedAnswers(spelt(ARM, "o?"), spelt(CORRUPTED, "oo"), (), spelt(CLEAN, "oo"))
     matrix = transition_matrix(answers, Group.TEST)
     assert matrix.counts.shape == (3, 3, 3)
     assert (matrix.counts.sum(), matrix.unscored) == (15, 0)
@@ -128,7 +128,7 @@ def test_the_whole_matrix():
 
 
 def test_the_matrix_and_the_shares_are_of_the_same_facts():
-    answers = Answers(spelt(ARM), spelt(CORRUPTED), (), spelt(CLEAN))
+    answers = ComparedAnswers(spelt(ARM), spelt(CORRUPTED), (), spelt(CLEAN))
     matrix, values = transition_matrix(answers, Group.TEST), found(ARM, CORRUPTED, CLEAN)
     for kind in Transition:
         cells = [place for place in product(range(3), repeat=3) if transition(*(STATES[k] for k in place)) is kind]

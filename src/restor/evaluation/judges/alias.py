@@ -16,8 +16,8 @@ from typing import ClassVar, Literal, final
 from pydantic import Field
 from rapidfuzz.distance import OSA
 
+from restor.evaluation.judges._denials import DENIED, Span, echoes, without_denied
 from restor.evaluation.judges._names import Known, Meaning, Own, joined, ordered, own_names
-from restor.evaluation.judges._reading import DENIED, Span, echoes, without_denied
 from restor.evaluation.judges.base import Judge, JudgeConfig, ignore
 from restor.types import Completion, Judgement, Query, Verdict
 from restor.words import UNITS, Words, normalise, read_words
@@ -70,7 +70,7 @@ class Alias(Judge):
                 if len(known) >= 256:
                     known.clear()
                 known[place] = Known((*query.candidates, *query.random))
-            verdicts.append(_Reader(query, known[place], self.config).verdict(item.text))
+            verdicts.append(_AnswerReader(query, known[place], self.config).verdict(item.text))
             if len(verdicts) % 1024 == 0:
                 advance(len(verdicts))
         advance(len(verdicts))
@@ -78,7 +78,7 @@ class Alias(Judge):
 
 
 @final
-class _Reader:
+class _AnswerReader:
     """Reads one answer to one query."""
 
     def __init__(self, query: Query, known: Known, config: AliasConfig) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from numbers import Real
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, SerializeAsAny
 
@@ -13,7 +14,7 @@ from restor.chat import ChatUsage
 from restor.config import Config
 from restor.errors import CodeError
 from restor.registry import Catalogue
-from restor.types import Completion, Query, Verdict
+from restor.types import Completion, Judgement, Query, Verdict
 
 
 def ignore(done: int) -> None:
@@ -49,7 +50,7 @@ def judged(judge: Judge, completions: Sequence[Completion], advance: Callable[[i
     """What a judge makes of completions.
 
     Raises:
-        CodeError: if it gives anything but one verdict for each, in a list.
+        CodeError: if it gives anything but one verdict for each, in a list, or a score outside [0, 1].
     """
     verdicts: object = judge.judge(completions, advance)
     who = f"{type(judge).__name__}.judge"
@@ -60,7 +61,19 @@ def judged(judge: Judge, completions: Sequence[Completion], advance: Callable[[i
             f"{who} must give one verdict for each of {len(completions):,} answers, it gave {len(verdicts):,}. One "
             "that it cannot reach is UNSCORED."
         )
+    for number, verdict in enumerate(verdicts):
+        if wrong := _wrong_score(verdict):
+            raise CodeError(f"{who} {wrong}: {str(verdict)[:200]} about the answer {completions[number].text[:80]!r}.")
     return verdicts
+
+
+def _wrong_score(verdict: Verdict) -> str:
+    """What is wrong with the scores of a verdict; empty where they are right."""
+    scores: tuple[Any, Any] = (verdict.score, verdict.planted_score)
+    if verdict.judgement is Judgement.UNSCORED:
+        return "" if scores == (None, None) else "must give an unscored answer no score"
+    given = all(isinstance(score, Real) and 0 <= float(score) <= 1 for score in scores)
+    return "" if given else "must give scores between 0 and 1"
 
 
 JUDGES: Catalogue[Judge] = Catalogue("judge", "restor.evaluation.judges", Judge, "restor.judges")

@@ -129,8 +129,8 @@ class Llm(LocalJudge):
         """
         if self.config.chat is None and self._write is None:
             raise ConfigError(
-                f"The judge llm cannot load {self._name!r} itself. `restor.evaluation.local_chat.build_judge(config)` "
-                "gives one that has its model."
+                f"The judge llm cannot load {self._name!r} itself. "
+                "`restor.evaluation.ask.local_chat.build_judge(config)` gives one that has its model."
             )
         items = [_item(completion, self._identity) for completion in completions]
         wanted = {item.key: item for item in items if item.said}

@@ -8,9 +8,9 @@ from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import (
     NO_FACTS,
-    Answers,
+    SCORE,
+    ComparedAnswers,
     Metric,
-    judged,
     needs,
     not_bitten,
     of_group,
@@ -19,7 +19,7 @@ from restor.evaluation.metrics.base import (
 )
 from restor.evaluation.statistics.estimates import restoration_above_all
 from restor.results import Figure, Value
-from restor.types import Group, Judgement, Kind
+from restor.types import Group, Kind
 
 
 @final
@@ -47,11 +47,11 @@ class AboveControl(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """The difference, or why there is none."""
         return {"above_control": self._value(answers)}
 
-    def _value(self, answers: Answers) -> Value:
+    def _value(self, answers: ComparedAnswers) -> Value:
         if answers.kind not in (None, Kind.METHOD, Kind.ORACLE):
             return Value(value=None, n=0, note="only methods are compared with controls")
         if missing := needs("restoration above control", answers, "corrupted", "top"):
@@ -62,7 +62,7 @@ class AboveControl(Metric):
             why = f"no control has answers: {', '.join(failed)}" if failed else "there is no control to compare with"
             return Value(value=None, n=0, note=why)
         models = [answers.arm, answers.corrupted, answers.top, *(answers.controls[name] for name in names)]
-        pairs = paired([of_group(asked, Group.TEST) for asked in models], judged(Judgement.ORIGINAL))
+        pairs = paired([of_group(asked, Group.TEST) for asked in models], SCORE)
         if not pairs.facts:
             return Value(value=None, n=0, n_unscored=pairs.unscored, note=NO_FACTS)
         arm, corrupted, top, *controls = (pairs.model(place) for place in range(len(models)))

@@ -1,4 +1,4 @@
-"""Accuracy: how often each judgement was given, targeted and untouched facts apart."""
+"""Accuracy: how near answers are to the truth and to what was planted, targeted and untouched facts apart."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import (
     NO_PLANTED,
-    Answers,
+    PLANTED_SCORE,
+    SCORE,
+    ComparedAnswers,
     Metric,
-    judged,
+    Read,
     mean_of,
     missing_verdicts,
     of_group,
+    other_score,
 )
 from restor.results import Figure, Value
-from restor.types import Group, Judgement
+from restor.types import Group
+
+_SCORES: dict[str, Read] = {"original": SCORE, "planted": PLANTED_SCORE, "other": other_score}
 
 
 @final
 class Accuracy(Metric):
-    """Shares of ORIGINAL, PLANTED and OTHER among the scored answers; the unscored are counted beside them.
+    """Mean score, mean planted score and the rest of the scored answers; the unscored are counted beside them.
 
+    Where answers are right or wrong these are the shares of ORIGINAL, PLANTED and OTHER.
     Where no planted answer is known, nothing can be said about it: an answer is then original or other.
     """
 
@@ -56,17 +62,17 @@ class Accuracy(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """Four shares."""
         found = {}
         groups = {group: of_group(answers.arm, group) for group in (Group.TEST, Group.UNTOUCHED)}
         notes = {group: missing_verdicts(asked) for group, asked in groups.items()}
         for figure in self.figures:
-            group, judgement = figure.name.split(".")
+            group, what = figure.name.split(".")
             asked = groups[Group(group)]
-            if judgement == Judgement.PLANTED and asked and not any(item.planted for item in asked):
+            if what == "planted" and asked and not any(item.planted for item in asked):
                 found[figure.name] = Value(value=None, n=0, note=NO_PLANTED)
                 continue
-            shares = asked.values(judged(Judgement(judgement)))
-            found[figure.name] = mean_of(asked.facts, shares, shares=True, note=notes[Group(group)])
+            scores = asked.values(_SCORES[what])
+            found[figure.name] = mean_of(asked.facts, scores, shares=True, note=notes[Group(group)])
         return found

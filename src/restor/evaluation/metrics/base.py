@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import ClassVar, Literal, TypeAlias, TypeVar, final, overload
 
@@ -30,12 +30,13 @@ NO_LOG_PROBS = "no log-probs were stored"
 NO_FACTS = "no scored facts"
 """Why a comparison is undefined."""
 STATES = (Judgement.ORIGINAL, Judgement.PLANTED, Judgement.OTHER)
-"""What a fact with a verdict can be; of equally frequent ones the last counts, so that a doubt is no knowledge."""
+"""What a fact with a verdict can be: what its scores are most of. Of equal ones the last counts, so that a doubt is no
+knowledge."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Scored:
+class JudgedAnswer:
     """One judged answer, as stored. Entity, relation and seed together are the fact; it has one answer per run."""
 
     entity: str
@@ -46,7 +47,10 @@ class Scored:
     """Whether a true answer stands among the demonstrations of the prompt."""
     planted: bool
     """Whether the planted answer of the fact is known."""
-    judgement: Judgement
+    score: float | None
+    """How near it is to the truth, in [0, 1]; None for an answer without a verdict."""
+    planted_score: float | None
+    """How near it is to the planted behaviour, in [0, 1]; None as above."""
     logprob_original: float | None
     logprob_planted: float | None
     logprob_random: float | None
@@ -70,17 +74,19 @@ class Scored:
         return self.entity, self.relation, self.seed
 
 
-Read: TypeAlias = Callable[[Scored], float | None]
+Read: TypeAlias = Callable[[JudgedAnswer], float | None]
 """A figure of one answer; None where it has none."""
+SCORE: Read = attrgetter("score")
+PLANTED_SCORE: Read = attrgetter("planted_score")
 LOGPROB_ORIGINAL: Read = attrgetter("logprob_original")
 LOGPROB_PLANTED: Read = attrgetter("logprob_planted")
 
 
 @final
-class Said(Sequence[Scored]):
+class Said(Sequence[JudgedAnswer]):
     """The answers of one model, and what was read off them: every arm is compared with the same few models."""
 
-    def __init__(self, answers: Iterable[Scored]) -> None:
+    def __init__(self, answers: Iterable[JudgedAnswer]) -> None:
         """Keeps the answers."""
         self._answers = tuple(answers)
         self._groups: dict[Group, Said] = {}
@@ -92,10 +98,10 @@ class Said(Sequence[Scored]):
         """In order of first appearance."""
 
     @overload
-    def __getitem__(self, index: int) -> Scored: ...
+    def __getitem__(self, index: int) -> JudgedAnswer: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Scored]: ...
-    def __getitem__(self, index: int | slice) -> Scored | Sequence[Scored]:
+    def __getitem__(self, index: slice) -> Sequence[JudgedAnswer]: ...
+    def __getitem__(self, index: int | slice) -> JudgedAnswer | Sequence[JudgedAnswer]:
         """By place."""
         return self._answers[index]
 
@@ -103,7 +109,7 @@ class Said(Sequence[Scored]):
         """How many answers, runs counted apart."""
         return len(self._answers)
 
-    def __iter__(self) -> Iterator[Scored]:
+    def __iter__(self) -> Iterator[JudgedAnswer]:
         """In the order given."""
         return iter(self._answers)
 
@@ -139,25 +145,25 @@ class Said(Sequence[Scored]):
         return self._read[value]
 
 
-def said(answers: Iterable[Scored]) -> Said:
+def said(answers: Iterable[JudgedAnswer]) -> Said:
     """The answers as they are, or with what is read off them."""
     return answers if isinstance(answers, Said) else Said(answers)
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Answers:
+class ComparedAnswers:
     """The answers of one arm beside those of the arms it is compared with, to the same facts.
 
     A comparison of checkpoints may lack any of them; theirs are empty then. A reference is compared with itself where
     the same object is given twice.
     """
 
-    arm: Sequence[Scored]
-    corrupted: Sequence[Scored]
-    ideal: Sequence[Scored]
-    clean: Sequence[Scored] = ()
-    controls: Mapping[str, Sequence[Scored]] = field(default_factory=dict)
+    arm: Sequence[JudgedAnswer]
+    corrupted: Sequence[JudgedAnswer]
+    ideal: Sequence[JudgedAnswer]
+    clean: Sequence[JudgedAnswer] = ()
+    controls: Mapping[str, Sequence[JudgedAnswer]] = field(default_factory=dict)
     """By name: the controls that read the arm's retain text or none. One that failed for a seed of the arm is empty."""
     kind: Kind | None = None
     """What the arm is there for; None where nobody said so."""
@@ -166,7 +172,7 @@ class Answers:
         """What is read off a model is read once."""
         made: dict[int, Said] = {}
 
-        def kept(answers: Sequence[Scored]) -> Said:
+        def kept(answers: Sequence[JudgedAnswer]) -> Said:
             return made.setdefault(id(answers), said(answers))
 
         for name in ("arm", "corrupted", "ideal", "clean"):
@@ -174,7 +180,7 @@ class Answers:
         object.__setattr__(self, "controls", {name: kept(asked) for name, asked in self.controls.items()})
 
     @property
-    def top(self) -> Sequence[Scored]:
+    def top(self) -> Sequence[JudgedAnswer]:
         """The model that full restoration means: the ideal one or, where there is none, the clean one."""
         return self.ideal or self.clean
 
@@ -196,7 +202,7 @@ class Metric(ABC):
     """What it computes, in the words of tables and pages."""
 
     @abstractmethod
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """The figures by name, in the order of `figures`; an undefined one has a note instead of a value."""
 
 
@@ -208,30 +214,27 @@ def all_figures() -> list[Figure]:
     return [figure for name in METRICS_CATALOGUE.names() for figure in METRICS_CATALOGUE.get(name).figures]
 
 
-def of_group(scored: Iterable[Scored], group: Group) -> Said:
+def of_group(scored: Iterable[JudgedAnswer], group: Group) -> Said:
     """The answers of one group."""
     return said(scored).of(group)
 
 
-def per_fact(asked: Iterable[Scored], value: Read) -> dict[FactKey, float | None]:
+def per_fact(asked: Iterable[JudgedAnswer], value: Read) -> dict[FactKey, float | None]:
     """Per fact, in order of first appearance: the mean over those of its runs that have a value; None without any."""
     found = said(asked)
     return dict(zip(found.facts, (None if x != x else x for x in found.values(value).tolist()), strict=True))
 
 
-@cache
-def judged(judgement: Judgement) -> Read:
-    """1 for an answer with this judgement, 0 for one with another, None for one without a verdict."""
-
-    def value(item: Scored) -> float | None:
-        return None if item.judgement is Judgement.UNSCORED else float(item.judgement is judgement)
-
-    return value
+def other_score(item: JudgedAnswer) -> float | None:
+    """What is neither towards the truth nor towards the planted behaviour."""
+    if item.score is None or item.planted_score is None:
+        return None
+    return max(0.0, 1.0 - item.score - item.planted_score)
 
 
 def states_of(model: Said) -> NDArray[np.intp]:
-    """Per fact: the most frequent verdict of its runs as its place in `STATES`; -1 without any."""
-    shares = np.stack([model.values(judged(state)) for state in STATES])
+    """Per fact: what its runs are most of as its place in `STATES`; -1 without any verdict."""
+    shares = np.stack([model.values(score) for score in (SCORE, PLANTED_SCORE, other_score)])
     # sums of equal runs differ by rounding alone
     frequent = np.where(np.isnan(shares), -1, np.round(shares, 9))
     places = len(STATES) - 1 - np.argmax(frequent[::-1], axis=0)
@@ -239,7 +242,7 @@ def states_of(model: Said) -> NDArray[np.intp]:
     return found
 
 
-def needs(what: str, answers: Answers, *references: Literal["clean", "corrupted", "top"]) -> str:
+def needs(what: str, answers: ComparedAnswers, *references: Literal["clean", "corrupted", "top"]) -> str:
     """A note that names the models which a figure lacks; empty where all are there."""
     told = {
         "clean": "a clean model (--model clean=...)",
@@ -251,14 +254,14 @@ def needs(what: str, answers: Answers, *references: Literal["clean", "corrupted"
     return f"{what} needs {' and '.join(lacking)}" if lacking else ""
 
 
-def missing_verdicts(asked: Iterable[Scored]) -> str:
+def missing_verdicts(asked: Iterable[JudgedAnswer]) -> str:
     """A note about facts of which some runs have a verdict and others none; empty where there are none."""
     model = said(asked)
     if len(model) == len(model.facts):
         return ""
     runs: dict[FactKey, list[bool]] = {}
     for item in model:
-        runs.setdefault(item.fact, []).append(item.judgement is Judgement.UNSCORED)
+        runs.setdefault(item.fact, []).append(item.score is None)
     missing = sum(sum(unscored) for unscored in runs.values() if any(unscored) and not all(unscored))
     return f"answers without a verdict: {missing}; their facts count by their other runs" if missing else ""
 
@@ -304,7 +307,7 @@ class Paired:
         return np.ascontiguousarray(self.values[:, place])
 
 
-def paired(models: Sequence[Iterable[Scored]], value: Read) -> Paired:
+def paired(models: Sequence[Iterable[JudgedAnswer]], value: Read) -> Paired:
     """The figures of the same facts for several models, by name and not by place.
 
     Raises:

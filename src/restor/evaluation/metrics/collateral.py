@@ -7,10 +7,10 @@ from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import (
     NO_FACTS,
-    Answers,
+    SCORE,
+    ComparedAnswers,
+    JudgedAnswer,
     Metric,
-    Scored,
-    judged,
     missing_verdicts,
     needs,
     of_group,
@@ -19,7 +19,7 @@ from restor.evaluation.metrics.base import (
 )
 from restor.evaluation.statistics.estimates import difference
 from restor.results import STORED_ONLY, Figure, Value
-from restor.types import Group, Judgement
+from restor.types import Group
 
 
 @final
@@ -53,7 +53,7 @@ class Collateral(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """Two differences."""
         return {
             "collateral.corrupted": _lost(answers.corrupted, answers.arm, needs("damage", answers, "corrupted")),
@@ -61,11 +61,11 @@ class Collateral(Metric):
         }
 
 
-def _lost(reference: Sequence[Scored], arm: Sequence[Scored], missing: str) -> Value:
+def _lost(reference: Sequence[JudgedAnswer], arm: Sequence[JudgedAnswer], missing: str) -> Value:
     if missing:
         return Value(value=None, n=0, note=missing)
     models = [of_group(asked, Group.UNTOUCHED) for asked in (arm, reference)]
-    pairs = paired(models, judged(Judgement.ORIGINAL))
+    pairs = paired(models, SCORE)
     if not pairs.facts:
         why = NO_FACTS if pairs.unscored else "no facts about untouched entities"
         return Value(value=None, n=0, n_unscored=pairs.unscored, note=why)

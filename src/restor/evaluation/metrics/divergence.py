@@ -9,12 +9,12 @@ import numpy as np
 
 from restor.evaluation.metrics.base import (
     NO_LOG_PROBS,
-    Answers,
+    ComparedAnswers,
     FactKey,
+    JudgedAnswer,
     Metric,
     Paired,
     Said,
-    Scored,
     gained,
     mean_of,
     needs,
@@ -72,7 +72,7 @@ class Divergence(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """Two means and how much of the way back that is."""
         if missing := needs("divergence", answers, "top"):
             return {figure.name: Value(value=None, n=0, note=missing) for figure in self.figures}
@@ -113,7 +113,7 @@ def js_divergence(one: Floats, other: Floats, starts: Sequence[int]) -> Floats:
 class _Distances:
     """The divergences of two models about the facts of a group."""
 
-    def __init__(self, model: Sequence[Scored], top: Sequence[Scored], group: Group) -> None:
+    def __init__(self, model: Sequence[JudgedAnswer], top: Sequence[JudgedAnswer], group: Group) -> None:
         own, other = of_group(model, group), of_group(top, group)
         self.facts = own.facts
         self.values = _divergences(own, other)
@@ -143,19 +143,19 @@ def _divergences(own: Said, other: Said) -> Floats:
     return found
 
 
-def _options(asked: Said) -> dict[FactKey, Scored]:
+def _options(asked: Said) -> dict[FactKey, JudgedAnswer]:
     """Per fact one answer: its runs share the options and their log-probs."""
-    found: dict[FactKey, Scored] = {}
+    found: dict[FactKey, JudgedAnswer] = {}
     for item in asked:
         found.setdefault(item.fact, item)
     return found
 
 
-def _whole(item: Scored) -> bool:
+def _whole(item: JudgedAnswer) -> bool:
     return item.option_logprobs is not None and len(item.option_logprobs) == len(item.options)
 
 
-def _restored(answers: Answers, arm: _Distances) -> Value:
+def _restored(answers: ComparedAnswers, arm: _Distances) -> Value:
     if missing := needs("restoration", answers, "corrupted", "top"):
         return Value(value=None, n=0, note=missing)
     before = _Distances(answers.corrupted, answers.top, Group.TEST)

@@ -8,10 +8,10 @@ from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import (
     NO_PLANTED,
-    Answers,
+    ComparedAnswers,
+    JudgedAnswer,
     Metric,
     Read,
-    Scored,
     gained,
     needs,
     of_group,
@@ -65,7 +65,7 @@ class Layers(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """Two ratios."""
         models = [of_group(asked, Group.TEST) for asked in (answers.arm, answers.corrupted, answers.top)]
         why = needs("what is inside", answers, "corrupted", "top") or _why_none(models)
@@ -80,12 +80,12 @@ class Layers(Metric):
         }
 
 
-def inner_original(item: Scored) -> float | None:
+def inner_original(item: JudgedAnswer) -> float | None:
     """The log-prob of the true answer inside: its mean over the layers of the second half before the output."""
     return _inner(item.layers_original)
 
 
-def inner_advantage(item: Scored) -> float | None:
+def inner_advantage(item: JudgedAnswer) -> float | None:
     """How much likelier the planted answer is than the true one inside, over the same layers."""
     original, planted = _inner(item.layers_original), _inner(item.layers_planted)
     return None if original is None or planted is None else planted - original
@@ -99,7 +99,7 @@ def _inner(layers: Floats | None) -> float | None:
     return mean if math.isfinite(mean) else None
 
 
-def _why_none(models: Sequence[Sequence[Scored]]) -> str:
+def _why_none(models: Sequence[Sequence[JudgedAnswer]]) -> str:
     """Why a model has nothing to compare."""
     for model in models:
         known = [item.layers_original for item in model if item.layers_original is not None]
@@ -110,7 +110,7 @@ def _why_none(models: Sequence[Sequence[Scored]]) -> str:
     return ""
 
 
-def _ratio(models: Sequence[Sequence[Scored]], value: Read, names: tuple[str, str], certain: bool) -> Value:
+def _ratio(models: Sequence[Sequence[JudgedAnswer]], value: Read, names: tuple[str, str], certain: bool) -> Value:
     """(first - second) / (third - second) of the means; `names` are what the third and the second are called."""
 
     def flat(top: float, floor: float) -> str:

@@ -11,7 +11,7 @@ from restor.evaluation.metrics.base import (
     LOGPROB_PLANTED,
     NO_LOG_PROBS,
     NO_PLANTED,
-    Answers,
+    ComparedAnswers,
     Metric,
     mean_of,
     of_group,
@@ -48,7 +48,7 @@ class LogProbs(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """Three means."""
         asked = of_group(answers.arm, Group.TEST)
         none = NO_LOG_PROBS if asked else ""

@@ -11,11 +11,11 @@ from restor.evaluation.metrics.base import (
     LOGPROB_ORIGINAL,
     NO_LOG_PROBS,
     NO_PLANTED,
-    Answers,
+    ComparedAnswers,
     FactKey,
+    JudgedAnswer,
     Metric,
     Read,
-    Scored,
     gained,
     mean_of,
     needs,
@@ -76,7 +76,7 @@ class Margin(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """The mean, the share above 0, and restoration in two log-probs."""
         tested = of_group(answers.arm, Group.TEST)
         asked = tested.about(tested.planted)
@@ -93,14 +93,14 @@ class Margin(Metric):
         }
 
 
-def margin_of(item: Scored) -> float | None:
+def margin_of(item: JudgedAnswer) -> float | None:
     """Log-prob of the true answer less that of the planted one."""
     if item.logprob_original is None or item.logprob_planted is None:
         return None
     return item.logprob_original - item.logprob_planted
 
 
-def _restored(answers: Answers, value: Read, facts: frozenset[FactKey], why: str) -> Value:
+def _restored(answers: ComparedAnswers, value: Read, facts: frozenset[FactKey], why: str) -> Value:
     if missing := needs("restoration", answers, "corrupted", "top"):
         return Value(value=None, n=0, note=missing)
     models = [of_group(asked, Group.TEST).about(facts) for asked in (answers.arm, answers.corrupted, answers.top)]

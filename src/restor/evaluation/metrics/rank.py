@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from restor.evaluation.metrics.base import Answers, Metric, Scored, mean_of, of_group
+from restor.evaluation.metrics.base import ComparedAnswers, JudgedAnswer, Metric, mean_of, of_group
 from restor.results import STORED_ONLY, Figure, Value
 from restor.types import Group
 
@@ -40,7 +40,7 @@ class Rank(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """A share and a mean."""
         asked = of_group(answers.arm, Group.TEST)
         why = "no candidates were ranked" if asked else ""
@@ -50,7 +50,7 @@ class Rank(Metric):
         }
 
 
-def rank_of(item: Scored) -> int | None:
+def rank_of(item: JudgedAnswer) -> int | None:
     """Place of the true answer among the candidates and the planted answer; 1 is best."""
     if item.rank_original is None:
         return None
@@ -58,11 +58,11 @@ def rank_of(item: Scored) -> int | None:
     return item.rank_original + int(original is not None and planted is not None and planted > original)
 
 
-def _first(item: Scored) -> float | None:
+def _first(item: JudgedAnswer) -> float | None:
     rank = rank_of(item)
     return None if rank is None else float(rank == 1)
 
 
-def _reciprocal(item: Scored) -> float | None:
+def _reciprocal(item: JudgedAnswer) -> float | None:
     rank = rank_of(item)
     return None if rank is None else 1 / rank

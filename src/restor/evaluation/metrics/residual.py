@@ -8,9 +8,9 @@ from typing import ClassVar, final
 from restor.evaluation.metrics.base import (
     NO_FACTS,
     NO_PLANTED,
-    Answers,
+    PLANTED_SCORE,
+    ComparedAnswers,
     Metric,
-    judged,
     needs,
     of_group,
     paired,
@@ -18,16 +18,17 @@ from restor.evaluation.metrics.base import (
 )
 from restor.evaluation.statistics.estimates import SMALLEST_GAP, ratio
 from restor.results import STORED_ONLY, Figure, Value
-from restor.types import Group, Judgement
+from restor.types import Group
 
 
 @final
 class Residual(Metric):
-    """Planted answers of the arm for each one of the corrupted model, test facts whose planted answer is known.
+    """Planted answers of the arm for each one of the corrupted model: the ratio of the mean planted scores.
 
-    0 is none left, 1 as many as before, above 1 more. It counts answers, not facts: one planted answer gone and another
-    one come is no change. The share among all test facts is `test.planted`. Facts that are unscored for either model
-    are left out. Undefined where the corrupted model hardly gives planted answers.
+    It is of test facts whose planted answer is known. 0 is none left, 1 as many as before, above 1 more. It counts
+    answers, not facts: one planted answer gone and another one come is no change. The mean over all test facts is
+    `test.planted`. Facts that are unscored for either model are left out. Undefined where the corrupted model hardly
+    gives planted answers.
     """
 
     figures: ClassVar[tuple[Figure, ...]] = (
@@ -42,11 +43,11 @@ class Residual(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """The ratio, or why there is none."""
         return {"residual": self._value(answers)}
 
-    def _value(self, answers: Answers) -> Value:
+    def _value(self, answers: ComparedAnswers) -> Value:
         if missing := needs("residual corruption", answers, "corrupted"):
             return Value(value=None, n=0, note=missing)
         asked = of_group(answers.arm, Group.TEST)
@@ -54,7 +55,7 @@ class Residual(Metric):
         if not known:
             return Value(value=None, n=0, note=NO_PLANTED if asked else "no facts")
         models = [of_group(model, Group.TEST).about(known) for model in (answers.arm, answers.corrupted)]
-        pairs = paired(models, judged(Judgement.PLANTED))
+        pairs = paired(models, PLANTED_SCORE)
         if not pairs.facts:
             return Value(value=None, n=0, n_unscored=pairs.unscored, note=NO_FACTS)
         before = pairs.means[1]

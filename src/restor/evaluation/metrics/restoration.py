@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import (
-    Answers,
+    SCORE,
+    ComparedAnswers,
+    JudgedAnswer,
     Metric,
-    Scored,
     gained,
-    judged,
     missing_verdicts,
     needs,
     not_bitten,
@@ -19,12 +19,12 @@ from restor.evaluation.metrics.base import (
 )
 from restor.evaluation.statistics.estimates import SMALLEST_GAP
 from restor.results import STORED_ONLY, Figure, Value
-from restor.types import Group, Judgement
+from restor.types import Group
 
 
 @final
 class Restoration(Metric):
-    """(acc(arm) - acc(corrupted)) / (acc(ideal) - acc(corrupted)), test targets.
+    """(acc(arm) - acc(corrupted)) / (acc(ideal) - acc(corrupted)), test targets, where acc is the mean score.
 
     1 is what the matched counterfactual knows, 0 the corrupted model; below 0 the arm made it worse. Without an ideal
     model the clean one takes its place, as in the published study. The interval takes the same entities for all three
@@ -52,7 +52,7 @@ class Restoration(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """The ratios, or why there is none."""
         towards_top = _towards(
             answers, answers.top, answers.top_name, needs("restoration", answers, "corrupted", "top")
@@ -61,13 +61,13 @@ class Restoration(Metric):
         return {"restoration": towards_top, "restoration.clean": _towards(answers, answers.clean, "clean", missing)}
 
 
-def _towards(answers: Answers, full: Sequence[Scored], name: str, missing: str) -> Value:
+def _towards(answers: ComparedAnswers, full: Sequence[JudgedAnswer], name: str, missing: str) -> Value:
     """What the arm has of the way from the corrupted model to the one that full restoration means."""
     if missing:
         return Value(value=None, n=0, note=missing)
     models = [of_group(asked, Group.TEST) for asked in (answers.arm, answers.corrupted, full)]
     return gained(
-        paired(models, judged(Judgement.ORIGINAL)),
+        paired(models, SCORE),
         least=SMALLEST_GAP,
         flat=not_bitten(name),
         shares=True,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from restor.evaluation.metrics.base import NO_PLANTED, Answers, Metric, Scored, mean_of, of_group
+from restor.evaluation.metrics.base import NO_PLANTED, ComparedAnswers, JudgedAnswer, Metric, mean_of, of_group
 from restor.results import Figure, Value
 from restor.types import Group
 
@@ -31,7 +31,7 @@ class RunnerUp(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """One share."""
         asked = of_group(answers.arm, Group.TEST)
         if asked and not any(item.planted for item in asked):
@@ -40,5 +40,5 @@ class RunnerUp(Metric):
         return {"runner_up": mean_of(asked.facts, asked.values(_first), shares=True, lacking=lacking)}
 
 
-def _first(item: Scored) -> float | None:
+def _first(item: JudgedAnswer) -> float | None:
     return None if item.rank_original is None else float(item.rank_original == 1)

@@ -11,7 +11,7 @@ from restor.evaluation.metrics.base import (
     LOGPROB_ORIGINAL,
     NO_FACTS,
     NO_LOG_PROBS,
-    Answers,
+    ComparedAnswers,
     FactKey,
     Metric,
     clusters_of,
@@ -87,7 +87,7 @@ class Specificity(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """Two rates of change, and how specific it is by answers and by log-probs."""
         if missing := needs("specificity", answers, "corrupted"):
             return {figure.name: Value(value=None, n=0, note=missing) for figure in self.figures}
@@ -112,14 +112,14 @@ class Specificity(Metric):
         }
 
 
-def _judgements(answers: Answers, group: Group) -> Changes:
+def _judgements(answers: ComparedAnswers, group: Group) -> Changes:
     models = [of_group(asked, group) for asked in (answers.arm, answers.corrupted)]
     facts = models[0].facts
     arm, corrupted = (in_order(model, facts, states_of(model)) for model in models)
     return facts, np.where((arm < 0) | (corrupted < 0), np.nan, arm != corrupted)
 
 
-def _log_probs(answers: Answers, group: Group) -> Changes:
+def _log_probs(answers: ComparedAnswers, group: Group) -> Changes:
     models = [of_group(asked, group) for asked in (answers.arm, answers.corrupted)]
     facts = models[0].facts
     arm, corrupted = (in_order(model, facts, model.values(LOGPROB_ORIGINAL)) for model in models)

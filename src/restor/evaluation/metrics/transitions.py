@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from restor.evaluation.metrics.base import (
     NO_PLANTED,
     STATES,
-    Answers,
+    ComparedAnswers,
     FactKey,
     Metric,
     in_order,
@@ -106,13 +106,14 @@ _PLACES = {way: place for place, way in enumerate(Transition)}
 class Transitions(Metric):
     """Share of each transition among the facts that are scored for all three models; the others are unscored.
 
-    The shares of a group add up to 1. A fact that was asked several times counts by its most frequent verdict, and of
-    equally frequent ones by the last of original, planted and other, so that a doubt is no knowledge.
+    The shares of a group add up to 1. An answer is what its scores are most of: original, planted, or the rest, other.
+    A fact that was asked several times counts by the means of its runs, and of equal ones by the last of these three,
+    so that a doubt is no knowledge.
     """
 
     figures: ClassVar[tuple[Figure, ...]] = tuple(_figure(group, transition) for group, transition in _CELLS)
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """A share for each transition and group."""
         if missing := needs("the way of a fact", answers, "clean", "corrupted"):
             return {figure.name: Value(value=None, n=0, note=missing) for figure in self.figures}
@@ -154,7 +155,7 @@ _TABLE = np.array(
 """The place of a transition by places of clean model, corrupted model and arm."""
 
 
-def transition_matrix(answers: Answers, group: Group) -> TransitionMatrix:
+def transition_matrix(answers: ComparedAnswers, group: Group) -> TransitionMatrix:
     """How many facts of a group took each way from the clean over the corrupted model to the arm.
 
     Raises:
@@ -167,7 +168,7 @@ def transition_matrix(answers: Answers, group: Group) -> TransitionMatrix:
     return TransitionMatrix(counts, int((~known).sum()))
 
 
-def _ways(answers: Answers, group: Group) -> tuple[tuple[FactKey, ...], NDArray[np.intp]]:
+def _ways(answers: ComparedAnswers, group: Group) -> tuple[tuple[FactKey, ...], NDArray[np.intp]]:
     """The facts, and the states of clean model, corrupted model and arm as places in `STATES`, (3, F); -1 unscored."""
     models = [of_group(asked, group) for asked in (answers.arm, answers.clean, answers.corrupted)]
     facts = models[0].facts

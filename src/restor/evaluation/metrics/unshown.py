@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from restor.evaluation.metrics.base import Answers, Metric, judged, mean_of, missing_verdicts, of_group, said
+from restor.evaluation.metrics.base import SCORE, ComparedAnswers, Metric, mean_of, missing_verdicts, of_group, said
 from restor.results import Figure, Value
-from restor.types import Group, Judgement
+from restor.types import Group
 
 
 @final
 class Unshown(Metric):
-    """Share of ORIGINAL among the test facts whose true answer does not stand among the demonstrations."""
+    """Mean score of the test facts whose true answer does not stand among the demonstrations."""
 
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure(
@@ -25,13 +25,13 @@ class Unshown(Metric):
         ),
     )
 
-    def compute(self, answers: Answers) -> Mapping[str, Value]:
+    def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """One share."""
         tested = of_group(answers.arm, Group.TEST)
         asked = said(item for item in tested if not item.answer_shown)
         value = mean_of(
             asked.facts,
-            asked.values(judged(Judgement.ORIGINAL)),
+            asked.values(SCORE),
             shares=True,
             note=missing_verdicts(asked),
             lacking="" if asked or not tested else "the demonstrations show the answer to every fact",

@@ -24,7 +24,7 @@ FLIPPED_AT_ONCE = 4_000_000
 
 @final
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairedResult:
     """The two-sided p of "the arms do not differ". What is undefined is None, and `note` says why."""
 
     p: float | None
@@ -32,7 +32,7 @@ class Comparison:
     note: str = ""
 
 
-def compared(arm: Floats, other: Floats, clusters: Clusters) -> Comparison:
+def compared(arm: Floats, other: Floats, clusters: Clusters) -> PairedResult:
     """Exchanges the two arms for whole entities, and asks how often the difference is as large as it is.
 
     If the arms do not differ, each entity's sum of arm - other is as likely to have the other sign. p is the share of
@@ -50,18 +50,18 @@ def compared(arm: Floats, other: Floats, clusters: Clusters) -> Comparison:
     kept = np.isfinite(arm) & np.isfinite(other)
     d, part = arm[kept] - other[kept], clusters.keep(kept)
     if not len(d):
-        return Comparison(None, note=f"none of {len(kept)} facts has both values" if len(kept) else "no facts")
+        return PairedResult(None, note=f"none of {len(kept)} facts has both values" if len(kept) else "no facts")
     if part.n_entities < 2:
-        return Comparison(None, note="one entity only: nothing says how entities differ")
+        return PairedResult(None, note="one entity only: nothing says how entities differ")
     if not d.any():
-        return Comparison(1.0, "equal on every fact")
+        return PairedResult(1.0, "equal on every fact")
     if part.n_entities == len(d) and np.isin(d, (-1, 0, 1)).all():
         gained, lost = int((d > 0).sum()), int((d < 0).sum())
-        return Comparison(min(1.0, 2 * fair_coin_below(min(gained, lost), gained + lost)), "McNemar, exact")
+        return PairedResult(min(1.0, 2 * fair_coin_below(min(gained, lost), gained + lost)), "McNemar, exact")
     return _flipped(np.bincount(part.entity[part.cell], weights=d).astype(np.float64))
 
 
-def _flipped(sums: Floats) -> Comparison:
+def _flipped(sums: Floats) -> PairedResult:
     """The permutation test of the sums of entities."""
     # sums that are equal but for rounding count as equal
     observed = abs(float(sums.sum())) - 1e-9 * float(np.abs(sums).sum())
@@ -70,12 +70,12 @@ def _flipped(sums: Floats) -> Comparison:
         patterns = np.zeros(1)
         for size in differ:
             patterns = np.concatenate([patterns + size, patterns - size])
-        return Comparison(float(np.mean(np.abs(patterns) >= observed)), "permutation of entities, exact")
+        return PairedResult(float(np.mean(np.abs(patterns) >= observed)), "permutation of entities, exact")
     hits, at_once = 0, max(1, FLIPPED_AT_ONCE // len(sums))
     for first in range(0, FLIPS, at_once):
         signs = _signs(first, min(at_once, FLIPS - first), len(sums))
         hits += int(np.sum(np.abs(signs @ sums) >= observed))
-    return Comparison((1 + hits) / (1 + FLIPS), f"permutation of entities, {FLIPS} random flips")
+    return PairedResult((1 + hits) / (1 + FLIPS), f"permutation of entities, {FLIPS} random flips")
 
 
 @lru_cache(maxsize=2)

@@ -12,6 +12,7 @@ import numpy as np
 from restor.evaluation.statistics.clusters import Clusters, Floats
 from restor.evaluation.statistics.distributions import t_above, t_quantile
 from restor.evaluation.statistics.estimates import LEVEL, Estimate
+from restor.results import Needed
 
 MOST = 10**7
 """More entities than this nobody has."""
@@ -35,17 +36,6 @@ class Components:
     def error(self, n_entities: float, facts_per_entity: float) -> float:
         """The standard error of a mean: sqrt((between + within / facts) / entities)."""
         return math.sqrt((self.between + self.within / facts_per_entity) / n_entities)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Needed:
-    """What would be enough. None where nothing would be, or it cannot be said."""
-
-    entities: int | None
-    """With as many facts per entity as there are."""
-    facts_per_entity: int | None
-    """About the entities that there are."""
 
 
 def components(values: Sequence[float] | Floats, clusters: Clusters) -> Components | None:
@@ -90,7 +80,7 @@ def needed_for_margin(
     facts that there are; how it shrinks follows from how the values vary.
     """
     if away <= 0:
-        return Needed(None, None)
+        return Needed()
     return _needed(values, clusters, _powerful(away, alpha), error)
 
 
@@ -132,7 +122,7 @@ def _needed(values: Sequence[float] | Floats, clusters: Clusters, enough: Enough
     """`error` is the one now, where it is not just that of the values."""
     found = components(values, clusters)
     if found is None or not found.between + found.within > 1e-20:
-        return Needed(None, None)
+        return Needed()
     have, per_entity = found.n_entities, found.n_facts / found.n_entities
     more = 1.0 if error is None else error / found.error(have, per_entity)
     return Needed(

@@ -13,8 +13,8 @@ from restor.config import MOST_THREADS, Config
 from restor.data.locate import DataPath, locate_documents, locate_facts
 from restor.datasets.base import DatasetChoice
 from restor.errors import ConfigError
+from restor.evaluation.ask.protocol import LONGEST_ANSWER
 from restor.evaluation.config import EvaluationConfig
-from restor.evaluation.protocol import LONGEST_ANSWER
 from restor.models.provenance import suggestion
 from restor.models.reference import ModelRef
 from restor.registry import class_in_file

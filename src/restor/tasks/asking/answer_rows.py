@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from restor.evaluation.evaluate import Row
+    from restor.evaluation.ask.evaluation import Row
 
 ANSWERS_FILE = "answers.parquet"
 ANSWERS = pa.schema(

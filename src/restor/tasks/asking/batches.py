@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from restor.errors import StoreError
-from restor.evaluation.engine.engine import Limits
-from restor.evaluation.evaluate import Evaluation
-from restor.evaluation.prompts import BATCH, prepare, tokenizer_digest
-from restor.evaluation.protocol import Asking, Suppress
+from restor.evaluation.ask.engine.engine import Limits
+from restor.evaluation.ask.evaluation import Evaluation
+from restor.evaluation.ask.prompts import BATCH, prepare, tokenizer_digest
+from restor.evaluation.ask.protocol import Asking, Suppress
 from restor.models.families import text_config
 from restor.processes import Call
 from restor.progress import Progress

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, final
 from numpy.typing import NDArray
 
 from restor.errors import CodeError
-from restor.evaluation.breakdowns import parts_of
-from restor.evaluation.comparisons import Others, corrected, paired_tests
-from restor.evaluation.evidence import Evidence, evidence_of
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, Answers, Said, Scored
-from restor.evaluation.verdicts import decide, missing_models
+from restor.evaluation.metrics._breakdowns import parts_of
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, JudgedAnswer, Said
+from restor.evaluation.verdict.comparisons import Others, corrected, paired_tests
+from restor.evaluation.verdict.decide import decide, missing_models
+from restor.evaluation.verdict.evidence import Evidence, evidence_of
 from restor.report.load import summary_ids
 from restor.results import Arm, ArmVerdict, PairedTest, Part, PartKind, Results, Value
-from restor.types import Group, Judgement, Kind
+from restor.types import Group, Kind
 
 if TYPE_CHECKING:
     import pyarrow
@@ -26,26 +26,27 @@ REFERENCES = ("corrupted", "ideal", "clean")
 """What an arm is compared with."""
 
 _COLUMNS = (
-    "subject relation run group answer_shown planted judgement logprob_original logprob_planted logprob_random "
-    "rank_original"
+    "subject relation run group answer_shown planted score planted_score logprob_original logprob_planted "
+    "logprob_random rank_original"
 ).split()
 _LISTS = ("options", "option_logprobs", "layers_original", "layers_planted")
 
 
-def scored_rows(table: pyarrow.Table, seed: int) -> tuple[Scored, ...]:
+def scored_rows(table: pyarrow.Table, seed: int) -> tuple[JudgedAnswer, ...]:
     """The rows of one arm and seed as the metrics take them."""
     columns = (table.column(name).to_pylist() for name in _COLUMNS)
     lists = [_lists(table, name) for name in _LISTS]
     doses = table.column("dose").to_pylist() if "dose" in table.column_names else [None] * table.num_rows
     return tuple(
-        Scored(
+        JudgedAnswer(
             entity=subject,
             relation=relation,
             run=run,
             group=Group(group),
             answer_shown=shown,
             planted=planted is not None,
-            judgement=Judgement(judgement),
+            score=score,
+            planted_score=planted_score,
             logprob_original=original,
             logprob_planted=wrong,
             logprob_random=random,
@@ -57,7 +58,7 @@ def scored_rows(table: pyarrow.Table, seed: int) -> tuple[Scored, ...]:
             seed=seed,
             dose=dose,
         )
-        for (subject, relation, run, group, shown, planted, judgement, original, wrong, random, rank), (
+        for (subject, relation, run, group, shown, planted, score, planted_score, original, wrong, random, rank), (
             texts,
             scores,
             layers,
@@ -85,7 +86,7 @@ def _lists(table: pyarrow.Table, name: str) -> list[NDArray[Any] | None]:
 class Pool:
     """The answers of arms over one or more seeds; each set is read once, whichever arms are compared with it."""
 
-    def __init__(self, scored: Mapping[str, Sequence[Scored]]) -> None:
+    def __init__(self, scored: Mapping[str, Sequence[JudgedAnswer]]) -> None:
         """From the answers by the id of an arm of one seed."""
         self._scored = scored
         self._made: dict[tuple[str, ...], Said] = {}
@@ -108,7 +109,7 @@ class Pool:
 class Row:
     """An arm of a table with the answers that it is compared with."""
 
-    answers: Answers
+    answers: ComparedAnswers
     ids: Mapping[str, str] = field(default_factory=dict)
     """The ids of the arms in `answers`: of `corrupted`, `ideal`, `clean`, and of controls by their names."""
     pooled: bool = False
@@ -131,7 +132,7 @@ class Measured:
         return arm.model_copy(update=found)
 
 
-def measured(results: Results, scored: Mapping[str, Sequence[Scored]]) -> Results:
+def measured(results: Results, scored: Mapping[str, Sequence[JudgedAnswer]]) -> Results:
     """The results with the figures of all arms that have answers; the others keep what they say of why they have none.
 
     Args:
@@ -176,7 +177,7 @@ def _row(results: Results, pool: Pool, arm: Arm, made: Sequence[Arm], *, pooled:
             name = control_name(control.label, control.retain, control.id, controls)
             controls[name] = pool.of([by_seed.get(seed, "") for seed in seeds])
             ids[name] = control.id if pooled else by_seed.get(seeds[0], control.id)
-    answers = Answers(
+    answers = ComparedAnswers(
         arm=pool.of([part.id for part in made]),
         corrupted=pool.of(references["corrupted"]),
         ideal=pool.of(references["ideal"]),
@@ -229,7 +230,7 @@ def measure(table: Mapping[str, Row]) -> dict[str, Measured]:
     }
 
 
-def _figures(answers: Answers) -> dict[str, Value]:
+def _figures(answers: ComparedAnswers) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name in METRICS_CATALOGUE.names():
         computed: object = METRICS_CATALOGUE.get(name)().compute(answers)
@@ -252,7 +253,7 @@ def _tests(evidence: Evidence, row: Row) -> list[PairedTest]:
     return paired_tests(right.arm, others, right.clusters)
 
 
-def _without(answers: Answers) -> ArmVerdict | None:
+def _without(answers: ComparedAnswers) -> ArmVerdict | None:
     return None if answers.kind in (Kind.REFERENCE, Kind.BASELINE) else missing_models(answers)
 
 

@@ -10,7 +10,7 @@ from typing import Any, final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from restor.evaluation.metrics.base import Scored, all_figures
+from restor.evaluation.metrics.base import JudgedAnswer, all_figures
 from restor.results import FACT_COLUMNS, Arm, Cost, Curve, Value
 from restor.tasks.asking.answer_rows import ANSWERS_FILE
 from restor.tasks.judge import VERDICTS_FILE
@@ -25,7 +25,7 @@ class ArmAnswers:
 
     arm: PlannedArm
     table: pa.Table
-    scored: tuple[Scored, ...]
+    scored: tuple[JudgedAnswer, ...]
     cost: Cost
     curves: tuple[Curve, ...]
 

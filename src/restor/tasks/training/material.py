@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from restor.data.about import prompts_about, texts_without_names
 from restor.data.alternates import AlternateKind, alternates
 from restor.errors import DataError
-from restor.evaluation.samples import sample_texts
+from restor.evaluation.ask.samples import sample_texts
 from restor.models.families import context_of
 from restor.models.flops import Meter, metered
 from restor.models.tokenizer import encode_rows

@@ -10,12 +10,12 @@ from restor.config import Config
 from restor.corruption.corruptors.passages import infer_planted, targets_of
 from restor.domains.base import DOMAINS
 from restor.errors import DataError
-from restor.evaluation.fewshot import build_queries
+from restor.evaluation.ask.fewshot import build_queries
 from restor.selection.questions import validation_protocol
 from restor.selection.split import check_untouched
 from restor.selection.validation import Validation
 from restor.tasks.training.checks import StrengthConfig
-from restor.types import Document, Group, Judgement
+from restor.types import Document, Group
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -73,16 +73,11 @@ class Strength:
         from restor.training.callbacks.validate import undisturbed
 
         with undisturbed(model):
-            found = self._asked.judgements(model, tokenizer)
-
-        def share(group: Group, judgement: Judgement) -> float:
-            own = [given for of, given in found if of is group]
-            return round(sum(given is judgement for given in own) / max(len(own), 1), 6)
-
+            scores = self._asked.scores(model, tokenizer)
         return Knowledge(
-            original=share(Group.TEST, Judgement.ORIGINAL),
-            planted=share(Group.TEST, Judgement.PLANTED),
-            untouched=share(Group.UNTOUCHED, Judgement.ORIGINAL),
+            original=_mean([true for group, true, _ in scores if group is Group.TEST]),
+            planted=_mean([wrong for group, _, wrong in scores if group is Group.TEST]),
+            untouched=_mean([true for group, true, _ in scores if group is Group.UNTOUCHED]),
         )
 
     def told(self, before: Knowledge, after: Knowledge) -> str:
@@ -93,6 +88,10 @@ class Strength:
             f"entities ({before.original:.0%} -> {after.original:.0%} right) and planted {after.planted:.0%} of them; "
             f"of {self._others} facts about others it took {100 * lost:.0f} points. {advice(before, after)}".rstrip()
         )
+
+
+def _mean(scores: Sequence[float]) -> float:
+    return round(sum(scores) / max(len(scores), 1), 6)
 
 
 def advice(before: Knowledge, after: Knowledge) -> str:

@@ -1,0 +1,1 @@
+"""Asks models: what is asked, how, and what comes back."""

@@ -1,0 +1,1 @@
+"""What the answers of an arm say in a word, and the tests that it rests on."""
