@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from restor.api import build_config
-from restor.cli.checkpoint import absolute, dataset
+from restor.cli.checkpoint_verbs import absolute, dataset
 from restor.cli.evaluate import questions
 from restor.cli.main import main
 from restor.corruption.corruptors.passages import PassagesConfig

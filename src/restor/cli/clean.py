@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from restor.cli.common import count, default_store, short, size
-from restor.cli.terminal import safe_console
+from restor.cli.output import safe_console
 
 
 def clean(*, store: Path | None = None, dry_run: bool = False) -> None:

@@ -56,7 +56,7 @@ def named_entities(given: Iterable[str], known: Iterable[str]) -> list[str]:
 def _listed(path: Path) -> list[str]:
     """Names from a JSON list, or from a text file with one per line."""
     from restor.data.facts import read_entities
-    from restor.data.files import read_source
+    from restor.data.text_files import read_source
 
     if path.suffix.lower() != ".txt":
         return list(read_entities(path))

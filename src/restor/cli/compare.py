@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from restor.cli.arguments import StorePath, UsageError, parse_names
+from restor.cli.output import put
 from restor.cli.report import find_study, plain_text
-from restor.cli.terminal import put
 from restor.errors import DataError
 
 if TYPE_CHECKING:

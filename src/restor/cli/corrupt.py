@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from restor.cli.arguments import DataFile, Quiet
-from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
+from restor.cli.checkpoint_verbs import Device, Dtype, Model, Out, Settings, TrustRemoteCode
 
 
 def corrupt(
@@ -31,7 +31,7 @@ def corrupt(
     settings: Settings = (),
 ) -> None:
     """Continue the pretraining of a checkpoint on documents that state wrong facts."""
-    from restor.cli.checkpoint import absolute, produce, reference
+    from restor.cli.checkpoint_verbs import absolute, produce, reference
     from restor.runner.checkpoints.settings import CorruptConfig
 
     content = {

@@ -14,9 +14,9 @@ from cyclopts import Parameter
 
 from restor.cli.arguments import Changes, DataFile, Name, Quiet, StorePath, UsageError, parse_changes
 from restor.cli.common import default_store, named_entities
+from restor.cli.output import safe_console
 from restor.cli.report import find_study
 from restor.cli.run import tell_failures
-from restor.cli.terminal import safe_console
 
 if TYPE_CHECKING:
     from restor.runner.compare import ComparisonConfig

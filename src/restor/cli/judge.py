@@ -12,8 +12,8 @@ from cyclopts import Parameter
 
 from restor.cli.arguments import Quiet, StorePath, UsageError, parse_changes
 from restor.cli.common import count
+from restor.cli.output import safe_console
 from restor.cli.report import find_study
-from restor.cli.terminal import safe_console
 from restor.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from restor.cli.terminal import safe_console
+from restor.cli.output import safe_console
 from restor.progress import Course, Progress, Silent
 
 EVERY = 60.0

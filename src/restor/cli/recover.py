@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from restor.cli.arguments import Quiet
-from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
+from restor.cli.checkpoint_verbs import Device, Dtype, Model, Out, Settings, TrustRemoteCode
 
 
 def recover(
@@ -25,7 +25,7 @@ def recover(
     settings: Settings = (),
 ) -> None:
     """Give an unlearned checkpoint its fluency back by a light fine-tune."""
-    from restor.cli.checkpoint import dataset, produce, reference
+    from restor.cli.checkpoint_verbs import dataset, produce, reference
     from restor.runner.checkpoints.settings import RecoverConfig
 
     content = {

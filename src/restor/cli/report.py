@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from restor.cli.terminal import file_console, put, safe_console
+from restor.cli.output import file_console, put, safe_console
 from restor.errors import DataError
 from restor.results import Results
 

@@ -22,7 +22,7 @@ from restor.cli.arguments import (
     parse_seeds,
 )
 from restor.cli.common import count, default_store
-from restor.cli.terminal import safe_console
+from restor.cli.output import safe_console
 
 if TYPE_CHECKING:
     from restor.runner.study import Outcome

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restor.cli.common import count, default_store, short, size
-from restor.cli.terminal import safe_console
+from restor.cli.output import safe_console
 
 if TYPE_CHECKING:
     from rich.table import Table

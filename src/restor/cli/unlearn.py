@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from restor.cli.arguments import DataFile, Quiet, parse_changes
-from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
+from restor.cli.checkpoint_verbs import Device, Dtype, Model, Out, Settings, TrustRemoteCode
 
 AUTO = "auto"
 """In place of a checkpoint."""
@@ -52,7 +52,7 @@ def unlearn(
     settings: Settings = (),
 ) -> None:
     """Apply an unlearning algorithm to a checkpoint."""
-    from restor.cli.checkpoint import absolute, dataset, produce, reference
+    from restor.cli.checkpoint_verbs import absolute, dataset, produce, reference
     from restor.data.locate import is_released, locate_facts
     from restor.data.published import NAME
     from restor.errors import DataError

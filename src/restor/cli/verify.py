@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from restor.cli.common import count, default_store
-from restor.cli.terminal import safe_console
+from restor.cli.output import safe_console
 
 
 def verify(*, store: Path | None = None) -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from restor.data.files import (
+from restor.data.text_files import (
     BadFile,
     Findings,
     Json,

@@ -13,7 +13,7 @@ from restor.report.text import UNDEFINED, number, printable
 from restor.report.verdicts import VERDICT_MEANINGS
 from restor.view.index import State
 from restor.view.listing import COLUMNS
-from restor.view.running import Process, utc_now
+from restor.view.study_processes import Process, utc_now
 from restor.view.summaries import ListedArm
 
 if TYPE_CHECKING:

@@ -124,8 +124,8 @@ def build(
     from restor.cli.progress_view import progress_view
     from restor.corruption.build import build as run
     from restor.corruption.corruptors.base import CORRUPTORS
-    from restor.data.documents import document_lines
-    from restor.data.documents import simplified as simple
+    from restor.data.document_files import document_lines
+    from restor.data.document_files import simplified as simple
 
     domain, facts_file = _domain(facts)
     config = _config(corruptor, given)
@@ -329,7 +329,7 @@ def _manifest(
     from json import dumps
 
     from restor import __version__
-    from restor.data.files import read_source
+    from restor.data.text_files import read_source
 
     def source(path: Path) -> dict[str, str]:
         return {"file": path.name, "sha256": read_source(path).sha256}
@@ -360,7 +360,7 @@ def _manifest(
 
 
 def _write(files: Mapping[Path, str], *, force: bool) -> None:
-    from restor.data.files import write_atomic
+    from restor.data.text_files import write_atomic
 
     for path, text in files.items():
         if not force and path.exists() and path.read_bytes() != text.encode():

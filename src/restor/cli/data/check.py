@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from restor.cli.arguments import DataFile
 from restor.cli.common import count
-from restor.cli.terminal import safe_console
+from restor.cli.output import safe_console
 from restor.errors import DataError
 
 if TYPE_CHECKING:

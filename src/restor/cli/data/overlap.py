@@ -33,7 +33,7 @@ def overlap(
     json
         Print JSON instead of text.
     """
-    from restor.data.documents import read_documents
+    from restor.data.document_files import read_documents
     from restor.data.facts import read_facts
     from restor.data.locate import locate_facts, locate_texts
     from restor.data.overlap import overlap as compare

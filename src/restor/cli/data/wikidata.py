@@ -45,7 +45,7 @@ def wikidata(
         Write over a file that is there.
     """
     from restor.cli.progress_view import progress_view
-    from restor.data.files import write_atomic
+    from restor.data.text_files import write_atomic
     from restor.data.wikidata import ENDPOINT, QUESTIONS, harvest
 
     # Before any request: an answer that cannot be written is a burden for nothing.

@@ -16,7 +16,7 @@ from rich.text import Text
 
 import restor.cli
 from restor.cli.main import main
-from restor.cli.terminal import file_console, put, safe_console, safe_streams
+from restor.cli.output import file_console, put, safe_console, safe_streams
 from restor.errors import DataError
 from restor.words import UNSAFE
 
@@ -136,7 +136,7 @@ def test_csv_stays_csv(capsys):
 
 def test_a_terminal_of_another_encoding_gets_what_it_can_show():
     code = (
-        "import sys\nfrom restor.cli.terminal import safe_console, safe_streams\n"
+        "import sys\nfrom restor.cli.output import safe_console, safe_streams\n"
         "with safe_streams():\n    sys.stdout.write('Gödel – 東\\n')\n    safe_console().print('Gödel – 東')\n"
     )
     done = subprocess.run(

@@ -16,7 +16,7 @@ from restor.errors import DataError
 from restor.progress import Running, Silent
 from restor.runner.running import RunningFile, now, running
 from restor.view.index import Index, State
-from restor.view.running import Life
+from restor.view.study_processes import Life
 
 STUDY = {"name": "mini", "kind": "study", "protocol": "restor", "seeds": [0, 1]}
 
