@@ -133,7 +133,7 @@ def check_documents(documents: Sequence[Document], facts: Sequence[Fact], findin
 
 def _read(path: Path, *, placed: bool) -> tuple[DocumentsFile, Findings]:
     findings = Findings(path)
-    reader = _Reader(findings)
+    reader = _DocumentsReader(findings)
     if path.is_dir():
         sha = hashlib.sha256()
         for file in _plain_files(path):
@@ -202,7 +202,7 @@ def documents_form(source: Source) -> str:
     return "json" if first[:1] == "[" or suffix else "plain"
 
 
-def _read_plain(source: Source, reader: _Reader) -> None:
+def _read_plain(source: Source, reader: _DocumentsReader) -> None:
     paragraph: list[str] = []
     text = source.text.replace("\r\n", "\n").replace("\r", "\n")
     for number, line in enumerate([*text.split("\n"), ""], 1):
@@ -214,7 +214,7 @@ def _read_plain(source: Source, reader: _Reader) -> None:
 
 
 @final
-class _Reader:
+class _DocumentsReader:
     """Checks documents and keeps the good ones; everything bad in one becomes a problem."""
 
     def __init__(self, findings: Findings) -> None:

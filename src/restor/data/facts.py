@@ -139,7 +139,7 @@ def inspect_entities(path: Path, facts: FactsFile | None = None) -> tuple[tuple[
 
 
 @final
-class _Reader:
+class _FactsReader:
     """Checks records and keeps the good ones; every bad one becomes a problem."""
 
     def __init__(self, findings: Findings) -> None:
@@ -266,7 +266,7 @@ def _join(where: str, name: str) -> str:
 def _read(path: Path, *, placed: bool) -> tuple[FactsFile | None, Findings]:
     source = read_source(path)
     findings = Findings(path)
-    reader = _Reader(findings)
+    reader = _FactsReader(findings)
     form = facts_form(source)
     if not source.text.strip():
         findings.bad(None, "", f"is empty. A facts file is {FORMS}.")
@@ -311,7 +311,7 @@ def _first_line_is_a_record(text: str) -> bool:
     return isinstance(record, dict) and not {"subject", "relation"}.isdisjoint(record)
 
 
-def _read_json(parsed: Json, reader: _Reader) -> None:
+def _read_json(parsed: Json, reader: _FactsReader) -> None:
     content, bad = parsed.value, reader.findings.bad
     if isinstance(content, list):
         for number, record in enumerate(content):
@@ -334,7 +334,7 @@ def _read_json(parsed: Json, reader: _Reader) -> None:
                     reader.demonstrations(good, shown, at, f"context > {relation}", parsed)
 
 
-def _read_subject(parsed: Json, reader: _Reader, subject: str, relations: Any, at: int | None) -> None:
+def _read_subject(parsed: Json, reader: _FactsReader, subject: str, relations: Any, at: int | None) -> None:
     where = f"dset > {subject}"
     name = reader.text(subject, at, "dset, an entity's name")
     if not isinstance(relations, dict):
@@ -362,7 +362,7 @@ def _read_subject(parsed: Json, reader: _Reader, subject: str, relations: Any, a
             reader.fact(Fact(name, kind, answers, question), line, here)
 
 
-def _read_jsonl(source: Source, reader: _Reader) -> None:
+def _read_jsonl(source: Source, reader: _FactsReader) -> None:
     for number, line in enumerate(source.text.split("\n"), 1):
         if line.strip():
             parsed = parse_json(line, reader.findings, line=number)
@@ -370,7 +370,7 @@ def _read_jsonl(source: Source, reader: _Reader) -> None:
                 reader.row(parsed.value, number, "")
 
 
-def _read_csv(source: Source, reader: _Reader) -> None:
+def _read_csv(source: Source, reader: _FactsReader) -> None:
     rows = _csv_rows(source.text, reader.findings)
     _, header = next(rows, (1, []))
     columns = [name.strip() for name in header]

@@ -21,7 +21,7 @@ from restor.view.comparison import DOWNLOADS, Compared, Shelf, asked_arms, compa
 from restor.view.comparison_plots import against, by_arm
 from restor.view.guard import REPORT_POLICY, Guard
 from restor.view.index import Index, Listed, Look
-from restor.view.listing import Query, listing
+from restor.view.listing import ListQuery, listing
 from restor.view.pages import compare_address, environment
 from restor.view.study_folders import Stamp, stamp
 
@@ -76,7 +76,7 @@ class _View:
     def index(self, request: Request) -> Response:
         """All studies."""
         look = self._index.look()
-        return self._page("index.jinja", look, listing=listing(look, Query.of(request.query_params)))
+        return self._page("index.jinja", look, listing=listing(look, ListQuery.of(request.query_params)))
 
     def running(self, request: Request) -> Response:
         """What runs now: asked for again and again by the pages."""
