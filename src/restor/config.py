@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, Self, TypeAlias, final
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
-from restor.errors import ConfigError
+from restor.errors import NEGATIVE_SEED, ConfigError
 from restor.untrusted import read_bytes
 from restor.words import composed
 
@@ -37,6 +37,9 @@ class Config(BaseModel):
             for item in value if isinstance(value, tuple | list) else (value,):
                 if type(item) is int and too_large(item):
                     raise ValueError(f"{name}: the number is too large")
+                # By name, so that no configuration can forget it.
+                if type(item) is int and item < 0 and name in ("seed", "seeds"):
+                    raise ValueError(f"{name}: {NEGATIVE_SEED}, given {item}")
         return self
 
     def identity(self) -> dict[str, Any]:

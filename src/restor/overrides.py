@@ -19,7 +19,7 @@ from restor.config import did_you_mean, parse_yaml
 from restor.errors import ConfigError
 from restor.registry import Catalogue
 
-SECTION = "not null"
+SECTION = "{...}"
 """Stands for the value of a section, whose fields follow."""
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, final
 
 from cyclopts import Parameter, Token
 
-from restor.errors import RestorError
+from restor.errors import NEGATIVE_SEED, RestorError
 
 
 def _data_path(type_: object, tokens: Sequence[Token]) -> Path:
@@ -100,6 +100,17 @@ def check_numbers(_kind: Any, value: object) -> None:
         raise ValueError("it must be a finite number")
 
 
+def check_seed(kind: Any, value: object) -> None:
+    """For a seed: as for every number, and not negative.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    check_numbers(kind, value)
+    if isinstance(value, int) and value < 0:
+        raise ValueError(NEGATIVE_SEED)
+
+
 def parse_changes(changes: Iterable[str]) -> dict[str, str]:
     """Overrides by dotted path, from `field=value` texts.
 
@@ -121,18 +132,21 @@ def parse_seeds(text: str | None) -> int | list[int] | None:
     """A number of seeds, or the seeds themselves if there is a comma.
 
     Raises:
-        UsageError: for anything but whole numbers.
+        UsageError: for anything but whole numbers, or a seed that is negative.
     """
     if text is None:
         return None
     try:
         if "," not in text:
             return int(text)
-        return [int(part) for part in text.removesuffix(",").split(",")]
+        seeds = [int(part) for part in text.removesuffix(",").split(",")]
     except ValueError:
         raise UsageError(
             f"--seeds takes how many, such as 3 for seeds 0, 1 and 2, or which, such as 0,4; given {text!r}."
         ) from None
+    if min(seeds) < 0:
+        raise UsageError(f"--seeds: {NEGATIVE_SEED}, given {min(seeds)}.")
+    return seeds
 
 
 def parse_names(text: str | None) -> list[str] | None:

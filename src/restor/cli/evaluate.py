@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import Changes, DataFile, Name, Quiet, StorePath, UsageError, parse_changes
+from restor.cli.arguments import Changes, DataFile, Name, Quiet, StorePath, UsageError, check_seed, parse_changes
 from restor.cli.common import default_store, named_entities
 from restor.cli.output import safe_console
 from restor.cli.report import find_study
@@ -55,7 +55,9 @@ Targets = Annotated[
 Study = Annotated[
     Path | None, Parameter(help="A finished study of `restor run`: ask its questions again, instead of --facts.")
 ]
-Seed = Annotated[int | None, Parameter(help="Which seed of the study; of random options and sampling.")]
+Seed = Annotated[
+    int | None, Parameter(validator=check_seed, help="Which seed of the study; of random options and sampling.")
+]
 Protocol = Annotated[str | None, Parameter(help="How models are prompted: restor (default) or published.")]
 
 

@@ -17,7 +17,7 @@ from restor.cli.arguments import UsageError, check_numbers, fields_as_set
 from restor.cli.environment import unusable
 from restor.cli.output import safe_streams
 from restor.cli.usage import usage_message
-from restor.errors import CodeError, RestorError
+from restor.errors import CheckpointWarning, CodeError, RestorError
 from restor.faults import is_shortage, one_line, own_code_error, what_was_read
 
 KEPT = "What is finished is kept; the same command continues from there."
@@ -195,6 +195,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # For whoever types a command, what libraries deprecate is noise; `python -W` and --debug show it.
     if argv is None and not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")
+        warnings.simplefilter("once", CheckpointWarning)
+        warnings.showwarning = lambda message, *_, **__: _say(f"Note: {message}")
     with safe_streams(), _debugging() if debug else nullcontext():
         return _run([token for token in tokens if token != "--debug"], debug=debug)
 

@@ -42,7 +42,7 @@ def unlearn(
         bool,
         Parameter(
             help="Choose learning rate, step and options on facts about half of the targets, which are then named in "
-            "restor.json: evaluate on the others."
+            "restor.json: evaluate on the others. `--select.NAME VALUE` chooses too, and says how."
         ),
     ] = False,
     dtype: Dtype = "auto",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import DataFile, Quiet, UsageError
+from restor.cli.arguments import DataFile, Quiet, UsageError, check_seed
 from restor.cli.common import count, named_entities
 from restor.errors import DataError
 
@@ -48,7 +48,7 @@ def build(
     passages: DataFile | None = None,
     pair: Several = (),
     form: Several = (),
-    seed: int = 0,
+    seed: Annotated[int, Parameter(validator=check_seed)] = 0,
     simplified: Path | None = None,
     paraphrase: Annotated[str | None, Parameter(name="--paraphrase")] = None,
     base_url: str | None = None,
