@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Self, TypeAlias, final
 
@@ -239,6 +240,19 @@ def validation_message(error: ValidationError, source: str, known: Iterable[str]
     paths = list(known)
     lines = [f"  {_problem(path, detail, paths)}" for path, detail in _problems(error, at)]
     return "\n".join([f"{source}: {len(lines)} problem{'s' * (len(lines) > 1)}.", *dict.fromkeys(lines)])
+
+
+@contextmanager
+def explained(source: str, known: Iterable[str] = ()) -> Iterator[None]:
+    """What pydantic refuses in the block, in words, see `validation_message`.
+
+    Raises:
+        ConfigError: for pydantic's ValidationError.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        raise ConfigError(validation_message(error, source, known)) from error
 
 
 def _problems(error: ValidationError, outer: tuple[str, ...]) -> Iterator[tuple[str, Mapping[str, Any]]]:

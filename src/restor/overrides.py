@@ -9,15 +9,17 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeGuard, Union, final, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeGuard, TypeVar, Union, final, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from restor.config import did_you_mean, parse_yaml
+from restor.config import did_you_mean, explained, parse_yaml
 from restor.errors import ConfigError
 from restor.registry import Catalogue
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 SECTION = "{...}"
 """Stands for the value of a section, whose fields follow."""
@@ -117,6 +119,24 @@ def apply_overrides(
         except _UnknownPath:
             raise ConfigError(f"Unknown field {path!r}.{did_you_mean(path, paths(schema, changed))} {advice}") from None
     return dict(changed)
+
+
+def configured(
+    schema: type[ConfigT],
+    content: Mapping[str, Any],
+    changes: Mapping[str, str],
+    *,
+    source: str,
+    advice: str = ADVICE,
+) -> ConfigT:
+    """The checked configuration of some content with changes by dotted path; `source` is how errors call it.
+
+    Raises:
+        ConfigError: for an unknown path, a text that is not YAML, or with one line per value that does not fit.
+    """
+    changed = apply_overrides(content, changes, schema, advice=advice)
+    with explained(source, paths(schema, changed)):
+        return schema.model_validate(changed)
 
 
 class _UnknownPath(Exception):

@@ -63,7 +63,7 @@ def test_a_console_keeps_its_own_colours_and_the_columns_of_a_table():
             console = safe_console()
             with console.capture() as captured:
                 console.print("[green]put[/green]")
-            put(captured.get())
+            put(captured.get(), coloured=True)
     out = screen.getvalue()
     assert "\x1b[31m" in out, "rich still colours"
     plain = re.sub(r"\x1b\[[0-9;]*m", "", out)

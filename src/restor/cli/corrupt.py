@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import DataFile, Quiet
-from restor.cli.checkpoint_verbs import Device, Dtype, Model, Out, Settings, TrustRemoteCode
+from restor.cli.arguments import DataFile, Loading, Quiet
+from restor.cli.checkpoint_verbs import Model, Out, Settings
 
 
 def corrupt(
@@ -24,9 +24,7 @@ def corrupt(
             "corruption is."
         ),
     ] = None,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    trust_remote_code: TrustRemoteCode = False,
+    loading: Loading = Loading(),
     quiet: Quiet = False,
     settings: Settings = (),
 ) -> None:
@@ -35,9 +33,9 @@ def corrupt(
     from restor.runner.checkpoints.settings import CorruptConfig
 
     content = {
-        "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),
+        "model": reference(model, loading),
         "forget": absolute(forget),
-        "device": device,
+        "device": loading.device,
     }
     if facts is not None:
         content["facts"] = absolute(facts)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import final
 
 from rich.console import Console
@@ -23,18 +24,16 @@ EVERY = 60.0
 
 @contextmanager
 def progress_view(*, quiet: bool) -> Iterator[Progress]:
-    """The progress of a block on stderr, or nothing."""
-    if quiet:
-        yield Silent()
-        return
-    console = safe_console(stderr=True)
-    view = RichProgress(console)
-    if not console.is_terminal:
-        with _reminded(view):
+    """The progress of a block on stderr, or nothing. Libraries that print must not spoil what another program reads."""
+    with redirect_stdout(sys.stderr):
+        if quiet:
+            yield Silent()
+            return
+        console = safe_console(stderr=True)
+        view = RichProgress(console)
+        live = Live(get_renderable=view.line, console=console, transient=True, refresh_per_second=4)
+        with live if console.is_terminal else _reminded(view):
             yield view
-        return
-    with Live(get_renderable=view.line, console=console, transient=True, refresh_per_second=4):
-        yield view
 
 
 @contextmanager

@@ -6,21 +6,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from restor.cli.arguments import Json
 from restor.cli.common import size
-from restor.cli.output import safe_console
+from restor.cli.output import put_json, safe_console
 
 if TYPE_CHECKING:
     from restor.data.published import PublishedFile
 
 
-def show(*, json: bool = False) -> None:
-    """List the data that can be used: released files and which of them are here, domains, and sources of text.
-
-    Parameters
-    ----------
-    json
-        Print one JSON object instead of tables.
-    """
+def show(*, json: Json = False) -> None:
+    """List the data that can be used: released files and which of them are here, domains, and sources of text."""
     from restor.data.locate import published_folder
     from restor.data.published import COMMIT, DOCUMENTS, FACTS, FILES, LICENCE, NAME, SOURCE
 
@@ -29,8 +24,6 @@ def show(*, json: bool = False) -> None:
     names = {FACTS.path: NAME} | {file.path: f"{NAME}/{file.short}" for file in DOCUMENTS}
     catalogues = _catalogues()
     if json:
-        from json import dumps
-
         rows = [
             {
                 "path": file.path,
@@ -52,7 +45,7 @@ def show(*, json: bool = False) -> None:
             "files": rows,
         }
         content = {"released": [released], **{what.replace(" ", "_"): lines for what, lines in catalogues.items()}}
-        sys.stdout.write(dumps(content, indent=2, ensure_ascii=False) + "\n")
+        put_json(content, indent=2)
         return
 
     from rich.markup import escape
