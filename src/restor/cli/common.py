@@ -96,14 +96,14 @@ def find_studies(studies: Iterable[Path | None], store: Path | None) -> list[Pat
         DataError: for one that there is not, or that is named twice.
     """
     named: dict[Path, Path | None] = {}
-    found = []
+    places = []
     for given in studies:
-        found.append(find_study(given, store))
-        home = home_of(found[-1]).resolve()
+        places.append(find_study(given, store))
+        home = home_of(places[-1]).resolve()
         if home in named:
             raise DataError(f"{given} is the same study as {named[home]}. Name each study once.")
         named[home] = given
-    return found
+    return places
 
 
 def named_entities(given: Iterable[str], known: Iterable[str]) -> list[str]:

@@ -39,8 +39,8 @@ def export(
     config = configured(ExportConfig, content, questions.changes(changes), source="The export")
     done = export_lm_eval(config, folder)
     if json:
-        told = {"folder": str(done.folder), "left_out": done.left_out, **done.content.model_dump(mode="json")}
-        put_json(told, indent=2)
+        tasks = {"folder": str(done.folder), "left_out": done.left_out, **done.content.model_dump(mode="json")}
+        put_json(tasks, indent=2)
     else:
         sys.stdout.write(f"{_table(done)}\n")
 

@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Any, final
 
 from restor.data.text_files import (
-    BadFile,
     Findings,
     Json,
     Source,
     kind_of,
     parse_json,
+    read_checked,
     read_source,
     text_problem,
 )
 from restor.errors import DataError
-from restor.faults import reading
 from restor.types import Document, Fact, Statement
 from restor.untrusted import json_value
 from restor.words import composed, normalise, stands_in
@@ -55,13 +54,7 @@ def read_documents(path: Path) -> tuple[Document, ...]:
         DataError: for a file that cannot be read.
         BadFile: naming the first bad documents and how many there are.
     """
-    with reading(path):
-        documents, findings = _read(path, placed=False)
-        if findings.problems:
-            documents, findings = _read(path, placed=True)
-    if findings.problems:
-        raise BadFile(path, findings.problems)
-    return documents.documents
+    return read_checked(path, _read).documents
 
 
 def inspect_documents(path: Path) -> tuple[DocumentsFile | None, Findings]:
@@ -70,7 +63,7 @@ def inspect_documents(path: Path) -> tuple[DocumentsFile | None, Findings]:
     Raises:
         DataError: for a file that cannot be read at all.
     """
-    documents, findings = _read(path, placed=True)
+    documents, findings = _read(path, True)
     return (None if findings.problems else documents), findings
 
 
@@ -131,7 +124,7 @@ def check_documents(documents: Sequence[Document], facts: Sequence[Fact], findin
 # The forms -----------------------------------------------------------------------------------------------------------
 
 
-def _read(path: Path, *, placed: bool) -> tuple[DocumentsFile, Findings]:
+def _read(path: Path, placed: bool) -> tuple[DocumentsFile, Findings]:
     findings = Findings(path)
     reader = _DocumentsReader(findings)
     if path.is_dir():

@@ -30,11 +30,11 @@ from restor.data.text_files import (
     Source,
     kind_of,
     parse_json,
+    read_checked,
     read_source,
     text_problem,
     write_atomic,
 )
-from restor.faults import reading
 from restor.types import Demonstration, Fact
 from restor.untrusted import json_value
 from restor.words import composed
@@ -68,14 +68,7 @@ def read_facts(path: Path) -> FactsFile:
         DataError: for a file that cannot be read.
         BadFile: naming the first bad records and how many there are.
     """
-    with reading(path):
-        facts, findings = _read(path, placed=False)
-        if findings.problems:
-            # Only now is it worth the time to know the lines.
-            facts, findings = _read(path, placed=True)
-    if findings.problems or facts is None:
-        raise BadFile(path, findings.problems)
-    return facts
+    return read_checked(path, _read)
 
 
 def inspect_facts(path: Path) -> tuple[FactsFile | None, Findings]:
@@ -84,7 +77,7 @@ def inspect_facts(path: Path) -> tuple[FactsFile | None, Findings]:
     Raises:
         DataError: for a file that cannot be read at all.
     """
-    facts, findings = _read(path, placed=True)
+    facts, findings = _read(path, True)
     return (None if findings.problems else facts), findings
 
 
@@ -263,7 +256,7 @@ def _join(where: str, name: str) -> str:
     return f"{where} > {name}" if where else name
 
 
-def _read(path: Path, *, placed: bool) -> tuple[FactsFile | None, Findings]:
+def _read(path: Path, placed: bool) -> tuple[FactsFile | None, Findings]:
     source = read_source(path)
     findings = Findings(path)
     reader = _FactsReader(findings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,13 +94,11 @@ def _state(file: PublishedFile, folder: Path) -> tuple[str, int | None]:
 
 def _catalogues() -> dict[str, dict[str, str]]:
     """Domains and sources of text, with a line about each."""
+    from restor.cli.list import summary
     from restor.datasets.base import DATASETS
     from restor.domains.base import DOMAINS
 
-    found: dict[str, dict[str, str]] = {}
-    for catalogue, what in ((DOMAINS, "domains"), (DATASETS, "data sets")):
-        found[what] = {}
-        for name in catalogue.names():
-            doc = sys.modules[catalogue.get(name).__module__].__doc__ or ""
-            found[what][name] = doc.strip().partition("\n")[0]
-    return found
+    return {
+        what: {name: summary(catalogue.get(name)) for name in catalogue.names()}
+        for catalogue, what in ((DOMAINS, "domains"), (DATASETS, "data sets"))
+    }
