@@ -406,11 +406,11 @@ def test_a_name_stands_for_one_model():
 
 def test_a_served_model_on_the_command_line(tiny):
     from restor.cli.arguments import Loading
-    from restor.cli.evaluate import Questions, build_comparison, parse_models
+    from restor.cli.evaluate import QuestionOptions, build_comparison, parse_models
 
     config = build_comparison(
         parse_models(("clean=org/model", "there=endpoint:http://localhost:8000/v1#my-model")),
-        Questions(facts=tiny / "facts.jsonl"),
+        QuestionOptions(facts=tiny / "facts.jsonl"),
         Loading(device="cpu"),
         changes=("endpoints.there.concurrency=64", "endpoints.there.extra={top_k: -1}"),
     )

@@ -36,7 +36,7 @@ OPTIONS = ("model", "device", "forget", "retain", "facts", "checkpoint", "text",
 
 def settings_of(verb: str) -> str:
     """The settings of a verb, for its help."""
-    from restor.cli.settings import settings_text
+    from restor.cli.settings_help import settings_text
     from restor.runner.checkpoints.settings import CONFIGS
 
     algorithm = "\nThe algorithm's own are --algorithm.NAME VALUE: `restor list algorithms ALGORITHM` names them."

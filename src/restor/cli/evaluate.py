@@ -51,7 +51,7 @@ Models = Annotated[
 @FLAT
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Questions:
+class QuestionOptions:
     """What is asked, and how models are prompted."""
 
     facts: Annotated[
@@ -117,7 +117,7 @@ class Questions:
 def evaluate(
     *,
     model: Models = (),
-    questions: Questions = Questions(),
+    questions: QuestionOptions = QuestionOptions(),
     judge: Annotated[
         str | None, Parameter(help="Who judges the answers: `restor list judges`. Default: alias.")
     ] = None,
@@ -175,7 +175,7 @@ def parse_models(given: tuple[str, ...]) -> dict[str, str]:
 
 def build_comparison(
     models: Mapping[str, str],
-    questions: Questions,
+    questions: QuestionOptions,
     loading: Loading,
     *,
     judge: str | None = None,

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from restor.cli.arguments import Changes, Json
 from restor.cli.common import count
-from restor.cli.evaluate import Questions
+from restor.cli.evaluate import QuestionOptions
 from restor.cli.output import put_json
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def export(
     folder: Annotated[Path, Parameter(name="OUT", help="A new folder.")],
     /,
     *,
-    questions: Questions = Questions(),
+    questions: QuestionOptions = QuestionOptions(),
     name: Annotated[str | None, Parameter(help="The tasks are called restor_NAME_... instead of restor_...")] = None,
     json: Json = False,
     changes: Changes = (),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from restor.cli.arguments import UsageError
-from restor.cli.settings import arm_lines, field_lines
+from restor.cli.settings_help import arm_lines, field_lines
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
