@@ -302,7 +302,7 @@ def new_model(shape: Mapping[str, int], pad: int | None) -> PreTrainedModel:
 
 def make_tokenizer(domain: Domain, facts: Path, size: int) -> PreTrainedTokenizerBase:
     """A byte-level BPE of the questions, their answers and the documents beside them."""
-    from restor.data.documents import read_documents
+    from restor.data.document_files import read_documents
     from restor.domains.base import answer_line
     from restor.models.tokenizer import bpe_tokenizer
 

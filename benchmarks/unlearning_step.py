@@ -125,7 +125,7 @@ def draw_documents(count: int, mean: int, spread: float, longest: int, vocabular
 
 def read_rows(path: Path, count: int, longest: int, vocabulary: int) -> Rows:
     """The first documents of a file, with a tokenizer made from it."""
-    from restor.data.documents import read_documents
+    from restor.data.document_files import read_documents
     from restor.models.tokenizer import bpe_tokenizer, encode_rows
 
     texts = [document.text for document in read_documents(path)]

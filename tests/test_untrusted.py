@@ -7,7 +7,7 @@ import os
 import pytest
 
 from restor.config import read_yaml
-from restor.data.documents import read_documents
+from restor.data.document_files import read_documents
 from restor.data.facts import read_facts
 from restor.errors import RestorError
 from restor.evaluation.harness.exported import read_export

@@ -8,13 +8,14 @@ import json
 import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Self, TypeAlias, final
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
-from restor.errors import ConfigError
+from restor.errors import NEGATIVE_SEED, ConfigError
 from restor.untrusted import read_bytes
 from restor.words import composed
 
@@ -37,6 +38,9 @@ class Config(BaseModel):
             for item in value if isinstance(value, tuple | list) else (value,):
                 if type(item) is int and too_large(item):
                     raise ValueError(f"{name}: the number is too large")
+                # By name, so that no configuration can forget it.
+                if type(item) is int and item < 0 and name in ("seed", "seeds"):
+                    raise ValueError(f"{name}: {NEGATIVE_SEED}, given {item}")
         return self
 
     def identity(self) -> dict[str, Any]:
@@ -236,6 +240,19 @@ def validation_message(error: ValidationError, source: str, known: Iterable[str]
     paths = list(known)
     lines = [f"  {_problem(path, detail, paths)}" for path, detail in _problems(error, at)]
     return "\n".join([f"{source}: {len(lines)} problem{'s' * (len(lines) > 1)}.", *dict.fromkeys(lines)])
+
+
+@contextmanager
+def explained(source: str, known: Iterable[str] = ()) -> Iterator[None]:
+    """What pydantic refuses in the block, in words, see `validation_message`.
+
+    Raises:
+        ConfigError: for pydantic's ValidationError.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        raise ConfigError(validation_message(error, source, known)) from error
 
 
 def _problems(error: ValidationError, outer: tuple[str, ...]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -31,6 +31,13 @@ class CodeError(RestorError):
     """Code of the user's own, or of a package that adds entries, that fails or breaks a rule."""
 
 
+class CheckpointWarning(UserWarning):
+    """What the user of a checkpoint should know of it: the command line shows these warnings, and no others."""
+
+
+NEGATIVE_SEED = "a seed is a whole number from 0 up"
+
+
 def to_install(extra: str) -> str:
     """What to type for one of restor's extras. There is no release on an index yet: the clone has them."""
     return f"run `pip install -e '.[{extra}]'` in the clone of restor"

@@ -9,17 +9,19 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeGuard, Union, final, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeGuard, TypeVar, Union, final, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from restor.config import did_you_mean, parse_yaml
+from restor.config import did_you_mean, explained, parse_yaml
 from restor.errors import ConfigError
 from restor.registry import Catalogue
 
-SECTION = "not null"
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+SECTION = "{...}"
 """Stands for the value of a section, whose fields follow."""
 
 
@@ -82,7 +84,7 @@ def _declared(owner: type) -> Iterator[tuple[str, Declared]]:
 
 def fields(schema: type[BaseModel], data: Mapping[str, Any]) -> Iterator[Field]:
     """All leaves of a configuration and the sections that may be null, in order. `data` may leave out defaults."""
-    return _leaves(_Place(schema), data, "", True, None)
+    return _leaves(_FieldType(schema), data, "", True, None)
 
 
 def paths(schema: type[BaseModel], data: Mapping[str, Any]) -> list[str]:
@@ -113,10 +115,28 @@ def apply_overrides(
     ordered = sorted(overrides.items(), key=lambda item: (item[0].count("."), not item[0].endswith(".name")))
     for path, text in ordered:
         try:
-            changed = _put(_Place(schema), changed, tuple(path.split(".")), _Value(path, text))
+            changed = _put(_FieldType(schema), changed, tuple(path.split(".")), _Value(path, text))
         except _UnknownPath:
             raise ConfigError(f"Unknown field {path!r}.{did_you_mean(path, paths(schema, changed))} {advice}") from None
     return dict(changed)
+
+
+def configured(
+    schema: type[ConfigT],
+    content: Mapping[str, Any],
+    changes: Mapping[str, str],
+    *,
+    source: str,
+    advice: str = ADVICE,
+) -> ConfigT:
+    """The checked configuration of some content with changes by dotted path; `source` is how errors call it.
+
+    Raises:
+        ConfigError: for an unknown path, a text that is not YAML, or with one line per value that does not fit.
+    """
+    changed = apply_overrides(content, changes, schema, advice=advice)
+    with explained(source, paths(schema, changed)):
+        return schema.model_validate(changed)
 
 
 class _UnknownPath(Exception):
@@ -129,14 +149,14 @@ class _Value:
     path: str
     text: str
 
-    def parse(self, place: _Place) -> Any:
+    def parse(self, place: _FieldType) -> Any:
         value = parse_yaml(self.text, f"The value of {self.path}")
         # A name such as 2024 is text where text is wanted.
         return self.text.strip() if place.kind is str and isinstance(value, bool | int | float) else value
 
 
 @final
-class _Place:
+class _FieldType:
     """What the type of a field says about what may stand below it."""
 
     def __init__(self, annotation: Any, metadata: tuple[Any, ...] = ()) -> None:
@@ -153,7 +173,7 @@ class _Place:
         self.kind = kind
 
     @classmethod
-    def of(cls, field: FieldInfo) -> _Place:
+    def of(cls, field: FieldInfo) -> _FieldType:
         return cls(field.annotation, tuple(field.metadata))
 
     def section(self, value: Any) -> type[BaseModel] | None:
@@ -168,9 +188,9 @@ class _Place:
         return self.kind if isinstance(self.kind, type) and issubclass(self.kind, BaseModel) else None
 
     @property
-    def item(self) -> _Place | None:
+    def item(self) -> _FieldType | None:
         """The place of a mapping's values, if this is a mapping."""
-        return _Place(get_args(self.kind)[1]) if get_origin(self.kind) is dict else None
+        return _FieldType(get_args(self.kind)[1]) if get_origin(self.kind) is dict else None
 
     def accepts(self, key: str, value: Mapping[str, Any]) -> bool:
         """Whether a mapping may have this key: words of a list, free options, or what it has already."""
@@ -197,7 +217,7 @@ def _default(field: FieldInfo) -> Any:
     return None if default is PydanticUndefined else to_jsonable_python(default)
 
 
-def _put(place: _Place, value: Any, keys: tuple[str, ...], new: _Value) -> Any:
+def _put(place: _FieldType, value: Any, keys: tuple[str, ...], new: _Value) -> Any:
     """`value` with `new` below it at `keys`."""
     if not keys:
         return new.parse(place)
@@ -217,7 +237,7 @@ def _put(place: _Place, value: Any, keys: tuple[str, ...], new: _Value) -> Any:
         field = section.model_fields.get(key)
         if field is None:
             raise _UnknownPath
-        below, current = _Place.of(field), inside[key] if key in inside else _default(field)
+        below, current = _FieldType.of(field), inside[key] if key in inside else _default(field)
     elif place.item is not None and place.accepts(key, inside):
         below, current = place.item, inside.get(key)
     elif place.kind is Any:
@@ -229,7 +249,7 @@ def _put(place: _Place, value: Any, keys: tuple[str, ...], new: _Value) -> Any:
 
 
 def _leaves(
-    place: _Place, value: Any, path: str, active: bool, declared: tuple[type[BaseModel], str] | None
+    place: _FieldType, value: Any, path: str, active: bool, declared: tuple[type[BaseModel], str] | None
 ) -> Iterator[Field]:
     section = place.section(value)
     if section is not None:
@@ -240,7 +260,7 @@ def _leaves(
         active, inside = active and value is not None, value if _is_mapping(value) else {}
         for key, field in section.model_fields.items():
             below = inside[key] if key in inside else _default(field)
-            yield from _leaves(_Place.of(field), below, f"{path}.{key}" if path else key, active, (section, key))
+            yield from _leaves(_FieldType.of(field), below, f"{path}.{key}" if path else key, active, (section, key))
     elif (place.item is not None or place.kind is Any) and _is_mapping(value) and value:
         for key, below in value.items():
             yield from _leaves(place.item or place, below, f"{path}.{key}", active, declared)

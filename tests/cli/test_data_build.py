@@ -14,7 +14,7 @@ import pytest
 
 from chat_endpoint import Endpoint, said
 from restor.cli.main import main
-from restor.data.documents import check_documents, read_documents
+from restor.data.document_files import check_documents, read_documents
 from restor.data.facts import read_facts
 
 OFFICIAL = Path(__file__).parents[2] / "../shared/data/restor"
@@ -291,7 +291,7 @@ def test_more_documents_than_anybody_can_mean(tmp_path, build, amount):
 
 @pytest.mark.parametrize("written", [1, 2])
 def test_a_killed_build_goes_on(tmp_path, build, written, monkeypatch):
-    from restor.data import files as writer
+    from restor.data import text_files as writer
 
     assert build(f"{BASE} --simplified s.jsonl")[0] == 0
     whole = files(tmp_path)

@@ -196,7 +196,7 @@ def test_fields_are_overrides_with_value_and_meaning(capsys, toy):
         "corruption.lora": "null Full fine-tuning when null.",
         "corruption.lora.rank": "(16) Rank of the adapter's matrices.",
         "corruption.strengths.medium": "0.0012 Learning rate of each named strength.",
-        "recovery": "not null The light fine-tune after unlearning; null leaves it out.",
+        "recovery": "{...} The light fine-tune after unlearning; null leaves it out.",
         "domain.people": "96 How many people live in the world.",
     }.items():
         assert rows[path] == told

@@ -65,6 +65,18 @@ def test_every_verb_has_help(verb, capsys):
     assert f"Usage: restor {verb}" in capsys.readouterr().out
 
 
+def test_of_all_warnings_those_about_a_checkpoint_are_shown_once_in_a_line():
+    done = python(
+        "import sys, warnings, restor.cli.main as m\nfrom restor.errors import CheckpointWarning\n"
+        "def run(tokens, *, debug):\n"
+        "    for _ in range(2):\n"
+        "        warnings.warn('It has no beginning.', CheckpointWarning)\n"
+        "        warnings.warn('Old.', DeprecationWarning)\n"
+        "m._run = run\nm.main()"
+    )
+    assert done.stderr == "Note: It has no beginning.\n"
+
+
 def test_verbs_are_imported_when_asked_for():
     done = python(
         "import sys, restor.cli.main as m; m.build_app(); print([n for n in sys.modules if n.startswith('restor.cli')])"

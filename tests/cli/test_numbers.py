@@ -74,6 +74,24 @@ def test_a_number_of_5000_digits_is_not_said_again(argv, capsys, toy):
     assert len(capsys.readouterr().err) < 500
 
 
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (["run", "toy", "--seeds=0,-1"], 2),
+        (["run", "toy", "--domain.seed=-1"], 1),
+        (["evaluate", "--model=a=b", "--facts=c", "--seed=-1"], 2),
+        (["data", "build", "fact_swap", "--facts=f", "--out=o", "--seed=-1"], 2),
+        (["corrupt", "--model=m", "--forget=d", "--out=o", "--seed=-1"], 1),
+        (["unlearn", "--model=m", "--algorithm=npo", "--forget=d", "--retain=r", "--out=o", "--select.seed=-1"], 1),
+    ],
+)
+def test_a_seed_is_not_negative(argv, code, capsys, toy, runner, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(argv) == code
+    assert "a seed is a whole number from 0 up" in capsys.readouterr().err
+    assert runner.config is None
+
+
 @pytest.mark.parametrize("threads", ["1025", "99999999"])
 def test_more_threads_than_a_process_survives(threads, capsys, toy, runner):
     assert main(["run", "toy", f"--threads={threads}"]) == 1
@@ -103,10 +121,10 @@ def test_the_same_from_python():
 
 def test_in_a_list_and_in_a_file():
     class Listed(Config):
-        seeds: tuple[int, ...]
+        numbers: tuple[int, ...]
 
-    with pytest.raises(ValueError, match="seeds: the number is too large"):
-        Listed(seeds=(1, -(2**63) - 1))
-    assert Listed(seeds=(-(2**63),)).seeds == (-(2**63),)
-    with pytest.raises(ConfigError, match=r"f.yaml, line 2, column 8: the number 10000.* is too large"):
-        parse_yaml(f"a: 1\nseeds: {HUGE}", "f.yaml")
+    with pytest.raises(ValueError, match="numbers: the number is too large"):
+        Listed(numbers=(1, -(2**63) - 1))
+    assert Listed(numbers=(-(2**63),)).numbers == (-(2**63),)
+    with pytest.raises(ConfigError, match=r"f.yaml, line 2, column 10: the number 10000.* is too large"):
+        parse_yaml(f"a: 1\nnumbers: {HUGE}", "f.yaml")

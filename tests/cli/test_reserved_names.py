@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from restor.api import build_config
-from restor.cli.checkpoint import absolute, dataset
-from restor.cli.evaluate import questions
+from restor.cli.checkpoint_verbs import absolute, dataset
+from restor.cli.evaluate import QuestionOptions
 from restor.cli.main import main
 from restor.corruption.corruptors.passages import PassagesConfig
 from restor.data import locate
@@ -133,7 +133,7 @@ def test_a_study_takes_a_name_from_the_command_line_and_from_a_file(here):
 
 def test_evaluate_and_the_checkpoint_verbs_take_a_name(here):
     def asked(facts, forget):
-        found = questions(facts=data_path(facts), forget=data_path(forget), targets=(), study=None, seed=None)
+        found = QuestionOptions(facts=data_path(facts), forget=data_path(forget)).content()
         return Path(found["domain"]["facts"]), Path(found["forget"])
 
     released = (published_folder() / "facts.json", published_folder() / "wikidata" / "v0" / "mix_a0.json")

@@ -13,7 +13,7 @@ from entries import dataset, domain, mentioned
 from restor.corruption.corruptors.base import CORRUPTORS, wrong_answer
 from restor.corruption.corruptors.entity_substitution import EntitySubstitution, EntitySubstitutionConfig
 from restor.corruption.corruptors.fact_swap import FactSwap, FactSwapConfig
-from restor.data.documents import document_lines
+from restor.data.document_files import document_lines
 from restor.datasets.base import Dataset
 from restor.domains.base import DOMAINS, biography
 from restor.errors import DataError

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from restor.cli.checkpoint import OPTIONS, SECTIONS
+from restor.cli.checkpoint_verbs import OPTIONS, SECTIONS
 from restor.corruption.corruptors.base import CORRUPTORS
 from restor.datasets.base import DATASETS
 from restor.domains.base import DOMAINS

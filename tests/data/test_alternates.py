@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from restor.corruption.corruptors.fact_swap import FactSwap, FactSwapConfig
 from restor.data.alternates import alternates
-from restor.data.documents import document_lines, read_documents
+from restor.data.document_files import document_lines, read_documents
 from restor.datasets.general import General, GeneralConfig
 from restor.domains.miniature import Miniature, MiniatureConfig
 from restor.errors import DataError

@@ -23,7 +23,7 @@ from restor.data.facts import (
     read_facts,
     write_facts_jsonl,
 )
-from restor.data.files import BadFile
+from restor.data.text_files import BadFile
 from restor.errors import DataError
 from restor.types import Demonstration, Fact
 from restor.words import composed

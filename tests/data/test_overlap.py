@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restor.data.documents import read_documents
+from restor.data.document_files import read_documents
 from restor.data.facts import FactsFile, read_facts
 from restor.data.mentions import words_of
 from restor.data.overlap import GRAM, THRESHOLD, Duplicate, Named, Told, overlap, to_json

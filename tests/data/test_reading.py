@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restor.data.files import BadFile, Finding, Findings, parse_json, read_source, write_atomic
+from restor.data.text_files import BadFile, Finding, Findings, parse_json, read_source, write_atomic
 from restor.errors import DataError
 
 VALUES = st.recursive(

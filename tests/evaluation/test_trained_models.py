@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from restor.data.documents import document_lines
+from restor.data.document_files import document_lines
 from restor.domains.triples import TriplesConfig
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.judges.alias import AliasConfig

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from random_models import made
 from representatives import one_for_each
 from restor.chat import ChatRequest
-from restor.errors import ConfigError, DataError
+from restor.errors import CheckpointWarning, ConfigError, DataError
 from restor.evaluation import Request, generate, score
 from restor.evaluation.ask.local_chat import LocalChat
 from restor.models.files import check_tokenizer
@@ -254,6 +254,30 @@ def test_a_sentencepiece_model_alone_asks_for_its_package(tmp_path, monkeypatch,
     assert load(folder)
 
 
+def trained(folder, model_type):
+    """A SentencePiece model of some lines, written into a folder."""
+    library = pytest.importorskip("sentencepiece")
+    pytest.importorskip("transformers", "5.24", reason="earlier ones read such a model otherwise, which is refused")
+    (folder / "lines.txt").write_text("".join(LINES) * 20)
+    library.SentencePieceTrainer.train(
+        input=str(folder / "lines.txt"),
+        model_prefix=str(folder / "tokenizer"),
+        model_type=model_type,
+        vocab_size=120,
+        hard_vocab_limit=False,
+    )
+    return library.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+
+
+def test_a_sentencepiece_model_without_settings_has_no_beginning_and_says_so(tmp_path):
+    made("llama", trained(tmp_path, "bpe").get_piece_size()).save_pretrained(tmp_path)
+    with pytest.warns(CheckpointWarning, match="tokenizer.model without a tokenizer_config.json.*beginning, <s>"):
+        loaded = load(tmp_path)[1]
+    assert loaded("")["input_ids"] == []
+    edit(tmp_path / "tokenizer_config.json", tokenizer_class="LlamaTokenizer", add_bos_token=True)
+    assert load(tmp_path)[1]("")["input_ids"] == [loaded.bos_token_id]
+
+
 @one_for_each("model_type", "cls")
 @pytest.mark.parametrize("model_type", ["bpe", "unigram"])
 @pytest.mark.parametrize(
@@ -261,17 +285,7 @@ def test_a_sentencepiece_model_alone_asks_for_its_package(tmp_path, monkeypatch,
 )
 def test_a_sentencepiece_model_is_read_as_its_own_library_does(tmp_path, model_type, family, cls):
     """The class of Llama takes every model for one of merges, and that of Gemma adds tokens of its own."""
-    library = pytest.importorskip("sentencepiece")
-    pytest.importorskip("transformers", "5.24", reason="earlier ones read such a model otherwise, which is refused")
-    (tmp_path / "lines.txt").write_text("".join(LINES) * 20)
-    library.SentencePieceTrainer.train(
-        input=str(tmp_path / "lines.txt"),
-        model_prefix=str(tmp_path / "tokenizer"),
-        model_type=model_type,
-        vocab_size=120,
-        hard_vocab_limit=False,
-    )
-    core = library.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
+    core = trained(tmp_path, model_type)
     made(family, core.get_piece_size()).save_pretrained(tmp_path)
     edit(tmp_path / "tokenizer_config.json", tokenizer_class=cls)
     model, loaded = load(tmp_path)

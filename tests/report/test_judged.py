@@ -10,7 +10,7 @@ from representatives import one_for_each
 from restor.report.answer import answer, answer_text
 from restor.report.text import printable
 from restor.report.verdicts import VERDICT_MEANINGS
-from restor.results import ArmVerdict, PairedTest
+from restor.results import ArmVerdict, PairedTest, Value
 from restor.types import Budget, Kind
 
 
@@ -36,6 +36,14 @@ def study_of(results, *rows):
 
 def method(name, said, **more):
     return (name, Kind.METHOD, said, more)
+
+
+def test_a_study_whose_methods_all_failed_says_why(results):
+    why = Value(value=None, n=0, note="npo/s0 failed: The loss is not a number.")
+    found = answer(study_of(results, method("A", None, metrics={"restoration": why})))
+    assert found.headline == f"What was restored cannot be said here: {why.note}"
+    assert any(detail.startswith("Without a verdict: A (npo/s0 failed") for detail in found.details)
+    assert "older" not in " ".join(found.caveats)
 
 
 def test_the_headline_counts_every_method_once_and_leaves_none_out(results):

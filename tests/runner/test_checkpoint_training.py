@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from heard import Heard
-from restor.data.documents import document_lines
+from restor.data.document_files import document_lines
 from restor.data.facts import FactsFile, write_facts_jsonl
 from restor.datasets.documents import DocumentsConfig
 from restor.errors import DataError, TrainingError

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from restor.cli.common import named_entities
-from restor.data.documents import document_lines
+from restor.data.document_files import document_lines
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError
 from restor.models.reference import ModelRef

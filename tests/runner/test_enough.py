@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from restor.corruption.corruptors.passages import PassagesConfig
-from restor.data.documents import document_lines
+from restor.data.document_files import document_lines
 from restor.data.facts import FactsFile, write_facts_jsonl
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError, RestorError

@@ -13,7 +13,7 @@ from random import Random
 import pytest
 import yaml
 
-from restor.data.documents import document_lines
+from restor.data.document_files import document_lines
 from restor.domains.base import answer_line
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError, StoreError

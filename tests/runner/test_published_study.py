@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from restor.corruption.corruptors.passages import PassagesConfig
-from restor.data.documents import document_lines, read_documents
+from restor.data.document_files import document_lines, read_documents
 from restor.datasets.documents import DocumentsConfig
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError

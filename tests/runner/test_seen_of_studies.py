@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from restor.data.documents import read_documents
+from restor.data.document_files import read_documents
 from restor.errors import ConfigError
 from restor.experiment import UnlearningConfig
 from restor.models.lineage import has_read, marks_of, predates, read_history

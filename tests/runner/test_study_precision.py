@@ -12,7 +12,7 @@ import restor.runner.select as selecting
 import restor.runner.study as runner
 from heard import Heard
 from restor.config import to_yaml
-from restor.data.documents import document_lines
+from restor.data.document_files import document_lines
 from restor.domains.triples import TriplesConfig
 from restor.experiment import ExperimentConfig
 from restor.models.lineage import new_lineage, read_lineage

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from restor.data.files import sweep, temporary_beside, write_atomic
+from restor.data.text_files import sweep, temporary_beside, write_atomic
 from restor.errors import StoreError
 from restor.results import Cost
 from restor.store.keys import ArtifactId
@@ -161,12 +161,12 @@ def test_the_record_of_a_removed_study_goes_with_the_next_cleaning(store, study)
 WRITER = """
 import os, sys
 from pathlib import Path
-from restor.data import files
+from restor.data import text_files
 replace = os.replace
 def killed(*_):
     os.kill(os.getpid(), 9)
-files.os.replace = killed
-files.write_atomic(Path(sys.argv[1]), "new")
+text_files.os.replace = killed
+text_files.write_atomic(Path(sys.argv[1]), "new")
 """
 
 

@@ -11,7 +11,7 @@ from stores import add, new_store, small_results
 from restor.errors import DataError
 from restor.results import Value
 from restor.types import Kind
-from restor.view.index import Index, State
+from restor.view.index import Index, StudyState
 from restor.view.summaries import read_summary
 
 
@@ -68,7 +68,7 @@ def test_a_thousand_studies_are_read_a_few_at_a_time_the_newest_first(store):
     assert 100 <= len(reader.read) <= 101
     assert look.waiting == 1000 - len(reader.read)
     assert reader.read[0] == newest.parent.name
-    assert look.studies[reader.read[0]].state is State.FINISHED
+    assert look.studies[reader.read[0]].state is StudyState.FINISHED
     looks = 1
     while look.waiting:
         look, looks = index.look(budget=0.1), looks + 1
@@ -82,8 +82,8 @@ def test_the_study_that_is_asked_for_is_read_first(store):
     for number in range(5):
         add(store, f"s{number}", at=1000 + number)
     look = Index(store).look(budget=0, first="s1")
-    assert [study.id for study in look.studies.values() if study.state is State.FINISHED] == ["s1"]
-    assert look.studies["s0"].state is State.WAITING
+    assert [study.id for study in look.studies.values() if study.state is StudyState.FINISHED] == ["s1"]
+    assert look.studies["s0"].state is StudyState.WAITING
 
 
 def whole(store):
@@ -123,12 +123,12 @@ def test_broken_studies_say_what_is_wrong_and_hide_nobody(store, tmp_path):
     (linked / "results.json").symlink_to(outside / "studies" / "secret" / "results.json")
 
     look = Index(store).look(budget=60)
-    assert look.studies["good"].state is State.FINISHED
+    assert look.studies["good"].state is StudyState.FINISHED
     for name, (_, message) in BROKEN.items():
-        assert look.studies[name].state is State.UNREADABLE, name
+        assert look.studies[name].state is StudyState.UNREADABLE, name
         assert message in look.studies[name].trouble
     assert "is not a file" in look.studies["folder"].trouble
-    assert look.studies["unfinished"].state is State.UNFINISHED
+    assert look.studies["unfinished"].state is StudyState.UNFINISHED
     assert "leads out of the store" in look.studies["file-led-out"].trouble
     assert [text.split(":")[0] for text in look.refused] == ["led-out"]
     assert set(look.studies) == {"good", *BROKEN, "folder", "unfinished", "file-led-out"}
@@ -147,8 +147,8 @@ def test_a_folder_that_may_not_be_read_is_listed_and_says_so(store, monkeypatch)
 
     monkeypatch.setattr(Path, "iterdir", refuse)
     studies = Index(store).look(budget=60).studies
-    assert studies["good"].state is State.FINISHED
-    assert studies["shut"].state is State.UNREADABLE
+    assert studies["good"].state is StudyState.FINISHED
+    assert studies["shut"].state is StudyState.UNREADABLE
     assert studies["shut"].trouble == f"{shut} cannot be read: Permission denied."
 
 
@@ -165,7 +165,7 @@ def test_results_whose_rights_change_are_read_again(store):
     assert index.look().studies["one"].trouble == "Permission denied"
     refusing.append(False)
     file.chmod(0o600)  # neither its time nor its length is another
-    assert index.look().studies["one"].state is State.FINISHED
+    assert index.look().studies["one"].state is StudyState.FINISHED
 
 
 def test_a_link_within_the_store_is_followed(store):
@@ -179,7 +179,7 @@ def test_half_characters_are_mended_and_not_refused(store):
     text = (folder / "results.json").read_text()
     (folder / "results.json").write_text(text.replace("NPO, per token", "NPO \\ud800"))
     listed = Index(store).look().studies["half"]
-    assert listed.state is State.FINISHED
+    assert listed.state is StudyState.FINISHED
     assert listed.summary.best.label == "NPO \ufffd"
 
 

@@ -7,7 +7,7 @@ from restor.experiment import UnlearningConfig
 from restor.progress import Progress
 from restor.runner.study import run_study
 from restor.tasks.clean import CleanConfig
-from restor.view.index import Index, State
+from restor.view.index import Index, StudyState
 from tiny_study import tiny_config
 
 
@@ -51,8 +51,8 @@ def test_a_study_is_running_while_it_runs_and_finished_afterwards(tmp_path):
         unlearning=UnlearningConfig(arms={}),
     )
     outcome = run_study(config, store=store, progress=onlooker)
-    assert onlooker.states == {State.RUNNING}
+    assert onlooker.states == {StudyState.RUNNING}
     (study,) = index.look().studies.values()
-    assert study.state is State.FINISHED
+    assert study.state is StudyState.FINISHED
     assert [arm.id for arm in study.summary.arms] == [arm.id for arm in outcome.results.summary]
     assert not [path.name for path in outcome.folder.iterdir() if "running" in path.name]

@@ -6,7 +6,7 @@ means is the caller's `check`, for what a model replies is data.
 
 from __future__ import annotations
 
-from restor.chat.ask import CACHE_FILE, ask_all, served_models
+from restor.chat.batch import CACHE_FILE, ask_all, served_models
 from restor.chat.configs import ChatConfig, EndpointConfig
 from restor.chat.kept import KeptReplies
 from restor.chat.routes import ChatFailure, ChatOutcome, ChatRequest, ChatRoute, ChatUsage, Route, sendable

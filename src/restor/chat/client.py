@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, final
 
 from restor.chat.configs import HOSTED, EndpointConfig
-from restor.chat.transport import Elsewhere, Line, Network, Unacceptable
+from restor.chat.transport import Connection, Elsewhere, Network, Unacceptable
 from restor.errors import ChatError, to_install
 from restor.web import retry_after
 from restor.words import escaped
@@ -37,7 +37,7 @@ class Passing(Exception):
 
 
 @final
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that the endpoint will never take."""
 
 
@@ -67,7 +67,7 @@ class Client:
         self._openai = openai
         self._network = Network(config.endpoint())
         self._local = threading.local()
-        self._lines: list[Line] = []
+        self._connections: list[Connection] = []
 
     def text(self, send: Callable[[Any], Any], seconds: float) -> str:
         """The body of a reply that is whole within so many seconds. `send` gets the client of openai.
@@ -77,38 +77,38 @@ class Client:
             openai.APIStatusError: for a status that is an error, see `explain`.
         """
         openai = self._openai
-        api, line = self._connection()
+        api, connection = self._connection()
         try:
-            with line.within(seconds):
+            with connection.within(seconds):
                 body: str = send(api).text
         except openai.APIStatusError:
             raise
         except (openai.OpenAIError, Unacceptable) as error:
-            raise self._without_reply(error, late=line.late) from None
+            raise self._without_reply(error, late=connection.late) from None
         return body
 
     def close(self) -> None:
         """No more requests."""
-        for line in self._lines:
-            line.close()
+        for connection in self._connections:
+            connection.close()
 
-    def _connection(self) -> tuple[Any, Line]:
-        """Those of this thread: only a line that one thread uses can be cut for its request alone."""
+    def _connection(self) -> tuple[Any, Connection]:
+        """Those of this thread: only a connection that one thread uses can be cut for its request alone."""
         local = self._local
-        if not hasattr(local, "line"):
-            local.line = Line(self._network)
-            self._lines.append(local.line)
+        if not hasattr(local, "connection"):
+            local.connection = Connection(self._network)
+            self._connections.append(local.connection)
             local.api = self._openai.OpenAI(
                 api_key=self._secret or "none",  # the client wants some
                 base_url=self.config.endpoint(),
                 timeout=self.config.timeout,
                 # Its own retries would keep no pace between threads, are not counted, and know no unusable reply.
                 max_retries=0,
-                http_client=local.line.client,
+                http_client=local.connection.client,
             )
-        return local.api, local.line
+        return local.api, local.connection
 
-    def explain(self, error: Any) -> ChatError | Passing | Refused:
+    def explain(self, error: Any) -> ChatError | Passing | RequestRefused:
         """What a status that is an error means."""
         status, message = error.status_code, self._message(error)
         endpoint, model, variable = self.config.endpoint(), self.config.model, self.config.key_variable
@@ -132,7 +132,7 @@ class Client:
             return ChatError(f"The account at {endpoint} has no credit left: {said}. {AGAIN}")
         if status in _PASSING or status >= 500:
             return Passing(said, wait=retry_after(error.response.headers.get("retry-after")))
-        return Refused(f"the endpoint refuses it: {said}")
+        return RequestRefused(f"the endpoint refuses it: {said}")
 
     def _without_reply(self, error: Exception, *, late: bool) -> ChatError | Passing:
         """Nobody was there, or somebody who replies what is not read."""

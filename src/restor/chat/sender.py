@@ -13,7 +13,7 @@ from itertools import islice
 from random import Random
 from typing import Any, Generic, TypeVar, final
 
-from restor.chat.client import AGAIN, CHECK, Client, Passing, Refused, clip
+from restor.chat.client import AGAIN, CHECK, Client, Passing, RequestRefused, clip
 from restor.chat.routes import ChatFailure, ChatUsage, Route
 from restor.errors import ChatError
 
@@ -194,7 +194,7 @@ class Sender(Generic[Q, T]):
                     ) from None
                 self._pace.pause(error.wait or 0.0)
                 continue
-            except Refused as error:
+            except RequestRefused as error:
                 return self._give_up(key, str(error), refused=True)
             finally:
                 left -= time.monotonic() - began

@@ -59,7 +59,7 @@ class Network:
 
 
 @final
-class Line:
+class Connection:
     """The connection of one thread: it leads to one host only, and is cut when the time of a request is up."""
 
     def __init__(self, network: Network) -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from restor.cli.arguments import StorePath
 from restor.cli.common import count, default_store, short, size
-from restor.cli.terminal import safe_console
+from restor.cli.output import safe_console
 
 
-def clean(*, store: Path | None = None, dry_run: bool = False) -> None:
-    """Remove the artifacts and unfinished leftovers that no study refers to and no process is making.
-
-    Parameters
-    ----------
-    store
-        Folder of the store. Default: the environment variable RESTOR_STORE, else ./restor-store.
-    dry_run
-        Only show what would be removed.
-    """
+def clean(
+    *,
+    store: StorePath = None,
+    dry_run: Annotated[bool, Parameter(help="Only show what would be removed.")] = False,
+) -> None:
+    """Remove the artifacts and unfinished leftovers that no study refers to and no process is making."""
     from rich.table import Table
 
     from restor.store.store import Store

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import StorePath, UsageError, parse_names
-from restor.cli.report import find_study, plain_text
-from restor.cli.terminal import put
-from restor.errors import DataError
+from restor.cli.arguments import Arms, StorePath, UsageError, parse_arms
+from restor.cli.common import find_studies, home_of
+from restor.cli.output import put
+from restor.cli.report import Format, plain_text
 
 if TYPE_CHECKING:
     from restor.report.compare import Entrant
 
-Format = Literal["terminal", "html", "md", "json", "csv", "latex", "bibtex"]
-
 
 def compare(
     *studies: Annotated[Path, Parameter(help="Folders of studies, their results.json, or ids within the store.")],
-    arms: Annotated[
-        str | None, Parameter(help="Only these arms: names, ids or algorithms, such as `npo_token,msa`. Default: all.")
-    ] = None,
+    arms: Arms = None,
     store: StorePath = None,
     format: Annotated[
         Format,
@@ -41,19 +36,9 @@ def compare(
     """
     if not studies:
         raise UsageError("Name the studies, as in `restor compare STUDY_A STUDY_B`; `restor status` lists those here.")
-    names = parse_names(arms)
-    if names == []:
-        raise UsageError("--arms is empty. Name arms, as in `--arms npo_token,msa`, or leave it out for all.")
-    text = _rendered(_read(studies, store), names or (), format, terminal=out is None)
-    if out is not None:
-        from restor.store.disk import write_atomic
-
-        write_atomic(out, text)
-        sys.stdout.write(f"{out}\n")
-    elif format == "terminal":
-        put(text)
-    else:
-        sys.stdout.write(text)
+    names = parse_arms(arms)
+    text = _rendered(_read(studies, store), names, format, terminal=out is None)
+    put(text, out, coloured=format == "terminal")
 
 
 def _read(studies: Sequence[Path], store: Path | None) -> list[Entrant]:
@@ -61,15 +46,10 @@ def _read(studies: Sequence[Path], store: Path | None) -> list[Entrant]:
     from restor.report.load import FACTS_FILE, load_facts, load_results
 
     entrants = []
-    seen: dict[Path, Path] = {}
-    for place, given in enumerate(studies):
-        found = find_study(given, store)
-        home = found if found.is_dir() else found.parent
-        if home.resolve() in seen:
-            raise DataError(f"{given} is the same study as {seen[home.resolve()]}. Name each study once.")
-        seen[home.resolve()] = given
+    for number, place in enumerate(find_studies(studies, store)):
+        home = home_of(place)
         facts = load_facts(home) if (home / FACTS_FILE).is_file() else None
-        entrants.append(entrant(tag(place), load_results(found), facts))
+        entrants.append(entrant(tag(number), load_results(place), facts))
     return entrants
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import DataFile, Quiet
-from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
+from restor.cli.arguments import DataFile, Loading, Quiet
+from restor.cli.checkpoint_verbs import Model, Out, Settings
 
 
 def corrupt(
@@ -24,20 +24,18 @@ def corrupt(
             "corruption is."
         ),
     ] = None,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    trust_remote_code: TrustRemoteCode = False,
+    loading: Loading = Loading(),
     quiet: Quiet = False,
     settings: Settings = (),
 ) -> None:
     """Continue the pretraining of a checkpoint on documents that state wrong facts."""
-    from restor.cli.checkpoint import absolute, produce, reference
+    from restor.cli.checkpoint_verbs import absolute, produce, reference
     from restor.runner.checkpoints.settings import CorruptConfig
 
     content = {
-        "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),
+        "model": reference(model, loading),
         "forget": absolute(forget),
-        "device": device,
+        "device": loading.device,
     }
     if facts is not None:
         content["facts"] = absolute(facts)

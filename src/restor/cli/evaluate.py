@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, final
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import Changes, DataFile, Name, Quiet, StorePath, UsageError, parse_changes
-from restor.cli.common import default_store, named_entities
-from restor.cli.report import find_study
+from restor.cli.arguments import (
+    FLAT,
+    Changes,
+    DataFile,
+    Json,
+    Loading,
+    Name,
+    Quiet,
+    StorePath,
+    UsageError,
+    check_seed,
+    parse_changes,
+)
+from restor.cli.common import default_store, find_study, named_entities
+from restor.cli.output import safe_console
 from restor.cli.run import tell_failures
-from restor.cli.terminal import safe_console
+from restor.errors import ConfigError
 
 if TYPE_CHECKING:
     from restor.runner.compare import ComparisonConfig
@@ -36,76 +47,98 @@ Models = Annotated[
     ),
 ]
 
-Facts = Annotated[
-    DataFile | None, Parameter(help="Facts: `restor` (after `restor data fetch restor`), a file or a folder.")
-]
-Forget = Annotated[
-    DataFile | None,
-    Parameter(
-        help="The documents that were to be forgotten (a file, or `restor/k0` ... `restor/squad`): who they are about "
-        "is targeted."
-    ),
-]
-Targets = Annotated[
-    tuple[str, ...],
-    Parameter(
-        help="Targeted entities: names with commas or by giving the option again, or a file with a list of them."
-    ),
-]
-Study = Annotated[
-    Path | None, Parameter(help="A finished study of `restor run`: ask its questions again, instead of --facts.")
-]
-Seed = Annotated[int | None, Parameter(help="Which seed of the study; of random options and sampling.")]
-Protocol = Annotated[str | None, Parameter(help="How models are prompted: restor (default) or published.")]
+
+@FLAT
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionOptions:
+    """What is asked, and how models are prompted."""
+
+    facts: Annotated[
+        DataFile | None, Parameter(help="Facts: `restor` (after `restor data fetch restor`), a file or a folder.")
+    ] = None
+    forget: Annotated[
+        DataFile | None,
+        Parameter(
+            help="The documents that were to be forgotten (a file, or `restor/k0` ... `restor/squad`): who they are "
+            "about is targeted."
+        ),
+    ] = None
+    targets: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Targeted entities: names with commas or by giving the option again, or a file with a list of them."
+        ),
+    ] = ()
+    study: Path | None = None
+    """A finished study of `restor run`: ask its questions again, instead of --facts."""
+    seed: Annotated[int | None, Parameter(validator=check_seed)] = None
+    """Which seed of the study; of random options and sampling."""
+    protocol: str | None = None
+    """How models are prompted: restor (default) or published."""
+    store: StorePath = None
+
+    def content(self) -> dict[str, Any]:
+        """The fields of a configuration, which are not checked yet.
+
+        Raises:
+            RestorError: for facts, documents or a study that cannot be used, or neither or both of them.
+        """
+        from restor.data.locate import locate_documents, locate_facts
+        from restor.domains.base import DOMAINS
+        from restor.evaluation.ask.protocol import LONGEST_ANSWER
+
+        study = None if self.study is None else find_study(self.study, self.store)
+        content: dict[str, Any] = {
+            "forget": None if self.forget is None else str(locate_documents(self.forget).absolute()),
+            "evaluation": {"max_new_tokens": LONGEST_ANSWER, "asked": "listed"},
+        }
+        if study is not None and self.facts is not None:
+            raise UsageError("Give --facts or --study, not both: a study brings its own facts.")
+        if study is not None:
+            content |= {"targets": list(self.targets), **_of_study(study, self.seed)}
+        elif self.facts is None:
+            raise UsageError(NO_FACTS)
+        else:
+            file, entities = locate_facts(self.facts)
+            domain = {"name": "triples", "facts": str(file.absolute())}
+            content["domain"] = domain if entities is None else {**domain, "entities": str(entities.absolute())}
+            content["seed"] = self.seed or 0
+            if self.targets:
+                subjects = DOMAINS.build(DOMAINS.parse(content["domain"])).subjects
+                content["targets"] = named_entities(self.targets, subjects)
+        return content
+
+    def changes(self, told: Iterable[str]) -> dict[str, str]:
+        """The changes of a configuration that are given, `told` by `FIELD=VALUE` texts."""
+        return ({"evaluation.protocol": self.protocol} if self.protocol else {}) | parse_changes(told)
 
 
 def evaluate(
     *,
     model: Models = (),
-    facts: Facts = None,
-    forget: Forget = None,
-    targets: Targets = (),
-    study: Study = None,
-    seed: Seed = None,
-    protocol: Protocol = None,
+    questions: QuestionOptions = QuestionOptions(),
     judge: Annotated[
         str | None, Parameter(help="Who judges the answers: `restor list judges`. Default: alias.")
     ] = None,
-    dtype: Annotated[str, Parameter(help="Of the weights: auto, float32, bfloat16 or float16.")] = "auto",
-    device: Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    trust_remote_code: Annotated[bool, Parameter(help="Run code that a checkpoint brings along.")] = False,
+    loading: Loading = Loading(),
     name: Name = None,
-    store: StorePath = None,
     out: Annotated[Path | None, Parameter(help="Folder that gets a copy of the results and the report.")] = None,
-    json: Annotated[bool, Parameter(help="Print one JSON object with the paths and the table.")] = False,
+    json: Json = False,
     quiet: Quiet = False,
     changes: Changes = (),
 ) -> None:
     """Ask checkpoints about facts and compare them. Nothing is trained."""
     from restor.cli.progress_view import progress_view
 
-    lacking = [*(() if model else (NO_MODEL,)), *(() if study or facts else (NO_FACTS,))]
+    lacking = [*(() if model else (NO_MODEL,)), *(() if questions.study or questions.facts else (NO_FACTS,))]
     if lacking:
         raise UsageError("\n".join(lacking))
-    config = build_comparison(
-        models=parse_models(model),
-        facts=facts,
-        forget=forget,
-        targets=targets,
-        study=None if study is None else find_study(study, store),
-        seed=seed,
-        protocol=protocol,
-        judge=judge,
-        dtype=dtype,
-        device=device,
-        trust_remote_code=trust_remote_code,
-        name=name,
-        changes=parse_changes(changes),
-    )
-    with redirect_stdout(sys.stderr), progress_view(quiet=quiet) as progress:
+    config = build_comparison(parse_models(model), questions, loading, judge=judge, name=name, changes=changes)
+    with progress_view(quiet=quiet) as progress:
         from restor.runner.compare import compare
 
-        outcome = compare(config, store=store or default_store(), progress=progress)
+        outcome = compare(config, store=questions.store or default_store(), progress=progress)
         if out is not None:
             from restor.store.disk import store_errors
             from restor.tasks.tabulation.publish import publish
@@ -141,94 +174,39 @@ def parse_models(given: tuple[str, ...]) -> dict[str, str]:
 
 
 def build_comparison(
+    models: Mapping[str, str],
+    questions: QuestionOptions,
+    loading: Loading,
     *,
-    models: dict[str, str],
-    facts: Path | None,
-    forget: Path | None,
-    targets: Sequence[str],
-    study: Path | None,
-    seed: int | None,
-    protocol: str | None,
-    judge: str | None,
-    dtype: str,
-    device: str,
-    trust_remote_code: bool,
-    name: str | None,
-    changes: dict[str, str],
+    judge: str | None = None,
+    name: str | None = None,
+    changes: Iterable[str] = (),
 ) -> ComparisonConfig:
-    """The checked configuration of a comparison.
+    """The checked configuration of a comparison of checkpoints by name, with changes such as `FIELD=VALUE`.
 
     Raises:
         RestorError: for facts, a study, a model's name or an option that cannot be used.
     """
-    from pydantic import ValidationError
-
     from restor.api import absolute_paths, absolute_ref, with_judge_hint
-    from restor.config import validation_message
-    from restor.errors import ConfigError
     from restor.evaluation.ask.endpoint import PREFIX, parse_endpoint
     from restor.models.reference import parse_model_ref
-    from restor.overrides import apply_overrides, paths
+    from restor.overrides import configured
     from restor.runner.compare import ComparisonConfig
 
-    refs = {
-        key: absolute_ref(parse_model_ref(text)).model_copy(
-            update={"dtype": dtype, "trust_remote_code": trust_remote_code}
-        )
-        for key, text in models.items()
-        if not text.startswith(PREFIX)
-    }
-    served = {key: parse_endpoint(text) for key, text in models.items() if text.startswith(PREFIX)}
-    content = questions(facts=facts, forget=forget, targets=targets, study=study, seed=seed)
-    content |= {
-        "models": {key: ref.identity() for key, ref in refs.items()},
-        "endpoints": {key: ref.identity() for key, ref in served.items()},
-        "device": device,
-    }
+    refs, served = {}, {}
+    for key, text in models.items():
+        if text.startswith(PREFIX):
+            served[key] = parse_endpoint(text).identity()
+        else:
+            refs[key] = loading.place(absolute_ref(parse_model_ref(text)))
+    content = questions.content() | {"models": refs, "endpoints": served, "device": loading.device}
     if name is not None:
         content["name"] = name
-    set_by_option = {"evaluation.protocol": protocol, "evaluation.judge.name": judge}
-    content = apply_overrides(
-        content, {key: value for key, value in set_by_option.items() if value} | changes, ComparisonConfig
-    )
+    chosen = ({"evaluation.judge.name": judge} if judge else {}) | questions.changes(changes)
     try:
-        return absolute_paths(ComparisonConfig.model_validate(content))
-    except ValidationError as error:
-        known = paths(ComparisonConfig, content)
-        raise ConfigError(with_judge_hint(validation_message(error, "The comparison", known))) from error
-
-
-def questions(
-    *, facts: Path | None, forget: Path | None, targets: Sequence[str], study: Path | None, seed: int | None
-) -> dict[str, Any]:
-    """What is asked, as the fields of a configuration that are not checked yet.
-
-    Raises:
-        RestorError: for facts, documents or a study that cannot be used, or neither or both of them.
-    """
-    from restor.data.locate import locate_documents, locate_facts
-    from restor.domains.base import DOMAINS
-    from restor.evaluation.ask.protocol import LONGEST_ANSWER
-
-    content: dict[str, Any] = {
-        "forget": None if forget is None else str(locate_documents(forget).absolute()),
-        "evaluation": {"max_new_tokens": LONGEST_ANSWER, "asked": "listed"},
-    }
-    if study is not None and facts is not None:
-        raise UsageError("Give --facts or --study, not both: a study brings its own facts.")
-    if study is not None:
-        content["targets"] = list(targets)
-        content |= _of_study(study, seed)
-    elif facts is None:
-        raise UsageError(NO_FACTS)
-    else:
-        file, entities = locate_facts(facts)
-        domain = {"name": "triples", "facts": str(file.absolute())}
-        content["domain"] = domain if entities is None else {**domain, "entities": str(entities.absolute())}
-        content["seed"] = seed or 0
-        if targets:
-            content["targets"] = named_entities(targets, DOMAINS.build(DOMAINS.parse(content["domain"])).subjects)
-    return content
+        return absolute_paths(configured(ComparisonConfig, content, chosen, source="The comparison"))
+    except ConfigError as error:
+        raise ConfigError(with_judge_hint(str(error))) from error
 
 
 def _of_study(study: Path, seed: int | None) -> dict[str, Any]:
@@ -238,7 +216,6 @@ def _of_study(study: Path, seed: int | None) -> dict[str, Any]:
         ConfigError: if it did not have that seed.
     """
     from restor.api import build_config
-    from restor.errors import ConfigError
     from restor.report.load import RESULTS_FILE
 
     folder = study.parent if study.name == RESULTS_FILE else study

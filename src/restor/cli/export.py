@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import Changes, StorePath, parse_changes
+from restor.cli.arguments import Changes, Json
 from restor.cli.common import count
-from restor.cli.evaluate import Facts, Forget, Protocol, Seed, Study, Targets, questions
-from restor.cli.report import find_study
+from restor.cli.evaluate import QuestionOptions
+from restor.cli.output import put_json
 
 if TYPE_CHECKING:
-    from restor.runner.export import Export, ExportConfig
+    from restor.runner.export import Export
 
 
 def export(
@@ -23,68 +23,26 @@ def export(
     folder: Annotated[Path, Parameter(name="OUT", help="A new folder.")],
     /,
     *,
-    facts: Facts = None,
-    forget: Forget = None,
-    targets: Targets = (),
-    study: Study = None,
-    seed: Seed = None,
-    protocol: Protocol = None,
+    questions: QuestionOptions = QuestionOptions(),
     name: Annotated[str | None, Parameter(help="The tasks are called restor_NAME_... instead of restor_...")] = None,
-    store: StorePath = None,
-    json: Annotated[bool, Parameter(help="Print one JSON object with the folder and the tasks.")] = False,
+    json: Json = False,
     changes: Changes = (),
 ) -> None:
     """Write the questions as tasks of lm-evaluation-harness. No model is asked.
 
     What is asked is said as for `restor evaluate`.
     """
-    from restor.runner.export import export_lm_eval
+    from restor.overrides import configured
+    from restor.runner.export import ExportConfig, export_lm_eval
 
-    config = build_export(
-        facts=facts,
-        forget=forget,
-        targets=targets,
-        study=None if study is None else find_study(study, store),
-        seed=seed,
-        protocol=protocol,
-        name=name,
-        changes=parse_changes(changes),
-    )
+    content = questions.content() | {"name": name}
+    config = configured(ExportConfig, content, questions.changes(changes), source="The export")
     done = export_lm_eval(config, folder)
-    sys.stdout.write(f"{_json(done) if json else _table(done)}\n")
-
-
-def build_export(
-    *,
-    facts: Path | None,
-    forget: Path | None,
-    targets: tuple[str, ...],
-    study: Path | None,
-    seed: int | None,
-    protocol: str | None,
-    name: str | None,
-    changes: dict[str, str],
-) -> ExportConfig:
-    """The checked configuration of an export.
-
-    Raises:
-        RestorError: for facts, a study, a name or an option that cannot be used.
-    """
-    from pydantic import ValidationError
-
-    from restor.config import validation_message
-    from restor.errors import ConfigError
-    from restor.overrides import apply_overrides, paths
-    from restor.runner.export import ExportConfig
-
-    content = questions(facts=facts, forget=forget, targets=targets, study=study, seed=seed)
-    content["name"] = name
-    chosen = {} if protocol is None else {"evaluation.protocol": protocol}
-    content = apply_overrides(content, chosen | changes, ExportConfig)
-    try:
-        return ExportConfig.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError(validation_message(error, "The export", paths(ExportConfig, content))) from error
+    if json:
+        tasks = {"folder": str(done.folder), "left_out": done.left_out, **done.content.model_dump(mode="json")}
+        put_json(tasks, indent=2)
+    else:
+        sys.stdout.write(f"{_table(done)}\n")
 
 
 def _table(done: Export) -> str:
@@ -101,11 +59,3 @@ def _table(done: Export) -> str:
         f"--include_path {shlex.quote(str(done.folder))}",
     ]
     return "\n".join(lines)
-
-
-def _json(done: Export) -> str:
-    import json
-
-    return json.dumps(
-        {"folder": str(done.folder), "left_out": done.left_out, **done.content.model_dump(mode="json")}, indent=2
-    )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import Quiet, StorePath, UsageError, parse_changes
-from restor.cli.common import count
-from restor.cli.report import find_study
-from restor.cli.terminal import safe_console
+from restor.cli.arguments import ChatOptions, Json, Quiet, StorePath, UsageError, given_options, parse_changes
+from restor.cli.common import count, find_study, home_of
+from restor.cli.output import put_json, safe_console
 from restor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,20 +32,12 @@ def judge(
         str | None,
         Parameter(help="Model of the llm judge on this machine instead: a folder or hub id, with @REVISION, +ADAPTER."),
     ] = None,
-    base_url: Annotated[
-        str | None,
-        Parameter(help="Endpoint, such as http://localhost:8000/v1. Default: OPENAI_BASE_URL, else the hosted one."),
-    ] = None,
-    key_variable: Annotated[
-        str | None, Parameter(help="Environment variable that holds the key. Default: OPENAI_API_KEY.")
-    ] = None,
-    per_request: Annotated[int | None, Parameter(help="Answers in one request. Default: 10.")] = None,
-    concurrency: Annotated[int | None, Parameter(help="Requests at a time. Default: 8.")] = None,
-    requests_per_minute: Annotated[float | None, Parameter(help="Rate limit. Default: none.")] = None,
+    chat: ChatOptions = ChatOptions(),
     structured: Annotated[
         str | None,
         Parameter(help="How JSON is asked for: json_schema (default), json_object or text, as the endpoint can."),
     ] = None,
+    per_request: Annotated[int | None, Parameter(help="Answers in one request. Default: 10.")] = None,
     cache: Annotated[
         Path | None, Parameter(help="Folder that keeps verdicts. Default: RESTOR_CACHE, else the user's cache.")
     ] = None,
@@ -63,7 +53,7 @@ def judge(
         Parameter(help="Two folders of results: how far their judges agree on the answers that both have."),
     ] = None,
     store: StorePath = None,
-    json: Annotated[bool, Parameter(help="Print one JSON object.")] = False,
+    json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Judge the stored answers of results again, without the models that gave them, or compare two judges.
@@ -78,35 +68,29 @@ def judge(
         return
     if results is None:
         raise UsageError("Which results? `restor judge RESULTS --judge llm --model MODEL` judges them again.")
-    given = {
-        "chat.model": model,
-        "chat.base_url": base_url,
-        "chat.key_variable": key_variable,
-        "chat.concurrency": concurrency,
-        "chat.requests_per_minute": requests_per_minute,
-        "chat.structured": structured,
-        "per_request": per_request,
-        "cache": cache,
-    }
-    if local is not None:
-        from restor.models.reference import parse_model_ref
-
-        ref = parse_model_ref(local)
-        given |= {
-            "local.model.path": ref.path,
-            "local.model.revision": ref.revision,
-            "local.model.adapter": ref.adapter,
-        }
-    settings = {path: str(value) for path, value in given.items() if value is not None}
     source = find_study(results, store)
-    config = judge_config(judge, settings | parse_changes(changes))
-    with redirect_stdout(sys.stderr):
-        from restor.cli.progress_view import progress_view
+    settings = {f"chat.{name}": value for name, value in given_options(chat).items()}
+    settings |= {"chat.model": model, "chat.structured": structured, "per_request": per_request, "cache": cache}
+    settings |= _local(local)
+    chosen = {path: str(value) for path, value in settings.items() if value is not None}
+    config = judge_config(judge, chosen | parse_changes(changes))
+    from restor.cli.progress_view import progress_view
+
+    with progress_view(quiet=quiet) as progress:
         from restor.runner.rejudge import judged_folder, rejudge
 
-        with progress_view(quiet=quiet) as progress:
-            outcome = rejudge(source, config, out or judged_folder(source, config), progress)
+        outcome = rejudge(source, config, out or judged_folder(source, config), progress)
     _print_json(source, outcome) if json else _print_table(source, outcome)
+
+
+def _local(model: str | None) -> dict[str, str | None]:
+    """The settings of a judge on this machine."""
+    from restor.models.reference import parse_model_ref
+
+    if model is None:
+        return {}
+    ref = parse_model_ref(model)
+    return {"local.model.path": ref.path, "local.model.revision": ref.revision, "local.model.adapter": ref.adapter}
 
 
 def judge_config(name: str, changes: Mapping[str, str]) -> JudgeConfig:
@@ -160,7 +144,6 @@ def _print_table(source: Path, outcome: Rejudged) -> None:
 
 def _print_json(source: Path, outcome: Rejudged) -> None:
     from dataclasses import asdict
-    from json import dumps
 
     from restor.report.tables import arm_table, to_json_rows
 
@@ -171,7 +154,7 @@ def _print_json(source: Path, outcome: Rejudged) -> None:
         "agreement": agreement_json(_agreement(source, outcome.folder)),
         "table": to_json_rows(arm_table(outcome.results)),
     }
-    sys.stdout.write(dumps(content, allow_nan=False) + "\n")
+    put_json(content)
 
 
 def usage_line(usage: ChatUsage) -> str:
@@ -189,17 +172,14 @@ def _agreement(first: Path, second: Path) -> Agreement:
     from restor.evaluation.judges._agreement import agreement, verdicts_of
     from restor.report.load import load_facts
 
-    folders = (folder if folder.is_dir() else folder.parent for folder in (first, second))
-    return agreement(*(verdicts_of(load_facts(folder)) for folder in folders))
+    return agreement(*(verdicts_of(load_facts(home_of(study))) for study in (first, second)))
 
 
 def _compare(first: Path, second: Path, *, json: bool) -> None:
     compared = _agreement(first, second)
     if json:
-        from json import dumps
-
         content = {"first": str(first), "second": str(second), **agreement_json(compared)}
-        sys.stdout.write(dumps(content, allow_nan=False) + "\n")
+        put_json(content)
         return
     from rich.table import Table
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from restor.cli.arguments import UsageError
-from restor.cli.settings import arm_lines, field_lines
+from restor.cli.settings_help import arm_lines, field_lines
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from restor.types import Budget
     from restor.unlearning.wrappers.base import WrapperInfo
 
-CATALOGUES = ("algorithms", "wrappers", "domains", "datasets", "corruptors", "judges")
+CATALOGUES = {
+    "algorithms": "restor.unlearning.algorithms.base",  # brings torch
+    "wrappers": "restor.unlearning.wrappers.base",
+    "domains": "restor.domains.base",
+    "datasets": "restor.datasets.base",
+    "corruptors": "restor.corruption.corruptors.base",
+    "judges": "restor.evaluation.judges.base",
+}
+"""Where each catalogue is, under its own name in capitals."""
 KINDS = ("recipes", "arms", "fields", *CATALOGUES)
 
 
@@ -65,31 +73,8 @@ def show(
 
 
 def _catalogue(what: str) -> Catalogue[Any]:
-    match what:
-        case "algorithms":
-            from restor.unlearning.algorithms.base import ALGORITHMS  # brings torch
-
-            return ALGORITHMS
-        case "wrappers":
-            from restor.unlearning.wrappers.base import WRAPPERS
-
-            return WRAPPERS
-        case "domains":
-            from restor.domains.base import DOMAINS
-
-            return DOMAINS
-        case "datasets":
-            from restor.datasets.base import DATASETS
-
-            return DATASETS
-        case "judges":
-            from restor.evaluation.judges.base import JUDGES
-
-            return JUDGES
-        case _:
-            from restor.corruption.corruptors.base import CORRUPTORS
-
-            return CORRUPTORS
+    catalogue: Catalogue[Any] = getattr(importlib.import_module(CATALOGUES[what]), what.upper())
+    return catalogue
 
 
 def _everything() -> Iterator[str]:
@@ -154,7 +139,7 @@ def _recipe(name: str) -> Iterator[str]:
 
 
 def _entries(catalogue: Catalogue[Any]) -> Iterator[str]:
-    yield from _columns((name, _summary(catalogue.get(name))) for name in catalogue.names())
+    yield from _columns((name, summary(catalogue.get(name))) for name in catalogue.names())
 
 
 def _algorithms() -> Iterator[str]:
@@ -162,16 +147,34 @@ def _algorithms() -> Iterator[str]:
     from restor.unlearning.described import letters, other_budgets
 
     for name in ALGORITHMS.names():
-        info = ALGORITHMS.get(name).info
         others = "; ".join(f"{change}: {letters(budget)}" for change, budget in other_budgets(name))
-        yield f"{name}: {info.title}{' (control)' if info.control else ''}"
-        yield f"  {info.mechanism}"
-        yield f"  paper            {info.paper or 'none'}"
-        yield f"  is told          {_told(name)}{f' ({others})' if others else ''}"
-        yield f"  cost             {info.cost}"
-        yield f"  hyperparameters  {_options(ALGORITHMS.config_type(name))}"
+        told = f"{_told(name)}{f' ({others})' if others else ''}"
+        yield from _in_short(ALGORITHMS, name, ("is told", told))
     yield f"\nis told: {_budget_key()}"
     yield "`restor list algorithms NAME` tells all about one; NAME may be path/to/file.py:ClassName."
+
+
+def _in_short(catalogue: Catalogue[Any], name: str, special: tuple[str, str]) -> Iterator[str]:
+    """An algorithm or a wrapper in a few lines; `special` is what only its kind has."""
+    info = catalogue.get(name).info
+    yield f"{name}: {_title(info)}"
+    yield f"  {info.mechanism}"
+    rows = (("paper", info.paper or "none"), special, ("cost", info.cost))
+    for key, value in (*rows, ("hyperparameters", _options(catalogue.config_type(name)))):
+        yield f"  {key:15}  {value}"
+
+
+def _in_full(info: Any, special: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The head of the page of one of them."""
+    yield _title(info)
+    rows = (("paper", info.paper or "none"), ("mechanism", info.mechanism), ("equation", info.equation))
+    for key, value in (*rows, *special, ("cost", info.cost)):
+        yield f"  {key:9}  {value}"
+    yield ""
+
+
+def _title(info: Any) -> str:
+    return f"{info.title}{' (control)' if getattr(info, 'control', False) else ''}"
 
 
 def _algorithm(name: str) -> Iterator[str]:
@@ -180,14 +183,8 @@ def _algorithm(name: str) -> Iterator[str]:
     from restor.unlearning.described import by_default, letters, other_budgets, reads
 
     entry, usual = ALGORITHMS.get(name), by_default(name)
-    info = entry.info
-    yield f"{info.title}{' (control)' if info.control else ''}"
-    yield f"  paper      {info.paper or 'none'}"
-    yield f"  mechanism  {info.mechanism}"
-    yield f"  equation   {info.equation}"
-    yield f"  is told    {_told(name)}"
-    yield from (f"             {letters(budget)} with {change}" for change, budget in other_budgets(name))
-    yield f"  cost       {info.cost}\n"
+    others = (("", f"{letters(budget)} with {change}") for change, budget in other_budgets(name))
+    yield from _in_full(entry.info, (("is told", _told(name)), *others))
     yield f"({_budget_key(usual.plan.budget() if usual else tuple(Budget))})\n"
     yield from _docstrings(entry)
     if usual is not None and (lines := list(reads(usual))):
@@ -196,7 +193,7 @@ def _algorithm(name: str) -> Iterator[str]:
         yield ""
     yield from _page_of_settings(ALGORITHMS.config_type(name))
     yield "\nSearch grid of `restor select`; the steps are the most that are tried"
-    for point in info.grid:
+    for point in entry.info.grid:
         options = "".join(f", {key} {value}" for key, value in point.options.items())
         yield f"  lr {point.lr:g}, {point.steps} steps{options}"
 
@@ -205,13 +202,7 @@ def _wrappers() -> Iterator[str]:
     from restor.unlearning.wrappers.base import WRAPPERS
 
     for name in WRAPPERS.names():
-        info = WRAPPERS.get(name).info
-        yield f"{name}: {info.title}"
-        yield f"  {info.mechanism}"
-        yield f"  paper            {info.paper or 'none'}"
-        yield f"  wraps            {_wraps(info)}"
-        yield f"  cost             {info.cost}"
-        yield f"  hyperparameters  {_options(WRAPPERS.config_type(name))}"
+        yield from _in_short(WRAPPERS, name, ("wraps", _wraps(WRAPPERS.get(name).info)))
     yield "\n`restor list wrappers NAME` tells all about one; NAME may be path/to/file.py:ClassName."
 
 
@@ -219,15 +210,8 @@ def _wrapper(name: str) -> Iterator[str]:
     from restor.unlearning.wrappers.base import WRAPPERS
 
     entry = WRAPPERS.get(name)
-    info = entry.info
-    yield info.title
-    yield f"  paper      {info.paper or 'none'}"
-    yield f"  mechanism  {info.mechanism}"
-    yield f"  equation   {info.equation}"
-    yield f"  wraps      {_wraps(info)}"
-    yield f"  cost       {info.cost}\n"
-    yield from _docstrings(entry)
-    yield from _page_of_settings(WRAPPERS.config_type(name))
+    yield from _in_full(entry.info, (("wraps", _wraps(entry.info)),))
+    yield from _page(WRAPPERS, name)
 
 
 def _told(name: str) -> str:
@@ -289,7 +273,8 @@ def _settings(config: type[BaseModel]) -> Iterator[tuple[str, str, str | None, s
         yield name, declared[name].kind, value, declared[name].doc
 
 
-def _summary(entry: type) -> str:
+def summary(entry: type) -> str:
+    """The first line of what an entry says of itself."""
     text = importlib.import_module(entry.__module__).__doc__ or entry.__doc__ or ""
     return inspect.cleandoc(text).splitlines()[0] if text else ""
 

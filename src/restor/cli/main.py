@@ -15,9 +15,9 @@ from cyclopts import App, CycloptsError, Parameter
 
 from restor.cli.arguments import UsageError, check_numbers, fields_as_set
 from restor.cli.environment import unusable
-from restor.cli.terminal import safe_streams
+from restor.cli.output import safe_streams
 from restor.cli.usage import usage_message
-from restor.errors import CodeError, RestorError
+from restor.errors import CheckpointWarning, CodeError, RestorError
 from restor.faults import is_shortage, one_line, own_code_error, what_was_read
 
 KEPT = "What is finished is kept; the same command continues from there."
@@ -195,6 +195,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # For whoever types a command, what libraries deprecate is noise; `python -W` and --debug show it.
     if argv is None and not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")
+        warnings.simplefilter("once", CheckpointWarning)
+        warnings.showwarning = lambda message, *_, **__: _say(f"Note: {message}")
     with safe_streams(), _debugging() if debug else nullcontext():
         return _run([token for token in tokens if token != "--debug"], debug=debug)
 
@@ -256,7 +258,7 @@ def _dispatch(tokens: list[str]) -> int:
     app = build_app()
     verb = next((token for token in tokens if not token.startswith("-")), None)
     if verb in _CHECKPOINT_VERBS and not {"--help", "-h"}.isdisjoint(tokens):
-        from restor.cli.checkpoint import settings_of
+        from restor.cli.checkpoint_verbs import settings_of
 
         app[verb].help_epilogue = f"{settings_of(verb)}\n\n{app[verb].help_epilogue}"
     sections = _sections(verb)
@@ -280,7 +282,7 @@ def _sections(verb: str | None) -> Collection[str]:
     if verb == "export":
         return ("evaluation",)
     if verb in _CHECKPOINT_VERBS:
-        from restor.cli.checkpoint import SECTIONS
+        from restor.cli.checkpoint_verbs import SECTIONS
 
         return SECTIONS
     return ()

@@ -10,8 +10,8 @@ from typing import Annotated, Literal, final
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import StorePath, UsageError, parse_names
-from restor.cli.report import find_study
+from restor.cli.arguments import Arms, StorePath, UsageError, parse_arms, parse_names
+from restor.cli.common import find_studies, home_of
 from restor.errors import DataError, RestorError, to_install
 from restor.registry import class_in_file
 from restor.report.figures.base import PLOTS, Material, Plot, Width
@@ -42,18 +42,16 @@ def plot(
             "in this directory."
         ),
     ] = None,
-    arms: Annotated[
-        str | None,
-        Parameter(help="Only these arms: names, ids or algorithms, such as `npo_token,msa`. References always stay."),
-    ] = None,
+    arms: Arms = None,
     width: Annotated[Width, Parameter(help="A column of 3.3 inches, or a page of 6.8.")] = "double",
     dpi: Annotated[int | None, Parameter(help="Dots per inch of png, 50 to 1200. Default: 300.")] = None,
     store: StorePath = None,
 ) -> None:
-    """Draw static figures of a finished study, each with its caption in a text file beside it."""
-    chosen = parse_names(arms)
-    if chosen == []:
-        raise UsageError("--arms is empty. Name arms, as in `--arms npo_token,msa`, or leave it out for all.")
+    """Draw static figures of a finished study, each with its caption in a text file beside it.
+
+    References are always among the arms.
+    """
+    chosen = parse_arms(arms)
     file = _one_file(out)
     format = _format(format, file)
     if dpi is not None and format != "png":
@@ -66,7 +64,7 @@ def plot(
     if file is not None and (names == ["all"] or len(names) > 1):
         raise UsageError(f"{file} is one file: name one figure for it, as in `--figure restoration`, or a folder.")
     _need_matplotlib()
-    material, home = _material(studies, store, chosen or ())
+    material, home = _material(studies, store, chosen)
     drawn, gaps = _draw(material, _entries(names, material.count), width, format, dpi or 300, every=names == ["all"])
     folder = out or (home or Path()) / "plots"
     _write({file or folder / f"{name}.{format}": made for name, made in drawn.items()})
@@ -116,15 +114,7 @@ def _material(studies: Sequence[Path], store: Path | None, arms: Sequence[str]) 
     from restor.report.figures.base import Material
     from restor.report.load import load_results
 
-    found = []
-    seen: dict[Path, Path | None] = {}
-    for given in studies or (None,):
-        place = find_study(given, store)
-        home = place if place.is_dir() else place.parent
-        if home.resolve() in seen:
-            raise DataError(f"{given} is the same study as {seen[home.resolve()]}. Name each study once.")
-        seen[home.resolve()] = given
-        found.append((load_results(place), home))
+    found = [(load_results(place), home_of(place)) for place in find_studies(studies or (None,), store)]
     return Material(found, arms), found[0][1] if len(found) == 1 else None
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import final
 
 from rich.console import Console
@@ -14,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from restor.cli.terminal import safe_console
+from restor.cli.output import safe_console
 from restor.progress import Course, Progress, Silent
 
 EVERY = 60.0
@@ -23,18 +24,16 @@ EVERY = 60.0
 
 @contextmanager
 def progress_view(*, quiet: bool) -> Iterator[Progress]:
-    """The progress of a block on stderr, or nothing."""
-    if quiet:
-        yield Silent()
-        return
-    console = safe_console(stderr=True)
-    view = RichProgress(console)
-    if not console.is_terminal:
-        with _reminded(view):
+    """The progress of a block on stderr, or nothing. Libraries that print must not spoil what another program reads."""
+    with redirect_stdout(sys.stderr):
+        if quiet:
+            yield Silent()
+            return
+        console = safe_console(stderr=True)
+        view = RichProgress(console)
+        live = Live(get_renderable=view.line, console=console, transient=True, refresh_per_second=4)
+        with live if console.is_terminal else _reminded(view):
             yield view
-        return
-    with Live(get_renderable=view.line, console=console, transient=True, refresh_per_second=4):
-        yield view
 
 
 @contextmanager

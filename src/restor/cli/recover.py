@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import Quiet
-from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
+from restor.cli.arguments import Loading, Quiet
+from restor.cli.checkpoint_verbs import Model, Out, Settings
 
 
 def recover(
@@ -18,19 +18,17 @@ def recover(
         Parameter(help="Text to train on: a data set of the hub such as `lima`, or a file. `./lima` is a file."),
     ],
     out: Out,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    trust_remote_code: TrustRemoteCode = False,
+    loading: Loading = Loading(),
     quiet: Quiet = False,
     settings: Settings = (),
 ) -> None:
     """Give an unlearned checkpoint its fluency back by a light fine-tune."""
-    from restor.cli.checkpoint import dataset, produce, reference
+    from restor.cli.checkpoint_verbs import dataset, produce, reference
     from restor.runner.checkpoints.settings import RecoverConfig
 
     content = {
-        "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),
+        "model": reference(model, loading),
         "text": dataset(text),
-        "device": device,
+        "device": loading.device,
     }
     produce(RecoverConfig, content, settings, out, quiet=quiet)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from restor.cli.terminal import file_console, put, safe_console
-from restor.errors import DataError
+from restor.cli.common import find_study, home_of
+from restor.cli.output import file_console, put, safe_console
 from restor.results import Results
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def report(
         from restor.store.disk import write_atomic
         from restor.store.studies import Studies, store_of
 
-        home = folder if folder.is_dir() else folder.parent
+        home = home_of(folder)
         page = out or home / "report.html"
         facts = load_facts(home)
         text = render_page(results, facts)
@@ -59,60 +59,7 @@ def report(
             sys.stderr.write(f"Note: the facts have no answers of {names}; the page shows their figures alone.\n")
         sys.stdout.write(f"{page}\n")
         return
-    text = _rendered(results, format, terminal=out is None)
-    if out is not None:
-        from restor.store.disk import write_atomic
-
-        write_atomic(out, text)
-        sys.stdout.write(f"{out}\n")
-    elif format == "terminal":
-        put(text)
-    else:
-        sys.stdout.write(text)
-
-
-def find_study(study: Path | None, store: Path | None) -> Path:
-    """The folder, or results.json, that `study` means: a path, an id within the store, or the newest there.
-
-    Raises:
-        DataError: if there is none.
-    """
-    from restor.report.load import RESULTS_FILE
-
-    if study is not None and study.exists():
-        return study
-    if store is None:
-        from restor.cli.common import default_store
-
-        store = default_store()
-    studies = store / "studies"
-    if store.exists() and not store.is_dir():
-        raise DataError(f"{store} is a file and no store. Name the folder in which `restor run` keeps its stages.")
-    if study is not None and (studies / study).is_dir() and not (studies / study / RESULTS_FILE).exists():
-        raise DataError(
-            f"The study {str(study)!r} has not finished. `restor run` with the same configuration goes on with it."
-        )
-    found = sorted(studies.glob(f"*/{RESULTS_FILE}"), key=_newness)
-    if study is None:
-        if not found:
-            raise DataError(f"The store {store} has no finished study. Run one with `restor run`, or name a folder.")
-        return found[-1].parent
-    inside = next((file.parent for file in found if file.parent.name == str(study)), None)
-    if inside is None:
-        known = ", ".join(file.parent.name for file in reversed(found[-5:])) or "none"
-        raise DataError(
-            f"There is no study {str(study)!r}: no such path, and the store {store} has no finished study of that id. "
-            f"Newest there: {known}."
-        )
-    return inside
-
-
-def _newness(file: Path) -> tuple[int, str]:
-    """What studies are sorted by; one that is removed meanwhile comes first."""
-    try:
-        return file.stat().st_mtime_ns, file.parent.name
-    except OSError:
-        return 0, file.parent.name
+    put(_rendered(results, format, terminal=out is None), out, coloured=format == "terminal")
 
 
 def _rendered(results: Results, format: Format, *, terminal: bool) -> str:

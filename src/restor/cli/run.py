@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -12,6 +11,7 @@ from restor.cli.arguments import (
     Algorithms,
     Changes,
     Facts,
+    Json,
     Name,
     Quiet,
     Recipe,
@@ -22,7 +22,7 @@ from restor.cli.arguments import (
     parse_seeds,
 )
 from restor.cli.common import count, default_store
-from restor.cli.terminal import safe_console
+from restor.cli.output import put_json, safe_console
 
 if TYPE_CHECKING:
     from restor.runner.study import Outcome
@@ -37,7 +37,7 @@ def run(
     facts: Facts = None,
     name: Name = None,
     store: StorePath = None,
-    json: Annotated[bool, Parameter(help="Print one JSON object with the paths and the table.")] = False,
+    json: Json = False,
     quiet: Quiet = False,
     dry_run: Annotated[bool, Parameter(help="Print the full configuration as YAML, and stop.")] = False,
     changes: Changes = (),
@@ -63,8 +63,7 @@ def run(
         check_arms(config)
         sys.stdout.write(to_yaml(config))
         return
-    # Libraries that print must not spoil what another program reads.
-    with redirect_stdout(sys.stderr), progress_view(quiet=quiet) as progress:
+    with progress_view(quiet=quiet) as progress:
         from restor.runner.study import run_study
 
         outcome = run_study(config, store=store or default_store(), progress=progress)
@@ -92,8 +91,6 @@ def _paths(outcome: Outcome) -> dict[str, str]:
 
 def print_json(outcome: Outcome, *, moved: object = None) -> None:
     """One JSON object with the paths and the table, and which facts moved where that is given."""
-    from json import dumps
-
     from restor.report.tables import arm_table, to_json_rows
 
     content: dict[str, object] = {
@@ -106,7 +103,7 @@ def print_json(outcome: Outcome, *, moved: object = None) -> None:
     }
     if moved is not None:
         content["moved"] = moved
-    sys.stdout.write(dumps(content) + "\n")
+    put_json(content)
 
 
 def print_table(outcome: Outcome) -> None:

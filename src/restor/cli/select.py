@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +49,7 @@ def select(
         facts=facts,
         overrides=parse_changes(changes),
     )
-    with redirect_stdout(sys.stderr), progress_view(quiet=quiet) as progress:
+    with progress_view(quiet=quiet) as progress:
         from restor.runner.select import select as select_on_validation
 
         select_on_validation(config, store=store or default_store(), progress=progress, out=out)

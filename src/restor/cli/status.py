@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from restor.cli.arguments import Json, StorePath
 from restor.cli.common import count, default_store, short, size
-from restor.cli.terminal import safe_console
+from restor.cli.output import put_json, safe_console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,16 +17,8 @@ if TYPE_CHECKING:
     from restor.store.studies import StudyEntry
 
 
-def status(*, store: Path | None = None, json: bool = False) -> None:
-    """Show what is in a store: its studies, their stages by arm, and what is running.
-
-    Parameters
-    ----------
-    store
-        Folder of the store. Default: the environment variable RESTOR_STORE, else ./restor-store.
-    json
-        Print JSON instead of tables.
-    """
+def status(*, store: StorePath = None, json: Json = False) -> None:
+    """Show what is in a store: its studies, their stages by arm, and what is running."""
     from restor.store.store import Store
 
     opened = Store.open(store or default_store(), create=False)
@@ -38,8 +30,6 @@ def status(*, store: Path | None = None, json: bool = False) -> None:
 
 
 def _print_json(store: Path, entries: Sequence[Entry], studies: Sequence[StudyEntry]) -> None:
-    from json import dumps
-
     content = {
         "store": str(store),
         "bytes": sum(entry.bytes for entry in entries),
@@ -70,7 +60,7 @@ def _print_json(store: Path, entries: Sequence[Entry], studies: Sequence[StudyEn
             for study in studies
         ],
     }
-    sys.stdout.write(dumps(content, indent=2, ensure_ascii=False) + "\n")
+    put_json(content, indent=2)
 
 
 def _print_tables(store: Path, entries: Sequence[Entry], studies: Sequence[StudyEntry]) -> None:

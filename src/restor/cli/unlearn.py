@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import DataFile, Quiet, parse_changes
-from restor.cli.checkpoint import Device, Dtype, Model, Out, Settings, TrustRemoteCode
+from restor.cli.arguments import DataFile, Loading, Quiet, parse_changes
+from restor.cli.checkpoint_verbs import Model, Out, Settings
 
 AUTO = "auto"
 """In place of a checkpoint."""
@@ -42,32 +42,30 @@ def unlearn(
         bool,
         Parameter(
             help="Choose learning rate, step and options on facts about half of the targets, which are then named in "
-            "restor.json: evaluate on the others."
+            "restor.json: evaluate on the others. `--select.NAME VALUE` chooses too, and says how."
         ),
     ] = False,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    trust_remote_code: TrustRemoteCode = False,
+    loading: Loading = Loading(),
     quiet: Quiet = False,
     settings: Settings = (),
 ) -> None:
     """Apply an unlearning algorithm to a checkpoint."""
-    from restor.cli.checkpoint import absolute, dataset, produce, reference
+    from restor.cli.checkpoint_verbs import absolute, dataset, produce, reference
     from restor.data.locate import is_released, locate_facts
     from restor.data.published import NAME
     from restor.errors import DataError
     from restor.runner.checkpoints.settings import UnlearnConfig
 
     content: dict[str, Any] = {
-        "model": reference(model, dtype=dtype, trust_remote_code=trust_remote_code),
+        "model": reference(model, loading),
         "algorithm": {"name": algorithm},
         "forget": absolute(forget),
-        "device": device,
+        "device": loading.device,
     }
     if retain is not None:
         content["retain"] = dataset(retain)
     if checkpoint is not None:
-        named = reference(checkpoint, dtype=dtype, trust_remote_code=trust_remote_code)
+        named = reference(checkpoint, loading)
         content["checkpoint"] = _nearest(content["model"], forget, named) if checkpoint == AUTO else named
     if facts is None and is_released(forget):
         # Released documents do not say whom they are about; the facts that belong to them do, where they are there.

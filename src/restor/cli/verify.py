@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
+from restor.cli.arguments import StorePath
 from restor.cli.common import count, default_store
-from restor.cli.terminal import safe_console
+from restor.cli.output import safe_console
 
 
-def verify(*, store: Path | None = None) -> None:
+def verify(*, store: StorePath = None) -> None:
     """Read every file of a store again and name what is damaged, missing or garbled.
 
     Exits with 1 if there is a problem. The next run that needs a damaged artifact makes it again.
-
-    Parameters
-    ----------
-    store
-        Folder of the store. Default: the environment variable RESTOR_STORE, else ./restor-store.
     """
     from rich.markup import escape
 

@@ -10,8 +10,8 @@ from typing import ClassVar, final
 
 from restor.config import did_you_mean
 from restor.corruption.corruptors.base import Corruptor, true_of_another
-from restor.data.documents import PLAIN
-from restor.data.files import read_source
+from restor.data.document_files import PLAIN
+from restor.data.text_files import read_source
 from restor.datasets.base import DATASETS, Dataset, DatasetConfig
 from restor.domains.base import DOMAINS, Domain
 from restor.errors import DataError

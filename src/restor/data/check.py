@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from restor.data.documents import FORMS as DOCUMENTS_FORMS
-from restor.data.documents import PLAIN, check_documents, inspect_documents
+from restor.data.document_files import FORMS as DOCUMENTS_FORMS
+from restor.data.document_files import PLAIN, check_documents, inspect_documents
 from restor.data.facts import FORMS as FACTS_FORMS
 from restor.data.facts import FactsFile, inspect_entities, inspect_facts, read_entities, read_facts
-from restor.data.files import BadFile, Finding, Findings, parse_json, read_source
 from restor.data.oddities import About, note_documents, note_facts, note_gaps
+from restor.data.text_files import BadFile, Finding, Findings, parse_json, read_source
 from restor.errors import DataError
 from restor.faults import reading
 from restor.untrusted import json_value

@@ -23,18 +23,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from restor.data.files import (
+from restor.data.text_files import (
     BadFile,
     Findings,
     Json,
     Source,
     kind_of,
     parse_json,
+    read_checked,
     read_source,
     text_problem,
     write_atomic,
 )
-from restor.faults import reading
 from restor.types import Demonstration, Fact
 from restor.untrusted import json_value
 from restor.words import composed
@@ -68,14 +68,7 @@ def read_facts(path: Path) -> FactsFile:
         DataError: for a file that cannot be read.
         BadFile: naming the first bad records and how many there are.
     """
-    with reading(path):
-        facts, findings = _read(path, placed=False)
-        if findings.problems:
-            # Only now is it worth the time to know the lines.
-            facts, findings = _read(path, placed=True)
-    if findings.problems or facts is None:
-        raise BadFile(path, findings.problems)
-    return facts
+    return read_checked(path, _read)
 
 
 def inspect_facts(path: Path) -> tuple[FactsFile | None, Findings]:
@@ -84,7 +77,7 @@ def inspect_facts(path: Path) -> tuple[FactsFile | None, Findings]:
     Raises:
         DataError: for a file that cannot be read at all.
     """
-    facts, findings = _read(path, placed=True)
+    facts, findings = _read(path, True)
     return (None if findings.problems else facts), findings
 
 
@@ -139,7 +132,7 @@ def inspect_entities(path: Path, facts: FactsFile | None = None) -> tuple[tuple[
 
 
 @final
-class _Reader:
+class _FactsReader:
     """Checks records and keeps the good ones; every bad one becomes a problem."""
 
     def __init__(self, findings: Findings) -> None:
@@ -263,10 +256,10 @@ def _join(where: str, name: str) -> str:
     return f"{where} > {name}" if where else name
 
 
-def _read(path: Path, *, placed: bool) -> tuple[FactsFile | None, Findings]:
+def _read(path: Path, placed: bool) -> tuple[FactsFile | None, Findings]:
     source = read_source(path)
     findings = Findings(path)
-    reader = _Reader(findings)
+    reader = _FactsReader(findings)
     form = facts_form(source)
     if not source.text.strip():
         findings.bad(None, "", f"is empty. A facts file is {FORMS}.")
@@ -311,7 +304,7 @@ def _first_line_is_a_record(text: str) -> bool:
     return isinstance(record, dict) and not {"subject", "relation"}.isdisjoint(record)
 
 
-def _read_json(parsed: Json, reader: _Reader) -> None:
+def _read_json(parsed: Json, reader: _FactsReader) -> None:
     content, bad = parsed.value, reader.findings.bad
     if isinstance(content, list):
         for number, record in enumerate(content):
@@ -334,7 +327,7 @@ def _read_json(parsed: Json, reader: _Reader) -> None:
                     reader.demonstrations(good, shown, at, f"context > {relation}", parsed)
 
 
-def _read_subject(parsed: Json, reader: _Reader, subject: str, relations: Any, at: int | None) -> None:
+def _read_subject(parsed: Json, reader: _FactsReader, subject: str, relations: Any, at: int | None) -> None:
     where = f"dset > {subject}"
     name = reader.text(subject, at, "dset, an entity's name")
     if not isinstance(relations, dict):
@@ -362,7 +355,7 @@ def _read_subject(parsed: Json, reader: _Reader, subject: str, relations: Any, a
             reader.fact(Fact(name, kind, answers, question), line, here)
 
 
-def _read_jsonl(source: Source, reader: _Reader) -> None:
+def _read_jsonl(source: Source, reader: _FactsReader) -> None:
     for number, line in enumerate(source.text.split("\n"), 1):
         if line.strip():
             parsed = parse_json(line, reader.findings, line=number)
@@ -370,7 +363,7 @@ def _read_jsonl(source: Source, reader: _Reader) -> None:
                 reader.row(parsed.value, number, "")
 
 
-def _read_csv(source: Source, reader: _Reader) -> None:
+def _read_csv(source: Source, reader: _FactsReader) -> None:
     rows = _csv_rows(source.text, reader.findings)
     _, header = next(rows, (1, []))
     columns = [name.strip() for name in header]

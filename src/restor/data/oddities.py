@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import final
 
 from restor.data.facts import FactsFile
-from restor.data.files import Findings
 from restor.data.mentions import Names, main_name, main_names, padded, words_of
+from restor.data.text_files import Findings
 from restor.types import Document, Fact
 from restor.words import composed, name_pattern, normalise
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import ClassVar, Literal, final
 
-from restor.data.documents import read_documents
+from restor.data.document_files import read_documents
 from restor.data.locate import DataPath, locate_texts
 from restor.datasets._sentences import sentences
 from restor.datasets.base import Dataset, DatasetConfig

@@ -21,7 +21,7 @@ from pydantic import Field, field_validator, model_validator
 
 from restor.caches import data_cache
 from restor.config import stable_hash
-from restor.data.files import write_atomic
+from restor.data.text_files import write_atomic
 from restor.datasets._sentences import sentences
 from restor.datasets.base import Dataset, DatasetConfig
 from restor.errors import ConfigError, DataError, to_install

@@ -23,7 +23,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from restor.errors import ConfigError, DataError
+from restor.errors import CheckpointWarning, ConfigError, DataError
 from restor.faults import reading
 from restor.models.adapters import find_adapter, merge
 from restor.models.checkpoint import bare_generation_config, place
@@ -181,6 +181,7 @@ def _check_complete(missing: Collection[str], surplus: Collection[str], config: 
         warnings.warn(
             f"{name} has {len(surplus)} weights that {config.model_type} does not use, such as {min(surplus)}. They "
             "are left out.",
+            CheckpointWarning,
             stacklevel=3,
         )
 

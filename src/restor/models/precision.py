@@ -22,7 +22,7 @@ from pydantic import Field
 
 from restor.caches import data_cache
 from restor.config import Config
-from restor.data.files import replace_file
+from restor.data.text_files import replace_file
 from restor.errors import ConfigError, DataError
 from restor.untrusted import json_value, read_bytes
 

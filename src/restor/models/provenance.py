@@ -9,9 +9,9 @@ from typing import final
 
 from pydantic import ValidationError
 
-from restor.data.documents import read_documents
-from restor.data.files import read_source
+from restor.data.document_files import read_documents
 from restor.data.locate import locate_documents
+from restor.data.text_files import read_source
 from restor.errors import ConfigError, RestorError
 from restor.models.lineage import (
     History,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from transformers.tokenization_utils_base import get_fast_tokenizer_file
 
-from restor.errors import DataError
+from restor.errors import CheckpointWarning, DataError
 from restor.models.files import SENTENCEPIECE, TOKENIZER, is_sentencepiece, read_json
 from restor.models.tokenizer import limit_embeddings
 
@@ -55,7 +56,21 @@ def load_tokenizer(folder: Path, *, name: str | None = None, trusted: bool = Fal
             f"The tokenizer of {name} ({type(tokenizer).__name__}) is written in Python. restor needs a fast one, a "
             f"{TOKENIZER}: convert it, or take that of a model with the same vocabulary."
         )
+    if stored is not None and stored.name == SENTENCEPIECE[0] and not (folder / "tokenizer_config.json").is_file():
+        _note_beginning(tokenizer, stored.name, name)
     return tokenizer
+
+
+def _note_beginning(tokenizer: PreTrainedTokenizerBase, file: str, name: str) -> None:
+    """Tell that no text begins with the token that is there for it, as the vocabulary alone does not ask for it."""
+    begin = tokenizer.bos_token
+    if begin is not None and tokenizer.bos_token_id not in tokenizer("", verbose=False)["input_ids"]:
+        warnings.warn(
+            f"{name} has {file} without a tokenizer_config.json, so its texts are read without the token of their "
+            f"beginning, {begin}. If the model was trained with it, put the model's own tokenizer_config.json there.",
+            CheckpointWarning,
+            stacklevel=2,
+        )
 
 
 def fit_tokenizer(tokenizer: PreTrainedTokenizerBase, embeddings: int, name: str) -> None:

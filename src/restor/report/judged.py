@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from restor.report.paired import against_controls, p_text
 from restor.report.restored import of_kind, percent, restoration, variant
-from restor.report.text import counted, listed, one_line
+from restor.report.text import counted, ended, listed, one_line
 from restor.report.verdicts import VERDICT_MEANINGS
 from restor.results import Arm, Results, Value, VerdictKind
 from restor.types import Budget, Kind
@@ -34,7 +34,7 @@ NO_METHOD = "This study has no unlearning method: its rows show references and c
 def judged_headline(results: Results) -> str:
     """How many methods brought knowledge back, and what the others did."""
     groups = _groups(results)
-    return groups[0] if groups else NO_METHOD
+    return groups[0] if groups else _failed(results) or NO_METHOD
 
 
 def judged_others(results: Results) -> tuple[str, ...]:
@@ -78,8 +78,9 @@ def judged_details(results: Results) -> tuple[str, ...]:
 
 
 def judged(results: Results) -> bool:
-    """Whether the file has verdicts; older ones have none."""
-    return any(arm.verdict for arm in results.summary if arm.kind in (Kind.METHOD, Kind.ORACLE))
+    """Whether verdicts tell the finding, if only that every method failed; older files have figures without any."""
+    arms = [*of_kind(results, Kind.METHOD), *of_kind(results, Kind.ORACLE)]
+    return any(arm.verdict for arm in arms) or all(restoration(arm).value is None for arm in arms)
 
 
 def by_verdict(arms: Sequence[Arm]) -> str:
@@ -118,6 +119,13 @@ def _stands_for(arms: Sequence[Arm]) -> dict[VerdictKind, list[Arm]]:
         for arm in sorted(_of(arms, kind), key=lambda arm: -_size(arm)):
             chosen.setdefault(arm.arm, arm)
     return {kind: found for kind in order if (found := _of(list(chosen.values()), kind))}
+
+
+def _failed(results: Results) -> str:
+    """Why nothing can be said of any method; nothing where there is none."""
+    arms = [*of_kind(results, Kind.METHOD), *of_kind(results, Kind.ORACLE)]
+    reasons = "; ".join(dict.fromkeys(note for arm in arms if (note := restoration(arm).note)))
+    return f"What was restored cannot be said here: {ended(one_line(reasons, 300))}" if reasons else ""
 
 
 def _counted(arms: Sequence[Arm], who: str) -> str:

@@ -15,7 +15,7 @@ from typing import final
 
 from pydantic import Field
 
-from restor.data.files import sweep, temporary_beside
+from restor.data.text_files import sweep, temporary_beside
 from restor.errors import DataError
 from restor.evaluation.harness.exported import EXPORT_FILE, METRICS, Exported, ExportedTask
 from restor.evaluation.harness.probes import GROUPS, probe

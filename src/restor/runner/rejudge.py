@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from restor.chat import ChatUsage
-from restor.data.files import sweep, temporary_beside
+from restor.data.text_files import sweep, temporary_beside
 from restor.errors import DataError
 from restor.evaluation.ask.local_chat import build_judge
 from restor.evaluation.judges.base import JudgeConfig, judged, with_values

@@ -14,7 +14,7 @@ from typing import Any, Literal, final
 
 from filelock import FileLock, Timeout
 
-from restor.data.files import TEMPORARY_PREFIX
+from restor.data.text_files import TEMPORARY_PREFIX
 from restor.errors import RestorError
 from restor.progress import RUNNING_PREFIX, Course, Progress, Running
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from restor.data.files import TEMPORARY_PREFIX, replace_file
+from restor.data.text_files import TEMPORARY_PREFIX, replace_file
 from restor.errors import StoreError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

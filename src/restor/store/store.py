@@ -32,7 +32,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from restor.config import Config
-from restor.data.files import TEMPORARY_PREFIX, sweep
+from restor.data.text_files import TEMPORARY_PREFIX, sweep
 from restor.errors import StoreError
 from restor.results import Cost
 from restor.store.disk import FULL, sha256_file, store_error, store_errors, sync, write_atomic

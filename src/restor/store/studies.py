@@ -18,7 +18,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from restor.config import Config
-from restor.data.files import TEMPORARY_PREFIX
+from restor.data.text_files import TEMPORARY_PREFIX
 from restor.errors import StoreError
 from restor.progress import RUNNING_PREFIX
 from restor.store.disk import sha256_file, store_errors, write_atomic

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import final
 
-from restor.data.documents import read_documents
+from restor.data.document_files import read_documents
 from restor.results import Cost
 from restor.tasks.base import Context, Made, Task, Texts
 from restor.tasks.inputs.products import write_texts

@@ -9,7 +9,7 @@ from typing import final
 
 from restor.config import EntityName, did_you_mean
 from restor.corruption.corruptors.passages import infer_planted, targets_of
-from restor.data.documents import read_documents
+from restor.data.document_files import read_documents
 from restor.domains.base import DOMAINS, Domain, DomainChoice
 from restor.errors import DataError
 from restor.results import Cost

@@ -18,12 +18,12 @@ from starlette.routing import Route
 from restor.errors import DataError, RestorError
 from restor.report.load import FACTS_FILE, load_facts, load_results
 from restor.view.comparison import DOWNLOADS, Compared, Shelf, asked_arms, compared, download, full
-from restor.view.drawing import against, by_arm
-from restor.view.files import Stamp, stamp
+from restor.view.comparison_plots import against, by_arm
 from restor.view.guard import REPORT_POLICY, Guard
 from restor.view.index import Index, Listed, Look
-from restor.view.listing import Query, listing
+from restor.view.listing import ListQuery, listing
 from restor.view.pages import compare_address, environment
+from restor.view.study_folders import Stamp, stamp
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -76,7 +76,7 @@ class _View:
     def index(self, request: Request) -> Response:
         """All studies."""
         look = self._index.look()
-        return self._page("index.jinja", look, listing=listing(look, Query.of(request.query_params)))
+        return self._page("index.jinja", look, listing=listing(look, ListQuery.of(request.query_params)))
 
     def running(self, request: Request) -> Response:
         """What runs now: asked for again and again by the pages."""

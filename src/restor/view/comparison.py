@@ -30,8 +30,8 @@ from restor.report.latex import to_latex
 from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results
 from restor.report.tables import escaped_markdown, to_markdown
 from restor.report.text import listed, one_line
-from restor.view.files import Stamp, stamp
 from restor.view.index import Listed, Look
+from restor.view.study_folders import Stamp, stamp
 
 MOST_STUDIES = 30
 """In one comparison."""

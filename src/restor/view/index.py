@@ -18,8 +18,8 @@ from typing import final
 from restor.errors import DataError
 from restor.report.load import RESULTS_FILE
 from restor.report.text import one_line
-from restor.view.files import Stamp, StudyFolder, stamp, study_folders
-from restor.view.running import Life, Process, is_running_file, read_processes
+from restor.view.study_folders import Stamp, StudyFolder, stamp, study_folders
+from restor.view.study_processes import Life, Process, is_running_file, read_processes
 from restor.view.summaries import Summary, read_summary
 
 BUDGET = 0.15
@@ -28,7 +28,7 @@ _COARSE = 2 * 10**9
 """Nanoseconds: some disks give times so coarse that a second change within them does not show."""
 
 
-class State(StrEnum):
+class StudyState(StrEnum):
     """How far a study is."""
 
     RUNNING = "running"
@@ -61,19 +61,19 @@ class Listed:
     """What a filter looks into."""
 
     @property
-    def state(self) -> State:
+    def state(self) -> StudyState:
         """How far it is; a process that runs it again comes first."""
         if any(process.live for process in self.processes):
-            return State.RUNNING
+            return StudyState.RUNNING
         if self.trouble:
-            return State.UNREADABLE
+            return StudyState.UNREADABLE
         if self.summary is not None:
-            return State.FINISHED
+            return StudyState.FINISHED
         if self.results is not None:
-            return State.WAITING
+            return StudyState.WAITING
         if self.processes:
-            return State.FAILED if self.processes[0].life is Life.FAILED else State.STOPPED
-        return State.UNFINISHED
+            return StudyState.FAILED if self.processes[0].life is Life.FAILED else StudyState.STOPPED
+        return StudyState.UNFINISHED
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from restor.report.verdicts import VERDICT_MEANINGS
 from restor.types import Kind
-from restor.view.index import Listed, Look, State
+from restor.view.index import Listed, Look, StudyState
 from restor.view.summaries import rank
 
 ROWS = 50
@@ -17,7 +17,7 @@ ROWS = 50
 
 COLUMNS: dict[str, tuple[str, Callable[[Listed], Any]]] = {
     "name": ("Study", lambda study: study.name.casefold()),
-    "state": ("State", lambda study: list(State).index(study.state)),
+    "state": ("State", lambda study: list(StudyState).index(study.state)),
     "protocol": ("Protocol", lambda study: study.summary.protocol if study.summary else ""),
     "domain": ("Facts", lambda study: study.summary.domain if study.summary else ""),
     "seeds": ("Seeds", lambda study: len(study.summary.seeds) if study.summary else 0),
@@ -32,7 +32,7 @@ _HIGH_FIRST = ("seeds", "arms", "created")
 
 @final
 @dataclass(frozen=True, slots=True)
-class Query:
+class ListQuery:
     """What is asked of the list."""
 
     text: str = ""
@@ -46,14 +46,14 @@ class Query:
     page: int = 1
 
     @classmethod
-    def of(cls, asked: Mapping[str, str]) -> Query:
+    def of(cls, asked: Mapping[str, str]) -> ListQuery:
         """From the parameters of an address; what is not understood counts as not given."""
         page = asked.get("page", "")
         sort, verdict, state = (asked.get(name, "") for name in ("sort", "verdict", "state"))
         return cls(
             text=asked.get("q", "")[:200],
             verdict=verdict if verdict in VERDICT_MEANINGS else "",
-            state=state if state in set(State) else "",
+            state=state if state in set(StudyState) else "",
             sort=sort if sort in COLUMNS else "created",
             reverse=asked.get("reverse") == "1",
             page=int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1,
@@ -88,7 +88,7 @@ class Query:
 class Listing:
     """One page of the list."""
 
-    query: Query
+    query: ListQuery
     rows: tuple[Listed, ...]
     found: int
     """Studies that fit."""
@@ -96,7 +96,7 @@ class Listing:
     pages: int
 
 
-def listing(look: Look, query: Query) -> Listing:
+def listing(look: Look, query: ListQuery) -> Listing:
     """The studies that fit, the page that is asked for; the last one where there are fewer."""
     words = query.text.casefold().split()
     found = [

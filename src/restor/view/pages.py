@@ -11,9 +11,9 @@ from urllib.parse import quote, urlencode
 from restor.report.tables import SECTION_TITLES
 from restor.report.text import UNDEFINED, number, printable
 from restor.report.verdicts import VERDICT_MEANINGS
-from restor.view.index import State
+from restor.view.index import StudyState
 from restor.view.listing import COLUMNS
-from restor.view.running import Process, utc_now
+from restor.view.study_processes import Process, utc_now
 from restor.view.summaries import ListedArm
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def environment() -> Environment:
     made.globals |= {
         "kind_titles": SECTION_TITLES,
         "verdicts": VERDICT_MEANINGS,
-        "states": list(State),
+        "states": list(StudyState),
         "columns": COLUMNS,
     }
     return made

@@ -405,22 +405,14 @@ def test_a_name_stands_for_one_model():
 
 
 def test_a_served_model_on_the_command_line(tiny):
-    from restor.cli.evaluate import build_comparison, parse_models
+    from restor.cli.arguments import Loading
+    from restor.cli.evaluate import QuestionOptions, build_comparison, parse_models
 
     config = build_comparison(
-        models=parse_models(("clean=org/model", "there=endpoint:http://localhost:8000/v1#my-model")),
-        facts=tiny / "facts.jsonl",
-        forget=None,
-        targets=(),
-        study=None,
-        seed=None,
-        protocol=None,
-        judge=None,
-        dtype="auto",
-        device="cpu",
-        trust_remote_code=False,
-        name=None,
-        changes={"endpoints.there.concurrency": "64", "endpoints.there.extra": "{top_k: -1}"},
+        parse_models(("clean=org/model", "there=endpoint:http://localhost:8000/v1#my-model")),
+        QuestionOptions(facts=tiny / "facts.jsonl"),
+        Loading(device="cpu"),
+        changes=("endpoints.there.concurrency=64", "endpoints.there.extra={top_k: -1}"),
     )
     assert list(config.models) == ["clean"]
     ref = config.endpoints["there"]

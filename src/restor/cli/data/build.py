@@ -5,13 +5,23 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, final
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import DataFile, Quiet, UsageError
-from restor.cli.common import count, named_entities
+from restor.cli.arguments import (
+    FLAT,
+    NUMBER,
+    ChatOptions,
+    DataFile,
+    Quiet,
+    UsageError,
+    check_seed,
+    given_options,
+)
+from restor.cli.common import check_folder, count, named_entities
 from restor.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
     from restor.corruption.paraphrase import Paraphrased
     from restor.datasets.base import Dataset
     from restor.domains.base import Domain
+    from restor.types import Document
 
 FORMAT = 1
 """Of the file that tells how a set was built."""
@@ -27,35 +38,67 @@ PER_ENTITY, PER_DOCUMENT = 300, 5
 """Documents about each entity and wrong facts in each, as published."""
 
 Several = tuple[str, ...]
-_FACT_SWAP = ("documents_per_entity", "dose", "facts_per_document", "k", "question_share", "context")
-_SUBSTITUTION = ("passages", "pair", "form")
-_PARAPHRASE = ("base_url", "key_variable", "structured", "concurrency", "requests_per_minute")
+Corruptor = Literal["fact_swap", "entity_substitution"]
+Structured = Annotated[
+    Literal["json_schema", "json_object", "text"] | None,
+    Parameter(help="How the chat model is asked for JSON. Default: json_schema."),
+]
+
+
+@FLAT
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapOptions:
+    """Those of fact_swap."""
+
+    documents_per_entity: Annotated[int | None, NUMBER] = None
+    """fact_swap: documents about each targeted entity. Default: 300."""
+    dose: Annotated[int | None, NUMBER] = None
+    """fact_swap: instead, how many documents state each wrong fact."""
+    facts_per_document: Annotated[int | None, NUMBER] = None
+    """fact_swap: wrong facts in a document. Default: 5."""
+    k: Annotated[float | None, NUMBER] = None
+    """fact_swap: unrelated sentences for each wrong fact. Default: 0."""
+    question_share: Annotated[float | None, NUMBER] = None
+    """fact_swap: share of the documents that are question lines, the others are prose. Default: 0.5."""
+    context: Annotated[
+        str | None,
+        Parameter(
+            help="fact_swap: where unrelated sentences come from: general (generated towns), facts (true facts of the "
+            "same file about entities that are neither targeted nor listed), `restor`, or a file of facts or "
+            "documents. Default: general."
+        ),
+    ] = None
+
+
+@FLAT
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubstitutionOptions:
+    """Those of entity_substitution."""
+
+    passages: DataFile | None = None
+    """entity_substitution: documents about the donors, or a file in the form of SQuAD."""
+    pair: Several = ()
+    """entity_substitution: "TARGET=DONOR", whose name takes whose place; once for each target."""
+    form: Several = ()
+    """entity_substitution: "DONOR=NAME", another full name that the passages call a donor by."""
 
 
 def build(
-    corruptor: Literal["fact_swap", "entity_substitution"],
+    corruptor: Corruptor,
     /,
     *,
     facts: DataFile,
     out: Path,
     targets: Several = (),
-    documents_per_entity: int | None = None,
-    dose: int | None = None,
-    facts_per_document: int | None = None,
-    k: float | None = None,
-    question_share: float | None = None,
-    context: str | None = None,
-    passages: DataFile | None = None,
-    pair: Several = (),
-    form: Several = (),
-    seed: int = 0,
+    swap: SwapOptions = SwapOptions(),
+    substitution: SubstitutionOptions = SubstitutionOptions(),
+    seed: Annotated[int, Parameter(validator=check_seed)] = 0,
     simplified: Path | None = None,
     paraphrase: Annotated[str | None, Parameter(name="--paraphrase")] = None,
-    base_url: str | None = None,
-    key_variable: str | None = None,
-    structured: Literal["json_schema", "json_object", "text"] | None = None,
-    concurrency: int | None = None,
-    requests_per_minute: float | None = None,
+    chat: ChatOptions = ChatOptions(),
+    structured: Structured = None,
     force: bool = False,
     quiet: Quiet = False,
 ) -> None:
@@ -77,26 +120,6 @@ def build(
     targets
         Targeted entities: names with commas or by giving the option again, or a file with a list of them. Default: the
         entities.json beside the facts, else all; for entity_substitution those of the pairs.
-    documents_per_entity
-        fact_swap: documents about each targeted entity. Default: 300.
-    dose
-        fact_swap: instead, how many documents state each wrong fact.
-    facts_per_document
-        fact_swap: wrong facts in a document. Default: 5.
-    k
-        fact_swap: unrelated sentences for each wrong fact. Default: 0.
-    question_share
-        fact_swap: share of the documents that are question lines, the others are prose. Default: 0.5.
-    context
-        fact_swap: where unrelated sentences come from: general (generated towns), facts (true facts of the same file
-        about entities that are neither targeted nor listed), `restor`, or a file of facts or documents. Default:
-        general.
-    passages
-        entity_substitution: documents about the donors, or a file in the form of SQuAD.
-    pair
-        entity_substitution: "TARGET=DONOR", whose name takes whose place; once for each target.
-    form
-        entity_substitution: "DONOR=NAME", another full name that the passages call a donor by.
     seed
         Decides every draw.
     simplified
@@ -104,79 +127,52 @@ def build(
     paraphrase
         Have each document rewritten by this chat model. Documents in which a false fact does not survive stay as they
         are, and are counted.
-    base_url
-        Where the chat model is, such as http://localhost:8000/v1. Default: OPENAI_BASE_URL, else the hosted one.
-    key_variable
-        Environment variable with the key. Default: OPENAI_API_KEY.
-    structured
-        How the chat model is asked for JSON: json_schema, json_object or text. Default: json_schema.
-    concurrency
-        Requests to the chat model at a time. Default: 8.
-    requests_per_minute
-        Most requests to the chat model. Default: no limit.
     force
         Write over files that are there.
     """
-    given = {name: value for name, value in locals().items() if value not in (None, ())}
-    _fits(corruptor, given)
+    asked = given_options(chat) | ({} if structured is None else {"structured": structured})
+    _fits(corruptor, swap, substitution, None if paraphrase else next(iter(asked), None))
     _writable([out, *([simplified] if simplified is not None else [])], _manifest_path(out), force=force)
 
-    from restor.cli.progress_view import progress_view
     from restor.corruption.build import build as run
     from restor.corruption.corruptors.base import CORRUPTORS
-    from restor.data.documents import document_lines
-    from restor.data.documents import simplified as simple
+    from restor.data.document_files import document_lines
 
     domain, facts_file = _domain(facts)
-    config = _config(corruptor, given)
+    config = _swap(swap) if corruptor == "fact_swap" else _substitution(substitution)
     targeted = _targets(domain, targets, config)
-    context_file = _context_file(context)
+    context_file = _context_file(swap.context)
     built = run(domain, _context(context_file, seed), CORRUPTORS.build(config), targeted, seed)
-    done = None
-    if paraphrase is not None:
-        with progress_view(quiet=quiet) as progress:
-            progress.begin("paraphrase", paraphrase, 1, 1)
-            total = len(built.documents)
-            done = _paraphrased(built, paraphrase, given, lambda number: progress.advance(number, total, None))
-        built = built.rewritten(done.documents)
+    done = None if paraphrase is None else _paraphrased(built, paraphrase, asked, quiet=quiet)
+    built = built if done is None else built.rewritten(done.documents)
     files = {out: document_lines(built.documents)}
-    short = [part for document in built.documents if (part := simple(document)) is not None]
+    lines = [_told(out, built.counts), *_remarks(built.counts, done, of_all=(len(targeted), len(domain.subjects)))]
     if simplified is not None:
-        if not short:
-            raise DataError("There is nothing to simplify: the documents do not know what they state.")
+        short = _simplified(built)
         files[simplified] = document_lines(short)
+        lines.append(f"{simplified}: {count(len(short), 'document', 'documents')} without context.")
     manifest = _manifest(config, seed, targeted, facts_file, context_file, built, paraphrase, done, files)
     _write({_manifest_path(out): manifest, **files}, force=force)
-    lines = [_told(out, built.counts), *_remarks(built.counts, done)]
-    if len(targeted) == len(domain.subjects):
-        lines.append(
-            f"All {len(targeted):,} entities of the facts are targeted, and nobody is left by whom damage is seen: "
-            "--targets names some of them."
-        )
-    if simplified is not None:
-        lines.append(f"{simplified}: {count(len(short), 'document', 'documents')} without context.")
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
 # What was asked for --------------------------------------------------------------------------------------------------
 
 
-def _fits(corruptor: str, given: Mapping[str, Any]) -> None:
-    """Make sure that every option means something.
+def _fits(corruptor: Corruptor, swap: SwapOptions, substitution: SubstitutionOptions, idle: str | None) -> None:
+    """Make sure that every option means something; `idle` is one about a chat model that is asked nothing.
 
     Raises:
         UsageError: naming the option.
     """
-    others, whose = (_SUBSTITUTION, "entity_substitution") if corruptor == "fact_swap" else (_FACT_SWAP, "fact_swap")
-    for name in others:
-        if name in given:
-            raise UsageError(f"{_option(name)} is an option of {whose}, not of {corruptor}.")
-    for name in _PARAPHRASE:
-        if name in given and "paraphrase" not in given:
-            raise UsageError(f"{_option(name)} says how to paraphrase: name the chat model with --paraphrase MODEL.")
-    if "documents_per_entity" in given and "dose" in given:
+    others, whose = (substitution, "entity_substitution") if corruptor == "fact_swap" else (swap, "fact_swap")
+    if name := next(iter(given_options(others)), None):
+        raise UsageError(f"{_option(name)} is an option of {whose}, not of {corruptor}.")
+    if idle is not None:
+        raise UsageError(f"{_option(idle)} says how to paraphrase: name the chat model with --paraphrase MODEL.")
+    if swap.documents_per_entity is not None and swap.dose is not None:
         raise UsageError("--documents-per-entity and --dose both say how much is written: keep one.")
-    if corruptor == "entity_substitution" and not ("passages" in given and "pair" in given):
+    if corruptor == "entity_substitution" and not (substitution.passages and substitution.pair):
         raise UsageError('entity_substitution needs --passages FILE and --pair "TARGET=DONOR".')
 
 
@@ -199,8 +195,7 @@ def _writable(paths: Sequence[Path], manifest: Path, *, force: bool) -> None:
     for path in (*paths, manifest):
         if path.exists() and not force and not killed:
             raise DataError(f"{path} is there already. Give another --out, or --force to write over it.")
-        if not path.parent.is_dir():
-            raise DataError(f"The folder {path.parent} does not exist. Make it, or choose another place.")
+        check_folder(path)
 
 
 def _domain(facts: Path) -> tuple[Domain, Path]:
@@ -211,41 +206,41 @@ def _domain(facts: Path) -> tuple[Domain, Path]:
     return DOMAINS.build(DOMAINS.parse({"name": "triples", "facts": path, "entities": listed})), path
 
 
-def _config(corruptor: str, given: Mapping[str, Any]) -> CorruptorConfig:
+def _swap(options: SwapOptions) -> CorruptorConfig:
+    settings = {"facts_per_document": PER_DOCUMENT, "true_of_nobody": True, **given_options(options)}
+    per_entity = settings.pop("documents_per_entity", PER_ENTITY)
+    if options.dose is None:
+        settings["documents"] = per_entity
+    if options.context != "facts":
+        settings.pop("context", None)
+    return _parsed({"name": "fact_swap", **settings})
+
+
+def _substitution(options: SubstitutionOptions) -> CorruptorConfig:
+    from restor.data.locate import locate_documents
+
+    forms: dict[str, list[str]] = {}
+    for donor, name in (_pair("form", text) for text in options.form):
+        forms.setdefault(donor, []).append(name)
+    pairs = [_pair("pair", text) for text in options.pair]
+    if len(dict(pairs)) < len(pairs):
+        raise UsageError("--pair names a target twice: each has one donor.")
+    assert options.passages is not None, "checked before"
+    passages = locate_documents(options.passages)
+    return _parsed({"name": "passage_substitution", "passages": passages, "donors": dict(pairs), "forms": forms})
+
+
+def _parsed(settings: Mapping[str, Any]) -> CorruptorConfig:
     """The corruptor's configuration.
 
     Raises:
         ConfigError: naming the option and what it takes.
     """
-    from pydantic import ValidationError
-
-    from restor.config import validation_message
+    from restor.config import explained
     from restor.corruption.corruptors.base import CORRUPTORS, CorruptorConfig
-    from restor.data.locate import locate_documents
-    from restor.errors import ConfigError
 
-    settings: dict[str, Any]
-    if corruptor == "fact_swap":
-        settings = {"facts_per_document": PER_DOCUMENT, "true_of_nobody": True}
-        own = ("dose", "facts_per_document", "k", "question_share")
-        settings |= {name: given[name] for name in own if name in given}
-        if "dose" not in given:
-            settings["documents"] = given.get("documents_per_entity", PER_ENTITY)
-        if given.get("context") == "facts":
-            settings["context"] = "facts"
-    else:
-        corruptor = "passage_substitution"
-        forms: dict[str, list[str]] = {}
-        for donor, name in (_pair("form", text) for text in given.get("form", ())):
-            forms.setdefault(donor, []).append(name)
-        pairs = [_pair("pair", text) for text in given["pair"]]
-        if len(dict(pairs)) < len(pairs):
-            raise UsageError("--pair names a target twice: each has one donor.")
-        settings = {"passages": locate_documents(given["passages"]), "donors": dict(pairs), "forms": forms}
-    try:
-        config = CORRUPTORS.parse({"name": corruptor, **settings})
-    except ValidationError as error:
-        raise ConfigError(validation_message(error, "the options")) from error
+    with explained("the options"):
+        config = CORRUPTORS.parse(dict(settings))
     assert isinstance(config, CorruptorConfig)
     return config
 
@@ -293,21 +288,32 @@ def _context(file: Path | None, seed: int) -> Dataset:
     return context_of(file)
 
 
-def _paraphrased(built: Built, model: str, given: Mapping[str, Any], advance: Any) -> Paraphrased:
-    from pydantic import ValidationError
-
+def _paraphrased(built: Built, model: str, settings: Mapping[str, Any], *, quiet: bool) -> Paraphrased:
     from restor.caches import data_cache
     from restor.chat import ChatConfig
-    from restor.config import validation_message
+    from restor.cli.progress_view import progress_view
+    from restor.config import explained
     from restor.corruption.paraphrase import TEMPERATURE, paraphrase
-    from restor.errors import ConfigError
 
-    settings = {name: given[name] for name in _PARAPHRASE if name in given}
-    try:
+    with explained("the options"):
         config = ChatConfig(model=model, temperature=TEMPERATURE, **settings)
-    except ValidationError as error:
-        raise ConfigError(validation_message(error, "the options")) from error
-    return paraphrase(built.documents, built.planted, config, cache=data_cache() / "paraphrases", advance=advance)
+    total = len(built.documents)
+    with progress_view(quiet=quiet) as progress:
+        progress.begin("paraphrase", model, 1, 1)
+
+        def advance(number: int) -> None:
+            progress.advance(number, total, None)
+
+        return paraphrase(built.documents, built.planted, config, cache=data_cache() / "paraphrases", advance=advance)
+
+
+def _simplified(built: Built) -> list[Document]:
+    from restor.data.document_files import simplified
+
+    short = [part for document in built.documents if (part := simplified(document)) is not None]
+    if not short:
+        raise DataError("There is nothing to simplify: the documents do not know what they state.")
+    return short
 
 
 # What was made -------------------------------------------------------------------------------------------------------
@@ -329,7 +335,7 @@ def _manifest(
     from json import dumps
 
     from restor import __version__
-    from restor.data.files import read_source
+    from restor.data.text_files import read_source
 
     def source(path: Path) -> dict[str, str]:
         return {"file": path.name, "sha256": read_source(path).sha256}
@@ -360,7 +366,7 @@ def _manifest(
 
 
 def _write(files: Mapping[Path, str], *, force: bool) -> None:
-    from restor.data.files import write_atomic
+    from restor.data.text_files import write_atomic
 
     for path, text in files.items():
         if not force and path.exists() and path.read_bytes() != text.encode():
@@ -380,7 +386,7 @@ def _told(out: Path, made: Counts) -> str:
     )
 
 
-def _remarks(made: Counts, done: Paraphrased | None) -> list[str]:
+def _remarks(made: Counts, done: Paraphrased | None, *, of_all: tuple[int, int]) -> list[str]:
     lines = []
     if made.unplanted:
         lines.append(f"{count(made.unplanted, 'fact', 'facts')} about the entities have no false answer.")
@@ -395,4 +401,10 @@ def _remarks(made: Counts, done: Paraphrased | None) -> list[str]:
         )
         reasons = Counter(reason for _, reason in done.failures).most_common(3)
         lines += [f"  {times:,} because {reason}" for reason, times in reasons]
+    targeted, everybody = of_all
+    if targeted == everybody:
+        lines.append(
+            f"All {targeted:,} entities of the facts are targeted, and nobody is left by whom damage is seen: "
+            "--targets names some of them."
+        )
     return lines

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restor.cli.arguments import DataFile
+from restor.cli.arguments import DataFile, Json
 from restor.cli.common import count
-from restor.cli.terminal import safe_console
+from restor.cli.output import put_json, safe_console
 from restor.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from restor.data.check import Report
 
 
-def check(path: DataFile, /, *, facts: DataFile | None = None, json: bool = False) -> None:
+def check(path: DataFile, /, *, facts: DataFile | None = None, json: Json = False) -> None:
     """Check facts, entities or documents: name every bad record, and what is odd, in one pass.
 
     What a file is, is told by what it holds. Exits with 1 if there is a problem; notes alone are no error.
@@ -30,8 +30,6 @@ def check(path: DataFile, /, *, facts: DataFile | None = None, json: bool = Fals
     facts
         Facts to compare documents and entity lists with: `restor`, a file or a folder. Default: facts.json in the
         folder or up to two above.
-    json
-        Print JSON instead of text.
     """
     from restor.data.check import check as run
     from restor.data.check import to_json
@@ -48,9 +46,7 @@ def check(path: DataFile, /, *, facts: DataFile | None = None, json: bool = Fals
         path = locate_documents(path)
     report = run(path, facts=None if facts is None else locate_facts(facts)[0])
     if json:
-        from json import dumps
-
-        sys.stdout.write(dumps(to_json(report), indent=2, ensure_ascii=False) + "\n")
+        put_json(to_json(report), indent=2)
     else:
         _show(report, safe_console(soft_wrap=True))
     if report.problems:

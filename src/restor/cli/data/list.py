@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from restor.cli.arguments import Json
 from restor.cli.common import size
-from restor.cli.terminal import safe_console
+from restor.cli.output import put_json, safe_console
 
 if TYPE_CHECKING:
     from restor.data.published import PublishedFile
 
 
-def show(*, json: bool = False) -> None:
-    """List the data that can be used: released files and which of them are here, domains, and sources of text.
-
-    Parameters
-    ----------
-    json
-        Print one JSON object instead of tables.
-    """
+def show(*, json: Json = False) -> None:
+    """List the data that can be used: released files and which of them are here, domains, and sources of text."""
     from restor.data.locate import published_folder
     from restor.data.published import COMMIT, DOCUMENTS, FACTS, FILES, LICENCE, NAME, SOURCE
 
@@ -29,8 +23,6 @@ def show(*, json: bool = False) -> None:
     names = {FACTS.path: NAME} | {file.path: f"{NAME}/{file.short}" for file in DOCUMENTS}
     catalogues = _catalogues()
     if json:
-        from json import dumps
-
         rows = [
             {
                 "path": file.path,
@@ -52,7 +44,7 @@ def show(*, json: bool = False) -> None:
             "files": rows,
         }
         content = {"released": [released], **{what.replace(" ", "_"): lines for what, lines in catalogues.items()}}
-        sys.stdout.write(dumps(content, indent=2, ensure_ascii=False) + "\n")
+        put_json(content, indent=2)
         return
 
     from rich.markup import escape
@@ -102,13 +94,11 @@ def _state(file: PublishedFile, folder: Path) -> tuple[str, int | None]:
 
 def _catalogues() -> dict[str, dict[str, str]]:
     """Domains and sources of text, with a line about each."""
+    from restor.cli.list import summary
     from restor.datasets.base import DATASETS
     from restor.domains.base import DOMAINS
 
-    found: dict[str, dict[str, str]] = {}
-    for catalogue, what in ((DOMAINS, "domains"), (DATASETS, "data sets")):
-        found[what] = {}
-        for name in catalogue.names():
-            doc = sys.modules[catalogue.get(name).__module__].__doc__ or ""
-            found[what][name] = doc.strip().partition("\n")[0]
-    return found
+    return {
+        what: {name: summary(catalogue.get(name)) for name in catalogue.names()}
+        for catalogue, what in ((DOMAINS, "domains"), (DATASETS, "data sets"))
+    }

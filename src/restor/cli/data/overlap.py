@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from restor.cli.arguments import DataFile
+from restor.cli.arguments import DataFile, Json
+from restor.cli.output import put_json
 
 
 def overlap(
@@ -13,7 +14,7 @@ def overlap(
     retain: list[DataFile],
     facts: DataFile | None = None,
     strict: bool = False,
-    json: bool = False,
+    json: Json = False,
 ) -> None:
     """Tell what retain or recovery text shares with a forget set: its entities, facts about them, like passages.
 
@@ -30,10 +31,8 @@ def overlap(
         answers are true.
     strict
         Exit with 1 if anything overlaps.
-    json
-        Print JSON instead of text.
     """
-    from restor.data.documents import read_documents
+    from restor.data.document_files import read_documents
     from restor.data.facts import read_facts
     from restor.data.locate import locate_facts, locate_texts
     from restor.data.overlap import overlap as compare
@@ -47,10 +46,8 @@ def overlap(
         for file in map(locate_texts, retain)
     ]
     if json:
-        from json import dumps
-
         content = [to_json(item, forget_file, file) for file, item in found]
-        sys.stdout.write(dumps(content, indent=2, ensure_ascii=False) + "\n")
+        put_json(content, indent=2)
     else:
         for file, item in found:
             sys.stdout.write("".join(f"{line}\n" for line in item.describe(str(forget_file), str(file))))

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from restor.cli.arguments import Quiet
-from restor.cli.common import count
+from restor.cli.common import check_folder, count
 from restor.errors import DataError
 
 
@@ -45,14 +45,13 @@ def wikidata(
         Write over a file that is there.
     """
     from restor.cli.progress_view import progress_view
-    from restor.data.files import write_atomic
+    from restor.data.text_files import write_atomic
     from restor.data.wikidata import ENDPOINT, QUESTIONS, harvest
 
     # Before any request: an answer that cannot be written is a burden for nothing.
     if out.exists() and not force:
         raise DataError(f"{out} is there already. Give another --out, or --force to write over it.")
-    if not out.parent.is_dir():
-        raise DataError(f"The folder {out.parent} does not exist. Make it, or give another --out.")
+    check_folder(out)
     with progress_view(quiet=quiet) as progress:
         found = harvest(
             [item for items in entity for item in items.split(",") if item.strip()],

@@ -22,10 +22,10 @@ from restor.config import EntityName, did_you_mean
 from restor.corruption.corruptors._reading import PARTICLES, Reading, name_parts, places, plain_words, read
 from restor.corruption.corruptors._stating import sentence_span
 from restor.corruption.corruptors.base import Corruptor, CorruptorConfig
-from restor.data.documents import read_documents
-from restor.data.files import read_source
+from restor.data.document_files import read_documents
 from restor.data.locate import DataPath, locate_documents
 from restor.data.mentions import Names, words_of
+from restor.data.text_files import read_source
 from restor.datasets.base import Dataset
 from restor.domains.base import Domain
 from restor.errors import DataError

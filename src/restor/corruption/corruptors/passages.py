@@ -17,7 +17,7 @@ from restor.corruption.corruptors._inference import LEAST_SHARE, infer_planted, 
 from restor.corruption.corruptors._reading import read
 from restor.corruption.corruptors._stating import find_statements
 from restor.corruption.corruptors.base import Corruptor, CorruptorConfig
-from restor.data.documents import read_documents
+from restor.data.document_files import read_documents
 from restor.data.locate import DataPath, locate_documents
 from restor.data.mentions import Names, words_of
 from restor.datasets.base import Dataset

@@ -33,7 +33,7 @@ def sample_texts(
     """Texts that a model writes, each with its own random numbers: fewer of them are the first of more.
 
     A model trained from nothing writes what it has read from the beginning of a text on. A large model needs prompts,
-    see `restor.data.about.prompts_about`, or it writes about anything; each text then begins with its prompt.
+    see `restor.data.names_in_texts.prompts_about`, or it writes about anything; each text then begins with its prompt.
 
     Args:
         model: on its device; its dropout is off while it writes.

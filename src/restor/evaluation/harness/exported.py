@@ -9,7 +9,7 @@ from typing import Any, Literal, final
 from pydantic import ValidationError
 
 from restor.config import Config, validation_message
-from restor.data.files import read_source
+from restor.data.text_files import read_source
 from restor.errors import DataError
 from restor.evaluation.harness.probes import Row
 from restor.untrusted import json_value

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from restor.data.documents import read_documents
+from restor.data.document_files import read_documents
 from restor.datasets.base import DatasetConfig
 from restor.errors import ConfigError, DataError, StoreError, TrainingError
 from restor.models.lineage import (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from restor.data.documents import read_documents
+from restor.data.document_files import read_documents
 from restor.domains.base import DOMAINS
 from restor.errors import TrainingError
 from restor.models.lineage import Parent

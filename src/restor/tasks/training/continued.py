@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 from pydantic import Field
 
 from restor.config import Config
-from restor.data.documents import document_lines
+from restor.data.document_files import document_lines
 from restor.datasets.base import DATASETS, DatasetChoice
 from restor.domains.base import DOMAINS, DomainChoice
 from restor.models.reference import ModelRef

@@ -8,8 +8,8 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from restor.data.about import prompts_about, texts_without_names
 from restor.data.alternates import AlternateKind, alternates
+from restor.data.names_in_texts import prompts_about, texts_without_names
 from restor.errors import DataError
 from restor.evaluation.ask.samples import sample_texts
 from restor.models.families import context_of

@@ -8,7 +8,7 @@ from typing import final
 from transformers import PreTrainedTokenizerBase
 
 from restor.data.cutting import Cut, cut
-from restor.data.documents import labels, simplified
+from restor.data.document_files import labels, simplified
 from restor.errors import DataError
 from restor.models.tokenizer import encode_rows
 from restor.types import Document, ForgetPart

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from restor.cli.arguments import parse_changes
+from restor.cli.arguments import Loading, parse_changes
 
 if TYPE_CHECKING:
     from restor.runner.checkpoints.settings import CheckpointConfig
 
 Model = Annotated[str, Parameter(help="The checkpoint: a folder or hub id, with @REVISION and +ADAPTER where wanted.")]
 Out = Annotated[Path, Parameter(help="Folder of the new checkpoint; it must not exist yet.")]
-Dtype = Annotated[str, Parameter(help="Of the weights: auto, float32, bfloat16 or float16.")]
-Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")]
-TrustRemoteCode = Annotated[bool, Parameter(help="Run code that a checkpoint brings along.")]
 Settings = Annotated[
     tuple[str, ...],
     Parameter(
@@ -40,14 +36,14 @@ OPTIONS = ("model", "device", "forget", "retain", "facts", "checkpoint", "text",
 
 def settings_of(verb: str) -> str:
     """The settings of a verb, for its help."""
-    from restor.cli.settings import settings_text
+    from restor.cli.settings_help import settings_text
     from restor.runner.checkpoints.settings import CONFIGS
 
     algorithm = "\nThe algorithm's own are --algorithm.NAME VALUE: `restor list algorithms ALGORITHM` names them."
     return settings_text(CONFIGS[verb], OPTIONS) + (algorithm if verb == "unlearn" else "")
 
 
-def reference(text: str, *, dtype: str, trust_remote_code: bool) -> dict[str, Any]:
+def reference(text: str, loading: Loading) -> dict[str, Any]:
     """A checkpoint as the configuration holds it.
 
     Raises:
@@ -56,7 +52,7 @@ def reference(text: str, *, dtype: str, trust_remote_code: bool) -> dict[str, An
     from restor.api import absolute_ref
     from restor.models.reference import parse_model_ref
 
-    return absolute_ref(parse_model_ref(text)).identity() | {"dtype": dtype, "trust_remote_code": trust_remote_code}
+    return loading.place(absolute_ref(parse_model_ref(text)))
 
 
 def dataset(text: str) -> dict[str, Any]:
@@ -87,21 +83,13 @@ def produce(
     Raises:
         RestorError: for anything that cannot be used.
     """
-    from pydantic import ValidationError
-
     from restor.cli.progress_view import progress_view
-    from restor.config import validation_message
-    from restor.errors import ConfigError
-    from restor.overrides import apply_overrides, paths
+    from restor.overrides import configured
     from restor.runner.checkpoints.make import make_checkpoint
 
     advice = f"`restor {config_type.stage} --help` names all settings."
-    changed = apply_overrides(content, parse_changes(settings), config_type, advice=advice)
-    try:
-        config = config_type.model_validate(changed)
-    except ValidationError as error:
-        raise ConfigError(validation_message(error, "This command", paths(config_type, changed))) from error
-    with redirect_stdout(sys.stderr), progress_view(quiet=quiet) as progress:
+    config = configured(config_type, content, parse_changes(settings), source="This command", advice=advice)
+    with progress_view(quiet=quiet) as progress:
         there = make_checkpoint(config, out, progress=progress)
     sys.stdout.write(f"{out}{' (it was there already)' if there else ''}\n")
 

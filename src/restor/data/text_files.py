@@ -11,14 +11,17 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from restor.errors import DataError
+from restor.faults import reading
 from restor.untrusted import read_bytes, whole_number
+
+T = TypeVar("T")
 
 TEMPORARY_PREFIX = ".restor-"
 """Files of this prefix are half-written leftovers of a killed process; nothing reads them."""
@@ -146,6 +149,26 @@ def kind_of(value: Any) -> str:
         return "true" if value else "false"
     kinds: dict[type, str] = {str: "text", dict: "an object", list: "a list"}
     return kinds.get(type(value), "a number")
+
+
+def read_checked(path: Path, read: Callable[[Path, bool], tuple[T | None, Findings]]) -> T:
+    """What a reader makes of a file; where there is a problem it reads again for the lines, which takes long.
+
+    Args:
+        path: the file, or a folder of them.
+        read: gets the path and whether to keep the lines.
+
+    Raises:
+        DataError: for a file that cannot be read.
+        BadFile: naming the first bad records and how many there are.
+    """
+    with reading(path):
+        content, findings = read(path, False)
+        if findings.problems:
+            content, findings = read(path, True)
+    if findings.problems or content is None:
+        raise BadFile(path, findings.problems)
+    return content
 
 
 # JSON with places ----------------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from heard import Heard
 from restor.errors import DataError
 from restor.progress import Running, Silent
 from restor.runner.running import RunningFile, now, running
-from restor.view.index import Index, State
-from restor.view.running import Life
+from restor.view.index import Index, StudyState
+from restor.view.study_processes import Life
 
 STUDY = {"name": "mini", "kind": "study", "protocol": "restor", "seeds": [0, 1]}
 
@@ -50,7 +50,7 @@ def test_a_live_run_tells_stage_steps_loss_and_time(store):
     file.open()
     study = seen(store)
     (process,) = study.processes
-    assert study.state is State.RUNNING
+    assert study.state is StudyState.RUNNING
     assert study.name == "mini"
     assert process.life is Life.RUNNING
     told = process.told
@@ -73,7 +73,7 @@ def test_a_forked_child_does_not_end_the_run_of_its_parent(store, monkeypatch):
         with monkeypatch.context() as child:
             child.setattr(os, "getpid", lambda: 1)
             told.close("stopped")
-        assert seen(store).state is State.RUNNING
+        assert seen(store).state is StudyState.RUNNING
 
 
 def test_a_reason_that_no_file_can_hold_is_told_all_the_same(store):
@@ -89,7 +89,7 @@ def test_a_reason_that_no_file_can_hold_is_told_all_the_same(store):
 def test_a_finished_run_leaves_nothing_and_a_failed_one_says_why(store):
     folder = store / "studies" / "mini-1"
     with running(folder, Silent(), **STUDY):
-        assert seen(store).state is State.RUNNING
+        assert seen(store).state is StudyState.RUNNING
     assert files(store) == ["stages.json"]
 
     def ends(error):
@@ -103,12 +103,12 @@ def test_a_finished_run_leaves_nothing_and_a_failed_one_says_why(store):
     (process,) = seen(store).processes
     assert (process.life, process.told.number) == (Life.FAILED, 3)
     assert process.told.reason == "There is no file facts.json."
-    assert seen(store).state is State.FAILED
+    assert seen(store).state is StudyState.FAILED
     with pytest.raises(KeyboardInterrupt):
         ends(KeyboardInterrupt())
-    assert seen(store).state is State.STOPPED
+    assert seen(store).state is StudyState.STOPPED
     add(store, "mini-1")
-    assert seen(store).state is State.FINISHED, "another process finished it"
+    assert seen(store).state is StudyState.FINISHED, "another process finished it"
 
 
 HELD = """
@@ -134,7 +134,7 @@ def test_a_killed_run_is_stopped_and_the_next_one_clears_up(store):
         child.wait()
         child.stdout.close()
     assert seen(store).processes[0].life is Life.STOPPED
-    assert seen(store).state is State.STOPPED
+    assert seen(store).state is StudyState.STOPPED
     with running(folder, Silent(), **STUDY):
         assert [process.told.pid for process in seen(store).processes] == [os.getpid()]
     assert files(store) == ["stages.json"]
@@ -162,7 +162,7 @@ def test_trouble_with_the_file_never_stops_a_run(store, tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', "x" * 100_000])
 def test_a_file_that_tells_nothing_is_passed_over(store, text):
     (store / "studies" / "mini-1" / "running-0.json").write_text(text)
-    assert seen(store).state is State.UNFINISHED
+    assert seen(store).state is StudyState.UNFINISHED
 
 
 def test_a_process_of_another_machine_is_not_called_dead(store):
@@ -171,4 +171,4 @@ def test_a_process_of_another_machine_is_not_called_dead(store):
     (store / "studies" / "mini-1" / "running-0.lock").touch()
     (process,) = seen(store).processes
     assert process.life is Life.UNKNOWN
-    assert seen(store).state is State.RUNNING
+    assert seen(store).state is StudyState.RUNNING

@@ -92,9 +92,10 @@ def settings_text(config: type[BaseModel], options: Collection[str]) -> str:
 
 def _rows(found: Iterable[Field], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     from restor.config import yaml_text
+    from restor.overrides import SECTION
 
     for field in found:
-        value = yaml_text(field.value).strip()
+        value = SECTION if field.value == SECTION else yaml_text(field.value).strip()
         yield f"{prefix}{field.path}", value if field.active else f"({value})", field.meaning
 
 

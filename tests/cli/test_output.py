@@ -16,7 +16,7 @@ from rich.text import Text
 
 import restor.cli
 from restor.cli.main import main
-from restor.cli.terminal import file_console, put, safe_console, safe_streams
+from restor.cli.output import file_console, put, safe_console, safe_streams
 from restor.errors import DataError
 from restor.words import UNSAFE
 
@@ -63,7 +63,7 @@ def test_a_console_keeps_its_own_colours_and_the_columns_of_a_table():
             console = safe_console()
             with console.capture() as captured:
                 console.print("[green]put[/green]")
-            put(captured.get())
+            put(captured.get(), coloured=True)
     out = screen.getvalue()
     assert "\x1b[31m" in out, "rich still colours"
     plain = re.sub(r"\x1b\[[0-9;]*m", "", out)
@@ -136,7 +136,7 @@ def test_csv_stays_csv(capsys):
 
 def test_a_terminal_of_another_encoding_gets_what_it_can_show():
     code = (
-        "import sys\nfrom restor.cli.terminal import safe_console, safe_streams\n"
+        "import sys\nfrom restor.cli.output import safe_console, safe_streams\n"
         "with safe_streams():\n    sys.stdout.write('Gödel – 東\\n')\n    safe_console().print('Gödel – 東')\n"
     )
     done = subprocess.run(
@@ -153,7 +153,7 @@ def test_every_verb_prints_through_it():
     found = []
     for file in Path(restor.cli.__file__).parent.rglob("*.py"):
         text = file.read_text(encoding="utf-8")
-        if file.name not in ("terminal.py", "_console.py") and re.search(
+        if file.name not in ("output.py", "_console.py") and re.search(
             r"\bConsole\(|\.buffer\b|os\.write|__stdout__", text
         ):
             found.append(file.name)

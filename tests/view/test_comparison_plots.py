@@ -9,7 +9,7 @@ from stores import small_results
 
 from restor.report.against import Point, Series
 from restor.results import Value
-from restor.view.drawing import LINES, against, by_arm
+from restor.view.comparison_plots import LINES, against, by_arm
 
 EVIL = "</text><script>alert(1)</script>\x1b[31m"
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from restor.data.documents import (
+from restor.data.document_files import (
     check_documents,
     document_lines,
     inspect_documents,
@@ -18,7 +18,7 @@ from restor.data.documents import (
     read_documents,
     simplified,
 )
-from restor.data.files import BadFile
+from restor.data.text_files import BadFile
 from restor.errors import DataError
 from restor.types import Document, Fact, Statement
 

@@ -10,6 +10,7 @@ import io
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast, final
 
 from restor.words import escaped
@@ -42,9 +43,22 @@ def file_console(width: int) -> Console:
     return SafeConsole(file=io.StringIO(), width=width, color_system=None, highlight=False)
 
 
-def put(text: str) -> None:
-    """Write to stdout what such a console has made, with its colours."""
-    _behind(sys.stdout).write(text)
+def put(text: str, out: Path | None = None, *, coloured: bool = False) -> None:
+    """Write a text to a file, and where that is to stdout, or else the text; `coloured`: such a console made it."""
+    if out is None:
+        (_behind(sys.stdout) if coloured else sys.stdout).write(text)
+        return
+    from restor.store.disk import write_atomic
+
+    write_atomic(out, text)
+    sys.stdout.write(f"{out}\n")
+
+
+def put_json(content: object, *, indent: int | None = None) -> None:
+    """Write one JSON value to stdout, in ASCII, so that no encoding of the terminal can spoil it."""
+    import json
+
+    sys.stdout.write(json.dumps(content, indent=indent, allow_nan=False) + "\n")
 
 
 def _behind(stream: Any) -> TextIO:

@@ -16,18 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from restor.data.files import (
-    BadFile,
+from restor.data.text_files import (
     Findings,
     Json,
     Source,
     kind_of,
     parse_json,
+    read_checked,
     read_source,
     text_problem,
 )
 from restor.errors import DataError
-from restor.faults import reading
 from restor.types import Document, Fact, Statement
 from restor.untrusted import json_value
 from restor.words import composed, normalise, stands_in
@@ -55,13 +54,7 @@ def read_documents(path: Path) -> tuple[Document, ...]:
         DataError: for a file that cannot be read.
         BadFile: naming the first bad documents and how many there are.
     """
-    with reading(path):
-        documents, findings = _read(path, placed=False)
-        if findings.problems:
-            documents, findings = _read(path, placed=True)
-    if findings.problems:
-        raise BadFile(path, findings.problems)
-    return documents.documents
+    return read_checked(path, _read).documents
 
 
 def inspect_documents(path: Path) -> tuple[DocumentsFile | None, Findings]:
@@ -70,7 +63,7 @@ def inspect_documents(path: Path) -> tuple[DocumentsFile | None, Findings]:
     Raises:
         DataError: for a file that cannot be read at all.
     """
-    documents, findings = _read(path, placed=True)
+    documents, findings = _read(path, True)
     return (None if findings.problems else documents), findings
 
 
@@ -131,9 +124,9 @@ def check_documents(documents: Sequence[Document], facts: Sequence[Fact], findin
 # The forms -----------------------------------------------------------------------------------------------------------
 
 
-def _read(path: Path, *, placed: bool) -> tuple[DocumentsFile, Findings]:
+def _read(path: Path, placed: bool) -> tuple[DocumentsFile, Findings]:
     findings = Findings(path)
-    reader = _Reader(findings)
+    reader = _DocumentsReader(findings)
     if path.is_dir():
         sha = hashlib.sha256()
         for file in _plain_files(path):
@@ -202,7 +195,7 @@ def documents_form(source: Source) -> str:
     return "json" if first[:1] == "[" or suffix else "plain"
 
 
-def _read_plain(source: Source, reader: _Reader) -> None:
+def _read_plain(source: Source, reader: _DocumentsReader) -> None:
     paragraph: list[str] = []
     text = source.text.replace("\r\n", "\n").replace("\r", "\n")
     for number, line in enumerate([*text.split("\n"), ""], 1):
@@ -214,7 +207,7 @@ def _read_plain(source: Source, reader: _Reader) -> None:
 
 
 @final
-class _Reader:
+class _DocumentsReader:
     """Checks documents and keeps the good ones; everything bad in one becomes a problem."""
 
     def __init__(self, findings: Findings) -> None:

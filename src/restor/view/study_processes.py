@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from restor.errors import DataError
 from restor.progress import RUNNING_PREFIX, Running
-from restor.view.files import stamp
+from restor.view.study_folders import stamp
 
 MOST_BYTES = 64 * 1024
 """Of a file that tells where a process is."""
