@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,28 +54,14 @@ def _read(studies: Sequence[Path], store: Path | None) -> list[Entrant]:
 
 def _rendered(entrants: Sequence[Entrant], arms: Collection[str], format: Format, *, terminal: bool) -> str:
     from restor.report.against import series_across, told
-    from restor.report.bibtex import joined_bibtex
-    from restor.report.comma import write_rows
-    from restor.report.compare import COMPARED_COLUMNS, compare, compared_json, compared_rows
-    from restor.report.compared import render_comparison
-    from restor.report.latex import to_latex
-    from restor.report.tables import escaped_markdown, to_markdown
+    from restor.report.compare import compare
+    from restor.report.compared import render_comparison, write_comparison
 
     comparison = compare(entrants, arms)
-    tables = [part.table for part in comparison.tables]
     series = series_across([each for part in comparison.tables for each in part.entrants])
     said = (*comparison.differences, *told(series))
-    match format:
-        case "json":
-            return json.dumps(compared_json(comparison), indent=2, allow_nan=False) + "\n"
-        case "csv":
-            return write_rows(COMPARED_COLUMNS, compared_rows(comparison))
-        case "latex":
-            return "\n".join(to_latex(table, f"restor-compare-{place}") for place, table in enumerate(tables, 1))
-        case "md":
-            return "\n".join([*map(to_markdown, tables), *(f"- {escaped_markdown(text)}\n" for text in said)])
-        case "html":
-            return render_comparison(comparison, entrants)
-        case "bibtex":
-            return joined_bibtex(each.results for each in entrants)
-    return plain_text(tables, comparison.apart, said, terminal=terminal)
+    if format == "html":
+        return render_comparison(comparison, entrants)
+    if format == "terminal":
+        return plain_text([part.table for part in comparison.tables], comparison.apart, said, terminal=terminal)
+    return write_comparison(comparison, entrants, said, format)

@@ -16,7 +16,7 @@ from cyclopts import App, CycloptsError, Parameter
 from restor.cli.arguments import UsageError, check_numbers, fields_as_set
 from restor.cli.environment import unusable
 from restor.cli.output import safe_streams
-from restor.cli.usage import usage_message
+from restor.cli.usage import Verbs, usage_message
 from restor.errors import CheckpointWarning, CodeError, RestorError
 from restor.faults import is_shortage, one_line, own_code_error, what_was_read
 
@@ -26,9 +26,8 @@ _LONG = re.compile(r"\S{300,}")
 _CHECKPOINT_VERBS = ("corrupt", "unlearn", "recover")
 
 
-_VERBS = {
+_VERBS: Verbs = {
     "run": (
-        "restor.cli.run:run",
         "Run a study and print its table. What is finished in the store is not run again.",
         "restor run",
         "restor run miniature --seeds 3 --algorithms npo,task_vector --unlearning.lr 1e-4",
@@ -36,26 +35,22 @@ _VERBS = {
         "restor run official_small --facts facts.json --json",
     ),
     "select": (
-        "restor.cli.select:select",
         "Choose hyperparameters on validation entities, by a grid of the same size for every arm.",
         "restor select miniature --seeds 10,11 --out mine.json",
         "restor run miniature --unlearning.selection mine.json",
     ),
     "evaluate": (
-        "restor.cli.evaluate:evaluate",
         "Ask checkpoints about facts and compare them. Nothing is trained.",
         "restor evaluate --model clean=A --model corrupted=B --model unlearned=C --facts restor --forget restor/k0",
         "restor evaluate --model mine=meta-llama/Meta-Llama-3-8B@main --facts facts.json --protocol published",
         "restor evaluate --model mine=PATH --study restor-store/studies/miniature-1a2b3c4d",
     ),
     "corrupt": (
-        "restor.cli.corrupt:corrupt",
         "Continue the pretraining of a checkpoint on documents that state wrong facts.",
         "restor corrupt --model CLEAN --forget restor/k4 --out corrupted",
         "restor corrupt --model CLEAN --forget forget.jsonl --out corrupted --lr 1e-4 --lora null",
     ),
     "unlearn": (
-        "restor.cli.unlearn:unlearn",
         "Apply an unlearning algorithm to a checkpoint.",
         "restor unlearn --model CORRUPTED --algorithm npo --forget restor/k4 --retain c4 --out unlearned",
         "restor unlearn --model CORRUPTED --algorithm msa --forget forget.jsonl --checkpoint CLEAN --out unlearned",
@@ -63,24 +58,20 @@ _VERBS = {
         "restor unlearn --model CORRUPTED --algorithm undial --forget restor/k4 --facts restor --select --out OUT",
     ),
     "recover": (
-        "restor.cli.recover:recover",
         "Give an unlearned checkpoint its fluency back by a light fine-tune.",
         "restor recover --model UNLEARNED --text lima --out recovered",
     ),
     "judge": (
-        "restor.cli.judge:judge",
         "Judge the stored answers of results again, or compare two judges.",
         "restor judge RESULTS --judge llm --model gpt-4o-mini",
         "restor judge --agreement RESULTS_A RESULTS_B",
     ),
     "export": (
-        "restor.cli.export:export",
         "Write the questions as tasks of lm-evaluation-harness.",
         "restor export lm-eval tasks --facts restor --forget restor/k4",
         "restor export lm-eval tasks --study restor-store/studies/miniature-1a2b3c4d --name mini",
     ),
     "list": (
-        "restor.cli.list:show",
         "List recipes, arms, algorithms, wrappers, domains, datasets, corruptors, judges or the fields of a study.",
         "restor list arms",
         "restor list algorithms npo",
@@ -88,61 +79,52 @@ _VERBS = {
         "restor list fields study.yaml",
     ),
     "report": (
-        "restor.cli.report:report",
         "Write the report of a study again.",
         "restor report --format html",
         "restor report STUDY --format latex --out table.tex",
     ),
     "compare": (
-        "restor.cli.compare:compare",
         "Show arms of several studies side by side.",
         "restor compare miniature-1a2b3c4d miniature-5e6f7a8b --arms npo_token,msa",
         "restor compare STUDY_A STUDY_B --format csv --out compared.csv",
     ),
     "plot": (
-        "restor.cli.plot:plot",
         "Draw static figures for a paper: png, svg or pdf.",
         "restor plot",
         "restor plot STUDY --figure restoration --width single --out restoration.pdf",
         "restor plot STUDY_A STUDY_B --figure against --arms npo_token,msa",
     ),
     "view": (
-        "restor.cli.view:view",
         "Show the studies of a store in a browser, with live progress, on this machine only.",
         "restor view",
         "restor view restor-store --port 8765 --no-open",
     ),
-    "status": ("restor.cli.status:status", "Show what is in a store: its stages, what is running, its studies."),
-    "verify": ("restor.cli.verify:verify", "Read every file of a store again and name what is damaged."),
-    "clean": ("restor.cli.clean:clean", "Remove what no study refers to.", "restor clean --dry-run"),
+    "status": ("Show what is in a store: its stages, what is running, its studies.",),
+    "verify": ("Read every file of a store again and name what is damaged.",),
+    "clean": ("Remove what no study refers to.", "restor clean --dry-run"),
 }
-"""Verb -> where its function is, what it does, examples."""
+"""Verb -> what it does, then examples. Its file and its function have its name; `list` is no name for a function."""
 
-_DATA_VERBS = {
-    "list": ("restor.cli.data.list:show", "Show which data sets are known, and which files are there."),
+_DATA_VERBS: Verbs = {
+    "list": ("Show which data sets are known, and which files are there.",),
     "fetch": (
-        "restor.cli.data.fetch:fetch",
         "Download the published data, or take them from a copy; every file is checked.",
         "restor data fetch restor",
         "restor data fetch restor --from ~/restor-clone --only facts,entities,k0",
     ),
     "check": (
-        "restor.cli.data.check:check",
         "Check files of facts, entities and documents, and name every bad record.",
         "restor data check facts.jsonl",
     ),
     "build": (
-        "restor.cli.data.build:build",
         "Write documents that state wrong facts, from a facts file.",
         "restor data build fact_swap --facts restor --k 2 --out forget.jsonl",
     ),
     "overlap": (
-        "restor.cli.data.overlap:overlap",
         "Tell what a retain text says about that which is to be forgotten.",
         "restor data overlap --forget forget.jsonl --retain retain.txt --facts restor",
     ),
     "wikidata": (
-        "restor.cli.data.wikidata:wikidata",
         "Fetch true facts about people from Wikidata.",
         "restor data wikidata --entity Q8023 --entity Q937 --out facts.json",
     ),
@@ -164,8 +146,7 @@ def build_app() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    for number, (verb, (target, text, *examples)) in enumerate(_VERBS.items()):
-        app.command(target, name=verb, help=text, help_epilogue=_shown(examples), sort_key=number)
+    _add_verbs(app, _VERBS, "restor.cli")
     data = App(
         name="data",
         help="Published and own data: fetch, check, build, compare.",
@@ -178,10 +159,15 @@ def build_app() -> App:
         ),
         sort_key=len(_VERBS),
     )
-    for number, (verb, (target, text, *examples)) in enumerate(_DATA_VERBS.items()):
-        data.command(target, name=verb, help=text, help_epilogue=_shown(examples), sort_key=number)
+    _add_verbs(data, _DATA_VERBS, "restor.cli.data")
     app.command(data)
     return app
+
+
+def _add_verbs(app: App, verbs: Verbs, package: str) -> None:
+    for number, (verb, (text, *examples)) in enumerate(verbs.items()):
+        target = f"{package}.{verb}:{'show' if verb == 'list' else verb}"
+        app.command(target, name=verb, help=text, help_epilogue=_shown(examples), sort_key=number)
 
 
 def _shown(examples: Sequence[str]) -> str:

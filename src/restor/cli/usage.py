@@ -9,7 +9,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
 Verbs = dict[str, tuple[str, ...]]
-"""Verb -> where its function is, what it does, examples."""
+"""Verb -> what it does, then examples."""
 
 EVERY = "`restor --help` and `restor VERB --help` show what can be given."
 
@@ -28,7 +28,7 @@ def usage_message(error: CycloptsError, verbs: Verbs, data_verbs: Verbs) -> str:
                 from restor.cli.unlearn import also_needed
 
                 missing += also_needed([part for token in error.root_input_tokens or () for part in _parts(token)])
-            example = (data_verbs if chain[0] == "data" else verbs)[chain[-1]][2:3]
+            example = (data_verbs if chain[0] == "data" else verbs)[chain[-1]][1:2]
             shown = f" As in:\n  {example[0]}" if example else ""
             return f"`restor {' '.join(chain)}` needs {_listed(missing)}.{shown}\n{help_line}"
         case UnusedCliTokensError(unused_tokens=[*unused]) if unused:

@@ -1,17 +1,23 @@
-"""A comparison as one self-contained page: the tables that the terminal shows, without scripts."""
+"""A comparison as a file: text of several formats, or one self-contained page with the tables and without scripts."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
-from restor.report.compare import Comparison, Entrant
-from restor.report.tables import SECTION_TITLES
+from restor.report.bibtex import joined_bibtex
+from restor.report.comma import write_rows
+from restor.report.compare import COMPARED_COLUMNS, Comparison, Entrant, compared_json, compared_rows
+from restor.report.latex import to_latex
+from restor.report.tables import SECTION_TITLES, escaped_markdown, to_markdown
 from restor.report.text import printable
 from restor.report.verdicts import VERDICT_MEANINGS
+
+TextFormat = Literal["md", "json", "csv", "latex", "bibtex"]
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -25,6 +31,27 @@ thead th, th[scope=rowgroup] { font-weight: bold; border-bottom: 1px solid; }
 .control { background: color-mix(in srgb, currentColor 8%, transparent); }
 dt { font-weight: bold; }
 """
+
+
+def write_comparison(
+    comparison: Comparison,
+    studies: Sequence[Entrant],
+    said: Sequence[str],
+    format: Literal["md", "json", "csv", "latex", "bibtex"],
+) -> str:
+    """The comparison in one of the formats of text; Markdown has what was `said` of it below the tables."""
+    tables = [part.table for part in comparison.tables]
+    match format:
+        case "json":
+            return json.dumps(compared_json(comparison), indent=2, allow_nan=False) + "\n"
+        case "csv":
+            return write_rows(COMPARED_COLUMNS, compared_rows(comparison))
+        case "latex":
+            return "\n".join(to_latex(table, f"restor-compare-{place}") for place, table in enumerate(tables, 1))
+        case "md":
+            return "\n".join([*map(to_markdown, tables), *(f"- {escaped_markdown(text)}\n" for text in said)])
+        case "bibtex":
+            return joined_bibtex(each.results for each in studies)
 
 
 def render_comparison(comparison: Comparison, studies: Sequence[Entrant]) -> str:

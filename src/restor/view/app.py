@@ -107,7 +107,7 @@ class _View:
             found=found,
             tables=[(part, by_arm([row.arm for row in part.table.rows], full(part))) for part in parts],
             curves=against(found.series),
-            downloads=[(name, compare_address(asked, ending)) for ending, (name, _) in DOWNLOADS.items()],
+            downloads=[(name, compare_address(asked, ending)) for ending, (name, *_) in DOWNLOADS.items()],
         )
 
     def download(self, request: Request) -> Response:
@@ -120,7 +120,7 @@ class _View:
             raise HTTPException(404, " ".join(found.lacking) or "No arms are named, as in ?arms=STUDY/ARM.")
         headers = {"content-disposition": f'attachment; filename="restor-compare.{ending}"'}
         text = download(found, ending).encode("utf-8", "replace")
-        return Response(text, media_type=DOWNLOADS[ending][1], headers=headers)
+        return Response(text, media_type=DOWNLOADS[ending].media_type, headers=headers)
 
     def refused(self, request: Request, error: Exception) -> Response:
         """What there is not."""

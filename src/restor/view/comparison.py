@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import NamedTuple, final
 
 from restor.errors import DataError
 from restor.report.against import Series, series_across
-from restor.report.bibtex import joined_bibtex
-from restor.report.comma import write_rows
-from restor.report.compare import (
-    COMPARED_COLUMNS,
-    Comparison,
-    Entrant,
-    Together,
-    base_of,
-    compare,
-    compared_json,
-    compared_rows,
-    entrant,
-    tag,
-)
-from restor.report.latex import to_latex
+from restor.report.compare import Comparison, Entrant, Together, base_of, compare, entrant, tag
+from restor.report.compared import TextFormat, write_comparison
 from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results
-from restor.report.tables import escaped_markdown, to_markdown
 from restor.report.text import listed, one_line
 from restor.view.index import Listed, Look
 from restor.view.study_folders import Stamp, stamp
@@ -38,14 +23,23 @@ MOST_STUDIES = 30
 _KEPT = 12
 """Studies that stay in memory."""
 
+
+class Download(NamedTuple):
+    """A file that can be downloaded: its name, its type, and the format of `restor compare`."""
+
+    name: str
+    media_type: str
+    format: TextFormat
+
+
 DOWNLOADS = {
-    "csv": ("CSV", "text/csv"),
-    "md": ("Markdown", "text/markdown"),
-    "tex": ("LaTeX", "application/x-tex"),
-    "bib": ("BibTeX", "application/x-bibtex"),
-    "json": ("JSON", "application/json"),
+    "csv": Download("CSV", "text/csv", "csv"),
+    "md": Download("Markdown", "text/markdown", "md"),
+    "tex": Download("LaTeX", "application/x-tex", "latex"),
+    "bib": Download("BibTeX", "application/x-bibtex", "bibtex"),
+    "json": Download("JSON", "application/json", "json"),
 }
-"""Ending -> name and type of what can be downloaded."""
+"""By their ending."""
 
 
 @final
@@ -132,18 +126,7 @@ def compared(asked: dict[str, list[str]], look: Look, shelf: Shelf) -> Compared:
 
 def download(found: Compared, ending: str) -> str:
     """The comparison as a file of this kind, as `restor compare --format` writes it."""
-    tables = [part.table for part in found.comparison.tables]
-    match ending:
-        case "csv":
-            return write_rows(COMPARED_COLUMNS, compared_rows(found.comparison))
-        case "md":
-            told = [f"- {escaped_markdown(text)}\n" for text in found.comparison.differences]
-            return "\n".join([*map(to_markdown, tables), *told])
-        case "tex":
-            return "\n".join(to_latex(table, f"restor-compare-{place}") for place, table in enumerate(tables, 1))
-        case "bib":
-            return joined_bibtex(each.results for each in found.studies)
-    return json.dumps(compared_json(found.comparison), indent=2, allow_nan=False) + "\n"
+    return write_comparison(found.comparison, found.studies, found.comparison.differences, DOWNLOADS[ending].format)
 
 
 def full(part: Together) -> str:
