@@ -61,6 +61,8 @@ def judge(
     The new results are a folder of their own; the old ones stay. Verdicts of the llm judge are kept, so a run that was
     stopped goes on, and a second one costs nothing.
     """
+    from restor.cli.progress_view import progress_view
+
     if agreement is not None:
         if results is not None:
             raise UsageError("--agreement takes two folders of results and judges nothing. Leave RESULTS out.")
@@ -74,8 +76,6 @@ def judge(
     settings |= _local(local)
     chosen = {path: str(value) for path, value in settings.items() if value is not None}
     config = judge_config(judge, chosen | parse_changes(changes))
-    from restor.cli.progress_view import progress_view
-
     with progress_view(quiet=quiet) as progress:
         from restor.runner.rejudge import judged_folder, rejudge
 
@@ -85,10 +85,10 @@ def judge(
 
 def _local(model: str | None) -> dict[str, str | None]:
     """The settings of a judge on this machine."""
-    from restor.models.reference import parse_model_ref
-
     if model is None:
         return {}
+    from restor.models.reference import parse_model_ref
+
     ref = parse_model_ref(model)
     return {"local.model.path": ref.path, "local.model.revision": ref.revision, "local.model.adapter": ref.adapter}
 
