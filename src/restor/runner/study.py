@@ -113,7 +113,7 @@ def run_study(config: ExperimentConfig, *, store: Path, progress: Progress, save
         device=config.device,
         threads=threads,
         notes=tuple(_notes(config, plans[0].arms)),
-        curves={arm.id: tuple(validation_curves(arm, config)) for plan in plans for arm in plan.arms},
+        curves=validation_curves([arm for plan in plans for arm in plan.arms], config),
     )
     return make(work, opened, progress, save_every=save_every)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from restor.experiment import ExperimentConfig
 from restor.results import Curve
 from restor.selection.choices import Selection, read_selection
@@ -14,14 +16,19 @@ SELECTION = "selection"
 """Stands as the stage of curves from the choice of hyperparameters, which was made in other worlds."""
 
 
-def validation_curves(arm: PlannedArm, config: ExperimentConfig) -> list[Curve]:
-    """What the chosen point of an arm's grid answered on the way while it was chosen: means over the worlds of that.
+def validation_curves(arms: Sequence[PlannedArm], config: ExperimentConfig) -> dict[str, tuple[Curve, ...]]:
+    """Id of an arm -> what the chosen point of its grid answered on the way while it was chosen.
 
-    None for an arm that was not selected.
+    The points are means over the worlds of the selection. An arm that was not selected has none.
     """
-    if arm.hyperparameters != "selected" or config.unlearning.selection is None:
-        return []
-    trials = _chosen(arm, config, read_selection(config.unlearning.selection))
+    if config.unlearning.selection is None:
+        return {}
+    selection = read_selection(config.unlearning.selection)
+    return {arm.id: tuple(_curves(arm, config, selection)) for arm in arms if arm.hyperparameters == "selected"}
+
+
+def _curves(arm: PlannedArm, config: ExperimentConfig, selection: Selection) -> list[Curve]:
+    trials = _chosen(arm, config, selection)
     marks = mean_marks(trials) if trials else []
     figures = {
         "validation true answers": [(mark.step, mark.original) for mark in marks],

@@ -6,14 +6,20 @@ import ast
 import functools
 import hashlib
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 
+from pydantic import TypeAdapter, ValidationError
+
+from restor.caches import data_cache
 from restor.config import stable_hash
-from restor.errors import ConfigError
+from restor.errors import ConfigError, DataError, StoreError
+from restor.store.disk import write_atomic
 
 _COUNTED = frozenset({".css", ".js", ".jinja", ".json", ".jsonl"})
 """Files beside the code of a package that decide what it makes."""
@@ -67,14 +73,14 @@ def code_version(modules: Collection[str], files: Collection[Path] = ()) -> str:
 
     Imports are followed wherever they stand in a module, but not under `TYPE_CHECKING`. Those in functions of an
     `__init__.py` count for whoever takes from the package a name that is no module. Files that lie beside the modules
-    count too, such as templates. A single file
-    counts by its name and its code, not by its folder. Comments, docstrings and formatting never change the digest.
-    Nothing is imported.
+    count too, such as templates. A single file counts by its name and its code, not by its folder. Comments, docstrings
+    and formatting never change the digest. Nothing is imported.
 
     Raises:
         ConfigError: if a module or file does not exist or does not parse.
     """
     digests = dict(_installed_code(tuple(sorted(modules))))
+    _kept().save()
     for path in files:  # read anew each time: the user may be editing it
         digest = _code(path).digest
         digests[f"{path.name} {digest}"] = digest  # two files may have one name
@@ -196,7 +202,50 @@ class _Code:
 
 @functools.cache
 def _installed(path: Path) -> _Code:
-    return _code(path)
+    return _kept().code(path)
+
+
+@functools.cache
+def _kept() -> _Kept:
+    return _Kept()
+
+
+@final
+class _Kept:
+    """What counts of files by their content, kept from one process to the next: to parse all of restor takes a second.
+
+    A file that cannot be read or written costs that second and nothing else.
+    """
+
+    def __init__(self) -> None:
+        # Another Python or another way to work it out has another file.
+        way = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+        self._file: Path | None = None
+        self._codes: dict[str, _Code] = {}
+        self._is_new = False
+        with suppress(DataError, OSError, ValueError, ValidationError):
+            self._file = data_cache() / f"code-{sys.version_info[0]}.{sys.version_info[1]}-{way}.json"
+            self._codes = _CODES.validate_json(self._file.read_bytes())
+
+    def code(self, path: Path) -> _Code:
+        """What counts of a file."""
+        content = path.read_bytes() if path.is_file() else b""
+        key = hashlib.sha256(f"{path.name}\0".encode() + content).hexdigest()
+        if key not in self._codes:
+            self._codes[key] = _code(path)
+            self._is_new = True
+        return self._codes[key]
+
+    def save(self) -> None:
+        """Write what was worked out anew."""
+        if self._is_new and self._file is not None:
+            self._is_new = False
+            with suppress(StoreError, OSError):
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(self._file, _CODES.dump_json(self._codes))
+
+
+_CODES = TypeAdapter(dict[str, _Code])
 
 
 def _code(path: Path) -> _Code:
