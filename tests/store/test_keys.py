@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from dataclasses import replace
@@ -186,15 +185,16 @@ def unlearning(name="npo"):
 @pytest.fixture
 def key_with_line(monkeypatch):
     """The key of a task when a line stands at the end of one of restor's modules."""
-    original = keys._tree
+    original = keys._source
 
     def key(module, line):
         edited = keys._file_of(module)
 
-        def tree(path):
-            return ast.parse(path.read_bytes() + f"\n{line}\n".encode()) if path == edited else original(path)
+        def source(path):
+            return original(path) + (f"\n{line}\n".encode() if path == edited else b"")
 
-        monkeypatch.setattr(keys, "_tree", tree)
+        monkeypatch.setattr(keys, "_source", source)
+        monkeypatch.setattr(keys._Kept, "save", lambda kept: None)
         forget_files()
         return unlearning().key
 

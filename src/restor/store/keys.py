@@ -82,7 +82,7 @@ def code_version(modules: Collection[str], files: Collection[Path] = ()) -> str:
     digests = dict(_installed_code(tuple(sorted(modules))))
     _kept().save()
     for path in files:  # read anew each time: the user may be editing it
-        digest = _code(path).digest
+        digest = _code(path, _source(path)).digest
         digests[f"{path.name} {digest}"] = digest  # two files may have one name
     return stable_hash(digests)
 
@@ -229,10 +229,10 @@ class _Kept:
 
     def code(self, path: Path) -> _Code:
         """What counts of a file."""
-        content = path.read_bytes() if path.is_file() else b""
+        content = _source(path)
         key = hashlib.sha256(f"{path.name}\0".encode() + content).hexdigest()
         if key not in self._codes:
-            self._codes[key] = _code(path)
+            self._codes[key] = _code(path, content)
             self._is_new = True
         return self._codes[key]
 
@@ -248,10 +248,13 @@ class _Kept:
 _CODES = TypeAdapter(dict[str, _Code])
 
 
-def _code(path: Path) -> _Code:
+def _code(path: Path, content: bytes) -> _Code:
     if path.suffix != ".py":
-        return _Code(hashlib.sha256(path.read_bytes()).hexdigest())
-    tree, parts = _tree(path), list[str]()
+        return _Code(hashlib.sha256(content).hexdigest())
+    try:
+        tree, parts = ast.parse(content), list[str]()
+    except (SyntaxError, ValueError) as error:
+        raise _unreadable(path, error) from error
     _flatten(tree, parts)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     everywhere = dict.fromkeys(_imported(tree, within_functions=True))
@@ -261,11 +264,15 @@ def _code(path: Path) -> _Code:
     return _Code(digest, tuple(at_once), tuple(name for name in everywhere if name not in at_once))
 
 
-def _tree(path: Path) -> ast.Module:
+def _source(path: Path) -> bytes:
     try:
-        return ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ConfigError(f"Cannot read the code of {path}: {error}. Repair it or reinstall the package.") from error
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ConfigError:
+    return ConfigError(f"Cannot read the code of {path}: {error}. Repair it or reinstall the package.")
 
 
 def _flatten(value: object, parts: list[str]) -> None:
