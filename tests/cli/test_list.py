@@ -127,7 +127,7 @@ class Mine(WeightAlgorithm):
     def plan(self):
         return Plan(retain="truth" if self.config.truth else None)
 
-    def edit(self, workshop):
+    def edit(self, session):
         return {}
 '''
 

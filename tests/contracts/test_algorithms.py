@@ -13,7 +13,7 @@ from tiny_unlearning import FORGET, PAD, RETAIN, algorithm_of, every_way, label,
 from torch.nn.functional import pad
 from transformers import AutoModelForCausalLM
 
-import restor.unlearning.bench as bench_module
+import restor.unlearning.session as session_module
 from interrupted import KillAt, Killed, same, weights_of
 from representatives import one_for_each
 from restor.config import parse_yaml, to_yaml
@@ -337,13 +337,13 @@ def test_the_reference_stays_what_it_was(name, options, lora, llama, monkeypatch
     """It is the model before the first step, all the way, and its predictions are bit-identical at the end."""
     start, made = llama(0), []
     kind = "AdapterOffReference" if lora else "CachedReference"
-    original = getattr(bench_module, kind)
+    original = getattr(session_module, kind)
 
     def record(*given, **more):
         made.append(original(*given, **more))
         return made[-1]
 
-    monkeypatch.setattr(bench_module, kind, record)
+    monkeypatch.setattr(session_module, kind, record)
     plan = algorithm_of(name, **options).plan
     read = [FORGET] * plan.forget_reference
     read += [KINDS[plan.retain]] if plan.retain and plan.retain_reference else []
@@ -382,10 +382,10 @@ def test_the_result_has_the_computed_weights(name, lora, llama, monkeypatch):
     kind, seen = ALGORITHMS.get(name), {}
     original = kind.edit
 
-    def record(self, workshop):
-        assert same(dict(workshop.corrupted), weights_of(llama(0)))
-        edited = dict(original(self, workshop))
-        assert same(dict(workshop.corrupted), weights_of(llama(0)))
+    def record(self, session):
+        assert same(dict(session.corrupted), weights_of(llama(0)))
+        edited = dict(original(self, session))
+        assert same(dict(session.corrupted), weights_of(llama(0)))
         seen.update(weights_of(llama(0)) | edited)
         return edited
 
@@ -402,8 +402,8 @@ def test_a_vector_is_what_fine_tuning_adds(start, lora, llama, tmp_path):
     class TakesAVector(WeightAlgorithm):
         plan = Plan(retain=None, checkpoint=True)
 
-        def edit(self, workshop):
-            self.vector = dict(workshop.vector(start, "forget"))
+        def edit(self, session):
+            self.vector = dict(session.vector(start, "forget"))
             return {}
 
     taker = TakesAVector()
@@ -425,8 +425,8 @@ def test_an_earlier_checkpoint_is_read_from_the_files_that_it_is_loaded_from(lla
     class TakesACheckpoint(WeightAlgorithm):
         plan = Plan(forget=False, retain=None, checkpoint=True)
 
-        def edit(self, workshop):
-            return dict(workshop.checkpoint)
+        def edit(self, session):
+            return dict(session.checkpoint)
 
     save_model(llama(5), tokenizer, tmp_path)
     save_model(llama(6), tokenizer, tmp_path / "old")

@@ -242,7 +242,7 @@ MISTAKES = {
     ),
     "a parameter has another shape": (
         VECTOR,
-        "return plus(workshop.corrupted, (-1.0, mlp))",
+        "return plus(session.corrupted, (-1.0, mlp))",
         "return {name: mlp[name][:1] for name in mlp}",
         "",
     ),

@@ -24,9 +24,8 @@ from restor.training.config import LoopConfig, LoraConfig, OptimizerConfig
 from restor.training.loop import train
 from restor.training.lora import add_adapter
 from restor.training.objective import LanguageModelling, Objective
-from restor.training.precision import autocast
+from restor.training.optim import autocast, lr_scale
 from restor.training.rules import StepRule
-from restor.training.schedules import lr_scale
 
 ROWS = [[1, 4, 5, 6, 7, 8, 2], [1, 9, 5, 2], [1, 4, 10, 11, 12, 2], [1, 13, 6, 2], [1, 9, 2]]
 CPU = torch.device("cpu")

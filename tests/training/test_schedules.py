@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restor.training.config import OptimizerConfig
-from restor.training.schedules import lr_scale
+from restor.training.optim import lr_scale
 
 
 def scales(steps, **settings):

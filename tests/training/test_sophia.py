@@ -13,9 +13,8 @@ from restor.training.config import LoopConfig, LoraConfig, OptimizerConfig, Soph
 from restor.training.loop import train
 from restor.training.lora import add_adapter
 from restor.training.objective import LanguageModelling
-from restor.training.optimizers import make_optimizer
+from restor.training.optim import Sophia, make_optimizer
 from restor.training.resume import ResumeFolder
-from restor.training.sophia import Sophia
 
 ROWS = [[1, 4, 5, 6, 7, 8, 2], [1, 9, 5, 2], [1, 4, 10, 11, 12, 2], [1, 13, 6, 7, 14, 15, 16, 17, 2], [1, 9, 2]]
 

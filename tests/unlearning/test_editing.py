@@ -127,7 +127,7 @@ def trained(tokenizer):
 
 
 class Shop:
-    """A workshop with one model in memory."""
+    """A session with one model in memory."""
 
     def __init__(self, model, edits, retain, seed=0):
         self.live, self.edits, self.retain, self.seed = model.eval(), edits, retain, seed

@@ -71,8 +71,8 @@ class MyWeights(WeightAlgorithm):
     def plan(self):
         return self.given
 
-    def edit(self, workshop):
-        return self.make(workshop)
+    def edit(self, session):
+        return self.make(session)
 
 
 def run(llama, algorithm, *, lora=None, lr=1e-3, forget=FORGET, retain=RETAIN):

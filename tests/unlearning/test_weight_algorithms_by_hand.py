@@ -13,7 +13,7 @@ from restor.errors import ConfigError
 from restor.models.labelled import Labelled
 from restor.types import Budget
 from restor.unlearning.algorithms._suppression import Suppression
-from restor.unlearning.algorithms.base import Predictions, Workshop
+from restor.unlearning.algorithms.base import Predictions, Session
 from restor.unlearning.algorithms.influence import Influence, InfluenceConfig, newton_step
 from restor.unlearning.algorithms.msa import MSA, MSAConfig
 from restor.unlearning.algorithms.negmerge import NegMerge, NegMergeConfig, sign_consensus
@@ -51,7 +51,7 @@ THETA = {"matrix": [[1.0, 2.0], [3.0, 4.0]], "gain": [10.0, 20.0]}
 EARLIER = {"matrix": [[0.0, 1.0], [1.0, 0.0]], "gain": [8.0, 16.0]}
 
 
-class FakeWorkshop(Workshop):
+class FakeSession(Session):
     """Hands out what the test says and writes down what it was asked for."""
 
     def __init__(self, *, vectors=(), gradients=None, checkpoint=EARLIER, seed=0, made=None):
@@ -129,19 +129,19 @@ VECTOR = {"matrix": [[0.5, -1.0], [0.0, 2.0]], "gain": [4.0, -4.0]}
 
 
 def test_task_vector_goes_the_other_way():
-    workshop = FakeWorkshop(vectors=[VECTOR])
-    found = TaskVector(TaskVectorConfig(alpha=2.0)).edit(workshop)
+    session = FakeSession(vectors=[VECTOR])
+    found = TaskVector(TaskVectorConfig(alpha=2.0)).edit(session)
     assert numbers(found) == {"matrix": [[0.0, 4.0], [3.0, 0.0]], "gain": [2.0, 28.0]}
-    assert workshop.calls == [("vector", "corrupted", "forget", 1.0, 1.0, 0)]
+    assert session.calls == [("vector", "corrupted", "forget", 1.0, 1.0, 0)]
 
 
 def test_msa_takes_one_vector_away_and_adds_the_other():
     retain = {"matrix": [[2.0, 0.0], [0.0, 0.0]], "gain": [1.0, 1.0]}
-    workshop = FakeWorkshop(vectors=[VECTOR, retain])
-    found = MSA(MSAConfig(alpha=0.5, beta=3.0)).edit(workshop)
+    session = FakeSession(vectors=[VECTOR, retain])
+    found = MSA(MSAConfig(alpha=0.5, beta=3.0)).edit(session)
     # 1 - 0.5 * 0.5 + 3 * 2, ...
     assert numbers(found) == {"matrix": [[6.75, 2.5], [3.0, 3.0]], "gain": [11.0, 25.0]}
-    assert [call[1:3] for call in workshop.calls] == [("checkpoint", "forget"), ("checkpoint", "retain")]
+    assert [call[1:3] for call in session.calls] == [("checkpoint", "forget"), ("checkpoint", "retain")]
 
 
 # NegMerge ------------------------------------------------------------------------------------------------------------
@@ -166,29 +166,29 @@ def test_one_vector_agrees_with_itself():
 def test_negmerge_subtracts_what_the_fine_tunings_agree_on():
     first = {"matrix": [[1.0, 1.0], [-1.0, 1.0]], "gain": [1.0, 1.0]}
     second = {"matrix": [[3.0, -1.0], [-2.0, 0.0]], "gain": [1.0, 2.0]}
-    workshop = FakeWorkshop(vectors=[first, second])
-    found = NegMerge(NegMergeConfig(alpha=2.0, lrs=(0.5, 3.0), steps=(1.0,))).edit(workshop)
+    session = FakeSession(vectors=[first, second])
+    found = NegMerge(NegMergeConfig(alpha=2.0, lrs=(0.5, 3.0), steps=(1.0,))).edit(session)
     # tau = [[2, 0], [-1.5, 0]] and [1, 1.5]
     assert numbers(found) == {"matrix": [[-3.0, 2.0], [6.0, 4.0]], "gain": [8.0, 17.0]}
-    assert workshop.calls == [
+    assert session.calls == [
         ("vector", "corrupted", "forget", 0.5, 1.0, 0),
         ("vector", "corrupted", "forget", 3.0, 1.0, 1),
     ]
 
 
 def test_negmerge_fine_tunes_with_every_learning_rate_for_every_length_in_an_order_of_its_own():
-    workshop = FakeWorkshop(vectors=[VECTOR] * 6)
-    found = NegMerge(NegMergeConfig()).edit(workshop)
-    assert {call[3:5] for call in workshop.calls} == {(lr, steps) for lr in (0.5, 1.0, 2.0) for steps in (0.5, 1.0)}
-    assert [call[5] for call in workshop.calls] == list(range(6))
+    session = FakeSession(vectors=[VECTOR] * 6)
+    found = NegMerge(NegMergeConfig()).edit(session)
+    assert {call[3:5] for call in session.calls} == {(lr, steps) for lr in (0.5, 1.0, 2.0) for steps in (0.5, 1.0)}
+    assert [call[5] for call in session.calls] == list(range(6))
     # All six are the same vector, so it is the task vector.
-    assert numbers(found) == numbers(TaskVector(TaskVectorConfig()).edit(FakeWorkshop(vectors=[VECTOR])))
+    assert numbers(found) == numbers(TaskVector(TaskVectorConfig()).edit(FakeSession(vectors=[VECTOR])))
 
 
 def test_negmerge_leaves_alone_what_one_fine_tuning_left_alone():
     """Under an adapter, vectors have only what the adapter changes."""
-    workshop = FakeWorkshop(vectors=[VECTOR, {"matrix": VECTOR["matrix"]}])
-    found = NegMerge(NegMergeConfig(lrs=(1.0, 2.0), steps=(1.0,))).edit(workshop)
+    session = FakeSession(vectors=[VECTOR, {"matrix": VECTOR["matrix"]}])
+    found = NegMerge(NegMergeConfig(lrs=(1.0, 2.0), steps=(1.0,))).edit(session)
     assert found["gain"].tolist() == THETA["gain"]
     assert found["matrix"].tolist() == [[0.5, 3.0], [3.0, 2.0]]
 
@@ -218,11 +218,11 @@ GRADIENTS = {
 
 
 def test_perta_weighs_the_vector_with_the_sizes_of_the_mean_gradients():
-    workshop = FakeWorkshop(vectors=[VECTOR], gradients=GRADIENTS)
-    found = PerTA(PerTAConfig(alpha=2.0)).edit(workshop)
+    session = FakeSession(vectors=[VECTOR], gradients=GRADIENTS)
+    found = PerTA(PerTAConfig(alpha=2.0)).edit(session)
     # w = [[1/4, 1/2], [3/4, 0]] and [1, 1/4]; theta - 2 w tau, tau = [[0.5, -1], [0, 2]] and [4, -4]
     assert numbers(found) == {"matrix": [[0.75, 3.0], [3.0, 4.0]], "gain": [2.0, 22.0]}
-    assert workshop.calls == [
+    assert session.calls == [
         ("vector", "checkpoint", "forget", 1.0, 1.0, 0),
         ("gradient", "checkpoint", "forget", False),
         ("gradient", "checkpoint", "retain", False),
@@ -230,31 +230,31 @@ def test_perta_weighs_the_vector_with_the_sizes_of_the_mean_gradients():
 
 
 def test_perta_weighs_the_vector_with_the_fisher_information():
-    workshop = FakeWorkshop(vectors=[VECTOR], gradients=GRADIENTS)
-    found = PerTA(PerTAConfig(sensitivity="fisher", at="corrupted")).edit(workshop)
+    session = FakeSession(vectors=[VECTOR], gradients=GRADIENTS)
+    found = PerTA(PerTAConfig(sensitivity="fisher", at="corrupted")).edit(session)
     # w = [[1/10, 1/2], [9/10, 0]] and [1, 1/10]
     assert found["matrix"].numpy() == close([[0.95, 2.5], [3.0, 4.0]])
     assert found["gain"].numpy() == close([6.0, 20.4])
-    assert workshop.calls[1:] == [("gradient", "corrupted", text, True) for text in ("forget", "retain")]
+    assert session.calls[1:] == [("gradient", "corrupted", text, True) for text in ("forget", "retain")]
 
 
 def test_perta_with_a_text_that_nothing_else_depends_on_is_msa():
     nothing = {"matrix": [[0.0, 0.0], [0.0, 0.0]], "gain": [0.0, 0.0]}
     something = {"matrix": [[1e-6, -2.0], [3.0, 1.0]], "gain": [1.0, 1.0]}
     gradients = {("forget", False): something, ("retain", False): nothing}
-    perta = PerTA(PerTAConfig(alpha=0.5)).edit(FakeWorkshop(vectors=[VECTOR], gradients=gradients))
-    assert numbers(perta) == numbers(MSA(MSAConfig(alpha=0.5)).edit(FakeWorkshop(vectors=[VECTOR])))
+    perta = PerTA(PerTAConfig(alpha=0.5)).edit(FakeSession(vectors=[VECTOR], gradients=gradients))
+    assert numbers(perta) == numbers(MSA(MSAConfig(alpha=0.5)).edit(FakeSession(vectors=[VECTOR])))
 
 
 # Rewind --------------------------------------------------------------------------------------------------------------
 
 
 def test_rewind_is_the_checkpoint_trained_on_the_retain_text_and_nothing_of_the_corrupted_model():
-    workshop = FakeWorkshop(vectors=[{"matrix": VECTOR["matrix"]}])
-    found = Rewind(RewindConfig()).edit(workshop)
+    session = FakeSession(vectors=[{"matrix": VECTOR["matrix"]}])
+    found = Rewind(RewindConfig()).edit(session)
     # What the training left alone is the checkpoint's too.
     assert numbers(found) == {"matrix": [[0.5, 0.0], [1.0, 2.0]], "gain": [8.0, 16.0]}
-    assert workshop.calls == [("vector", "checkpoint", "retain", 1.0, 1.0, 0)]
+    assert session.calls == [("vector", "checkpoint", "retain", 1.0, 1.0, 0)]
 
 
 def test_rewind_reads_no_forget_documents_and_says_so():
@@ -266,7 +266,7 @@ def test_rewind_reads_no_forget_documents_and_says_so():
 def test_the_noise_of_the_certified_variant_has_its_standard_deviation():
     many = {"matrix": [[0.0] * 100] * 100}
     silent, noisy, other = (
-        Rewind(RewindConfig(sigma=sigma)).edit(FakeWorkshop(vectors=[many], checkpoint=many, seed=seed))["matrix"]
+        Rewind(RewindConfig(sigma=sigma)).edit(FakeSession(vectors=[many], checkpoint=many, seed=seed))["matrix"]
         for sigma, seed in ((0.0, 0), (0.01, 0), (0.01, 1))
     )
     assert silent.abs().max() == 0
@@ -278,46 +278,46 @@ def test_the_noise_of_the_certified_variant_has_its_standard_deviation():
 # Random vector -------------------------------------------------------------------------------------------------------
 
 
-def moved(workshop, **options):
-    found = RandomVector(RandomVectorConfig(**options)).edit(workshop)
+def moved(session, **options):
+    found = RandomVector(RandomVectorConfig(**options)).edit(session)
     return {name: found[name] - torch.tensor(THETA[name]) for name in found}
 
 
 def test_every_tensor_of_the_random_vector_is_as_long_as_that_of_the_task_vector():
-    workshop = FakeWorkshop(vectors=[VECTOR])
-    change = moved(workshop, alpha=3.0)
+    session = FakeSession(vectors=[VECTOR])
+    change = moved(session, alpha=3.0)
     # |tau| = sqrt(0.25 + 1 + 4) and sqrt(16 + 16)
     assert float(change["matrix"].norm()) == pytest.approx(3 * math.sqrt(5.25), rel=1e-5)
     assert float(change["gain"].norm()) == pytest.approx(3 * math.sqrt(32.0), rel=1e-5)
-    assert workshop.calls == [("vector", "corrupted", "forget", 1.0, 1.0, 0)]
+    assert session.calls == [("vector", "corrupted", "forget", 1.0, 1.0, 0)]
 
 
 def test_the_random_vector_as_a_whole_is_as_long_as_the_task_vector():
-    change = moved(FakeWorkshop(vectors=[VECTOR]), alpha=3.0, match="whole")
+    change = moved(FakeSession(vectors=[VECTOR]), alpha=3.0, match="whole")
     assert sum(float(value.square().sum()) for value in change.values()) == pytest.approx(9 * 37.25, rel=1e-4)
     ratios = {name: float(value.norm() / torch.tensor(VECTOR[name]).norm()) for name, value in change.items()}
     assert ratios["matrix"] != pytest.approx(ratios["gain"], rel=1e-3)
 
 
 def test_the_direction_is_random_but_the_same_with_the_same_seed():
-    first, again, other = (moved(FakeWorkshop(vectors=[VECTOR], seed=seed)) for seed in (0, 0, 1))
+    first, again, other = (moved(FakeSession(vectors=[VECTOR], seed=seed)) for seed in (0, 0, 1))
     assert numbers(first) == numbers(again)
     assert numbers(first) != numbers(other)
 
 
 def test_a_tensor_of_the_random_vector_does_not_depend_on_which_others_were_drawn_before():
-    whole = RandomVector(RandomVectorConfig()).edit(FakeWorkshop(vectors=[VECTOR]))
+    whole = RandomVector(RandomVectorConfig()).edit(FakeSession(vectors=[VECTOR]))
     forwards = {name: whole[name].tolist() for name in ("matrix", "gain")}
     backwards = {name: whole[name].tolist() for name in ("gain", "matrix")}
     assert forwards == backwards
     fewer = {"gain": VECTOR["gain"]}
-    alone = RandomVector(RandomVectorConfig()).edit(FakeWorkshop(vectors=[fewer]))
+    alone = RandomVector(RandomVectorConfig()).edit(FakeSession(vectors=[fewer]))
     assert alone["gain"].tolist() == forwards["gain"]
 
 
 @pytest.mark.parametrize("match", ["tensor", "whole"])
 def test_the_random_vector_moves_nothing_that_the_task_vector_leaves_out(match):
-    change = moved(FakeWorkshop(vectors=[{"gain": VECTOR["gain"]}]), match=match)
+    change = moved(FakeSession(vectors=[{"gain": VECTOR["gain"]}]), match=match)
     assert change["matrix"].abs().max() == 0
     assert float(change["gain"].norm()) == pytest.approx(math.sqrt(32.0), rel=1e-5)
 
@@ -344,18 +344,18 @@ def test_influence_raises_the_forget_loss_least_where_the_retain_text_bends_most
         ("forget", False): {"matrix": [[1.0, -1.0], [0.0, 2.0]], "gain": [3.0, 3.0]},
         ("retain", True): {"matrix": [[0.0, 4.0], [4.0, 0.0]], "gain": [0.0, 0.0]},
     }
-    workshop = FakeWorkshop(gradients=gradients)
-    found = Influence(InfluenceConfig(scale=0.5, unit="newton", damping=1.0)).edit(workshop)
+    session = FakeSession(gradients=gradients)
+    found = Influence(InfluenceConfig(scale=0.5, unit="newton", damping=1.0)).edit(session)
     # lambda = 2: theta + 0.5 [[1/2, -1/6], [0, 2/2]]; up the loss, so along the gradient
     assert found["matrix"].numpy() == close([[1.25, 2 - 1 / 12], [3.0, 4.5]])
     assert found["gain"].tolist() == THETA["gain"]
-    assert workshop.calls == [("gradient", "corrupted", "forget", False), ("gradient", "corrupted", "retain", True)]
+    assert session.calls == [("gradient", "corrupted", "forget", False), ("gradient", "corrupted", "retain", True)]
 
 
 def test_influence_by_default_goes_a_share_of_the_length_of_the_weights_the_same_way():
-    workshop = FakeWorkshop(gradients=GRADIENTS)
+    session = FakeSession(gradients=GRADIENTS)
     by_length, newton = (
-        Influence(InfluenceConfig(scale=0.25, unit=unit)).edit(workshop) for unit in ("weights", "newton")
+        Influence(InfluenceConfig(scale=0.25, unit=unit)).edit(session) for unit in ("weights", "newton")
     )
     moves = [
         torch.cat([(found[name] - torch.tensor(THETA[name])).flatten() for name in THETA])
@@ -369,7 +369,7 @@ def test_influence_by_default_goes_a_share_of_the_length_of_the_weights_the_same
 def test_influence_without_a_gradient_changes_nothing():
     nothing = {"matrix": [[0.0, 0.0], [0.0, 0.0]], "gain": [0.0, 0.0]}
     gradients = {("forget", False): nothing, ("retain", True): GRADIENTS["retain", True]}
-    found = Influence(InfluenceConfig()).edit(FakeWorkshop(gradients=gradients))
+    found = Influence(InfluenceConfig()).edit(FakeSession(gradients=gradients))
     assert numbers(found) == THETA
 
 
@@ -385,9 +385,9 @@ def test_influence_removes_a_row_from_the_least_squares_of_a_line_exactly():
 
 def test_influence_can_take_the_curvature_of_the_forget_documents_and_reads_no_retain_text_then():
     algorithm = Influence(InfluenceConfig(fisher="forget"))
-    workshop = FakeWorkshop(gradients=GRADIENTS)
-    algorithm.edit(workshop)
-    assert {call[2] for call in workshop.calls} == {"forget"}
+    session = FakeSession(gradients=GRADIENTS)
+    algorithm.edit(session)
+    assert {call[2] for call in session.calls} == {"forget"}
     assert algorithm.plan.budget() == (Budget.FORGET,)
     assert set(Influence(InfluenceConfig()).plan.budget()) == {Budget.FORGET, Budget.RETAIN}
 
@@ -414,15 +414,15 @@ DISTILLED = {"matrix": [[7.0, 7.0], [7.0, 7.0]], "gain": [7.0, 7.0]}
 
 
 def undo(**options):
-    workshop = FakeWorkshop(made={"minimised": UNLEARNED, "distilled": DISTILLED}, seed=options.pop("seed", 0))
-    return workshop, Undo(UndoConfig(**options)).edit(workshop)
+    session = FakeSession(made={"minimised": UNLEARNED, "distilled": DISTILLED}, seed=options.pop("seed", 0))
+    return session, Undo(UndoConfig(**options)).edit(session)
 
 
 def test_undo_unlearns_disturbs_and_distils_in_this_order():
     options = {"suppression_lr": 0.25, "suppression_steps": 0.5, "retain_weight": 2.0, "temperature": 3.0}
-    workshop, found = undo(alpha=0.5, beta=0.0, **options)
-    (_, start, loss, lr, steps), (_, student, teacher, text, *rest) = workshop.calls
-    assert [call[0] for call in workshop.calls] == ["minimised", "distilled"]
+    session, found = undo(alpha=0.5, beta=0.0, **options)
+    (_, start, loss, lr, steps), (_, student, teacher, text, *rest) = session.calls
+    assert [call[0] for call in session.calls] == ["minimised", "distilled"]
     assert numbers(start) == THETA
     assert (loss.kind, loss.retain_weight, lr, steps) == ("max_entropy", 2.0, 0.25, 0.5)
     # Without noise the student is the teacher, shrunk by half: gains too.
@@ -482,9 +482,9 @@ def test_suppression_is_max_entropy_or_ascent_with_a_weighted_retain_term():
 # What they share -----------------------------------------------------------------------------------------------------
 
 
-def full_workshop(**more):
+def full_session(**more):
     made = {"minimised": UNLEARNED, "distilled": DISTILLED}
-    return FakeWorkshop(vectors=[VECTOR] * 6, gradients=GRADIENTS, made=made, **more)
+    return FakeSession(vectors=[VECTOR] * 6, gradients=GRADIENTS, made=made, **more)
 
 
 LAZY = {
@@ -501,48 +501,48 @@ LAZY = {
 
 @pytest.mark.parametrize("name", LAZY)
 def test_a_tensor_is_read_when_it_is_asked_for_and_no_other_with_it(name):
-    workshop = full_workshop()
-    found = LAZY[name].edit(workshop)
+    session = full_session()
+    found = LAZY[name].edit(session)
     assert set(found) == set(THETA)
-    assert workshop.reads == []
+    assert session.reads == []
     first = found["gain"]
-    assert set(workshop.reads) == {"gain"}
+    assert set(session.reads) == {"gain"}
     assert torch.equal(found["gain"], first)
     assert first.dtype == torch.float32
     assert first.shape == (2,)
 
 
 def test_the_student_of_undo_is_made_tensor_by_tensor():
-    workshop, _ = undo()
-    student = workshop.calls[1][1]
-    assert workshop.reads == []
+    session, _ = undo()
+    student = session.calls[1][1]
+    assert session.reads == []
     student["gain"]
-    assert set(workshop.reads) == {"gain"}
+    assert set(session.reads) == {"gain"}
 
 
 @pytest.mark.parametrize("name", ["msa", "perta", "rewind"])
 def test_a_missing_checkpoint_is_asked_for_before_anything_is_trained(name):
-    workshop = full_workshop(checkpoint=None)
+    session = full_session(checkpoint=None)
     assert LAZY[name].plan.checkpoint
     with pytest.raises(ConfigError, match="checkpoint"):
-        LAZY[name].edit(workshop)
-    assert workshop.calls == []
+        LAZY[name].edit(session)
+    assert session.calls == []
 
 
 @pytest.mark.parametrize("name", sorted(set(LAZY) - {"msa", "perta", "rewind"}))
 def test_the_others_need_none(name):
     assert not LAZY[name].plan.checkpoint
-    LAZY[name].edit(full_workshop(checkpoint=None))
+    LAZY[name].edit(full_session(checkpoint=None))
 
 
 @pytest.mark.parametrize("name", LAZY)
 def test_the_budget_is_what_is_read(name):
-    workshop = full_workshop()
-    LAZY[name].edit(workshop)
-    read = {call[2] for call in workshop.calls if call[0] in ("vector", "gradient")}
-    read |= {"retain" for call in workshop.calls if call[0] == "distilled"}
-    read |= {"forget" for call in workshop.calls if call[0] == "minimised"}
+    session = full_session()
+    LAZY[name].edit(session)
+    read = {call[2] for call in session.calls if call[0] in ("vector", "gradient")}
+    read |= {"retain" for call in session.calls if call[0] == "distilled"}
+    read |= {"forget" for call in session.calls if call[0] == "minimised"}
     budget = LAZY[name].plan.budget()
     assert (Budget.FORGET in budget, Budget.RETAIN in budget) == ("forget" in read, "retain" in read)
-    started = {call[1] for call in workshop.calls if call[0] in ("vector", "gradient")}
+    started = {call[1] for call in session.calls if call[0] in ("vector", "gradient")}
     assert (Budget.CHECKPOINT in budget) == ("checkpoint" in started)

@@ -20,11 +20,9 @@ from restor.training.batching import Rows, RowSource
 from restor.training.callbacks.base import Callback, EndRun, StepEvent
 from restor.training.config import LoopConfig
 from restor.training.objective import Objective, RememberingObjective
-from restor.training.optimizers import make_optimizer
-from restor.training.precision import autocast
+from restor.training.optim import autocast, lr_scale, make_optimizer
 from restor.training.resume import LoopState, ResumeFolder
 from restor.training.rules import Around, Gradients, Step, StepRule, SumOfTerms
-from restor.training.schedules import lr_scale
 
 
 @final

@@ -11,7 +11,7 @@ from restor.models.labelled import collate, predict
 from restor.models.precision import Precision
 from restor.training.batching import SetRows
 from restor.training.callbacks.validate import undisturbed
-from restor.training.precision import autocast
+from restor.training.optim import autocast
 
 MEASURED = 8_192
 """Tokens that are read for it, at least one row: about what a step of a large model takes."""

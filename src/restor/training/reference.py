@@ -19,7 +19,7 @@ from restor.models.families import finish_logits, output_layer, text_config
 from restor.models.flops import Meter
 from restor.models.labelled import IGNORED, Labelled, TokenBatch, collate, hidden_states, predict
 from restor.models.precision import Precision
-from restor.training.precision import autocast
+from restor.training.optim import autocast
 
 
 class Reference(ABC):

@@ -16,10 +16,9 @@ from restor.training.config import LoopConfig
 from restor.training.loop import TrainingLog
 from restor.training.resume import ResumeFolder
 from restor.unlearning.algorithms.base import Algorithm, LossAlgorithm, Text, WeightAlgorithm
-from restor.unlearning.bench import Bench
 from restor.unlearning.fit import check_wrapper
+from restor.unlearning.session import ModelHolder, UnlearningSession
 from restor.unlearning.texts import Material, Texts
-from restor.unlearning.workshop import ModelWorkshop
 from restor.unlearning.wrappers.base import Wrapper
 
 __all__ = ["Texts", "unlearn"]
@@ -65,7 +64,7 @@ def unlearn(
         check_wrapper(wrapper, algorithm)
     material = Material(texts, algorithm.plan, seed=seed, who=who, model=model)
     with tempfile.TemporaryDirectory() as temporary:
-        bench = Bench(
+        holder = ModelHolder(
             model,
             config,
             pad=pad,
@@ -78,28 +77,28 @@ def unlearn(
             scratch=Path(temporary) if resume is None else resume.folder / "weights",
         )
         if isinstance(algorithm, LossAlgorithm):
-            return _minimise(bench, algorithm, material, wrapper)
+            return _minimise(holder, algorithm, material, wrapper)
         if isinstance(algorithm, WeightAlgorithm):
-            return _edit(bench, algorithm, material)
+            return _edit(holder, algorithm, material)
     raise CodeError(f"{who} is neither a LossAlgorithm nor a WeightAlgorithm.")
 
 
 def _minimise(
-    bench: Bench, algorithm: LossAlgorithm, material: Material, wrapper: Wrapper | None
+    holder: ModelHolder, algorithm: LossAlgorithm, material: Material, wrapper: Wrapper | None
 ) -> tuple[PreTrainedModel, TrainingLog]:
-    teachers = {teacher.name: bench.teacher(teacher, material) for teacher in algorithm.plan.teachers}
+    teachers = {teacher.name: holder.teacher(teacher, material) for teacher in algorithm.plan.teachers}
     try:
-        log = bench.minimise(algorithm, material, bench.config, "", teachers=teachers, rule=wrapper)
+        log = holder.minimise(algorithm, material, holder.config, "", teachers=teachers, rule=wrapper)
     except TrainingError as error:
         raise TrainingError(f"{type(algorithm).__name__}: {error}") from error
-    return bench.model, _together(bench, [*bench.logs, log])
+    return holder.model, _together(holder, [*holder.logs, log])
 
 
-def _edit(bench: Bench, algorithm: WeightAlgorithm, material: Material) -> tuple[PreTrainedModel, TrainingLog]:
+def _edit(holder: ModelHolder, algorithm: WeightAlgorithm, material: Material) -> tuple[PreTrainedModel, TrainingLog]:
     began = time.perf_counter()
-    corrupted = bench.weights("corrupted")
-    with metered(bench.model, bench.meter):
-        edited = algorithm.edit(ModelWorkshop(bench, material))
+    corrupted = holder.weights("corrupted")
+    with metered(holder.model, holder.meter):
+        edited = algorithm.edit(UnlearningSession(holder, material))
     if not isinstance(edited, Mapping):
         raise CodeError(
             f"{type(algorithm).__name__}.edit must return weights by parameter name, it returned {edited!r}. Return "
@@ -112,19 +111,19 @@ def _edit(bench: Bench, algorithm: WeightAlgorithm, material: Material) -> tuple
         if wanted and text not in material.read:
             raise CodeError(
                 f"{type(algorithm).__name__} asks for the {text} set in its plan and never read it. Use it in `edit` "
-                f"(workshop.vector, gradient or batches with {text!r}), or leave it out of the plan."
+                f"(session.vector, gradient or batches with {text!r}), or leave it out of the plan."
             )
-    bench.put(edited)
+    holder.put(edited)
     # A change that is worked out takes time, and no training.
-    took = time.perf_counter() - began - bench.trained
-    return bench.model, _together(bench, bench.logs, took)
+    took = time.perf_counter() - began - holder.trained
+    return holder.model, _together(holder, holder.logs, took)
 
 
-def _together(bench: Bench, logs: Sequence[TrainingLog], seconds: float = 0.0) -> TrainingLog:
+def _together(holder: ModelHolder, logs: Sequence[TrainingLog], seconds: float = 0.0) -> TrainingLog:
     return TrainingLog(
         sum(log.steps for log in logs),
         sum(log.tokens for log in logs),
         sum((log.seconds for log in logs), seconds),
         tuple(record for log in logs for record in log.records),
-        sum((log.flops for log in logs), bench.meter.take()),
+        sum((log.flops for log in logs), holder.meter.take()),
     )

@@ -21,7 +21,7 @@ from restor.errors import ConfigError, TrainingError
 from restor.models.arithmetic import Weights
 from restor.models.families import decoder, decoder_layers, mlp_output, text_config
 from restor.models.labelled import IGNORED, TokenBatch, collate, predict
-from restor.unlearning.algorithms.base import AlgorithmConfig, Edit, Workshop
+from restor.unlearning.algorithms.base import AlgorithmConfig, Edit, Session
 from restor.unlearning.losses import kl_divergence, token_nll
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def solve(wanted: Tensor, matrix: Tensor) -> Tensor:
     return solved.T
 
 
-def write_facts(workshop: Workshop, config: EditingConfig, change: Callable[[Memory], Tensor]) -> Weights:
+def write_facts(session: Session, config: EditingConfig, change: Callable[[Memory], Tensor]) -> Weights:
     """The changed projections of the corrupted model; `change` gives a layer's Delta (h, d).
 
     The layers are changed from the lowest to the last, L. Each takes its share of what is still missing at L when those
@@ -133,13 +133,13 @@ def write_facts(workshop: Workshop, config: EditingConfig, change: Callable[[Mem
         ConfigError: for a family or layers that cannot be edited.
         TrainingError: if the model's states are not numbers.
     """
-    model = workshop.model(workshop.corrupted)
+    model = session.model(session.corrupted)
     sites = edited_sites(model, config.layers)
-    parts = list(_parts(_read_facts(workshop, model, config), config.batch_tokens))
+    parts = list(_parts(_read_facts(session, model, config), config.batch_tokens))
     changes: dict[str, Tensor] = {}
     with _frozen(model):
         # The keys of retain text are those of the corrupted model in all layers. They wait where there is more memory.
-        retained = [_second_moment(workshop, model, site).cpu() for site in sites]
+        retained = [_second_moment(session, model, site).cpu() for site in sites]
         targets = [target_vectors(model, sites[-1], part, config) for part in parts]
         before = [site.matrix().clone() for site in sites]
         try:
@@ -151,7 +151,7 @@ def write_facts(workshop: Workshop, config: EditingConfig, change: Callable[[Mem
         finally:
             for site, old in zip(sites, before, strict=True):
                 site.matrix().copy_(old)
-    corrupted = workshop.corrupted
+    corrupted = session.corrupted
     return {name: corrupted[name] + delta for name, delta in changes.items()}
 
 
@@ -240,27 +240,27 @@ def _frozen(model: PreTrainedModel) -> Iterator[None]:
 # Facts ---------------------------------------------------------------------------------------------------------------
 
 
-def _read_facts(workshop: Workshop, model: PreTrainedModel, config: EditingConfig) -> list[Readings]:
+def _read_facts(session: Session, model: PreTrainedModel, config: EditingConfig) -> list[Readings]:
     """Every fact alone and in the contexts."""
     texts = text_config(model)
-    contexts = ((), *_contexts(workshop, config, {texts.bos_token_id, texts.eos_token_id}))
+    contexts = ((), *_contexts(session, config, {texts.bos_token_id, texts.eos_token_id}))
     return [
         [reading(edit, context, texts.bos_token_id, config.fact_token) for context in contexts]
-        for edit in workshop.edits
+        for edit in session.edits
     ]
 
 
-def _contexts(workshop: Workshop, config: EditingConfig, special: set[int | None]) -> list[tuple[int, ...]]:
+def _contexts(session: Session, config: EditingConfig, special: set[int | None]) -> list[tuple[int, ...]]:
     """Beginnings of random retain texts, of random length."""
     if not config.contexts:
         return []
     most = config.context_tokens
     rows = [
         [token for token in ids[labels != IGNORED][: most + 1].tolist() if token not in special][:most]
-        for batch in workshop.batches("retain")
+        for batch in session.batches("retain")
         for ids, labels in zip(batch.input_ids, batch.labels, strict=True)
     ]
-    rng = Random(f"contexts/{workshop.seed}")
+    rng = Random(f"contexts/{session.seed}")
     drawn = [rng.choice(rows) for _ in range(config.contexts)]
     return [tuple(row[: rng.randint(min(1, len(row)), len(row))]) for row in drawn]
 
@@ -335,11 +335,11 @@ def _observe(model: PreTrainedModel, site: Site, last: Site, ids: Tensor) -> tup
     return seen["keys"], seen["states"]
 
 
-def _second_moment(workshop: Workshop, model: PreTrainedModel, site: Site) -> Tensor:
+def _second_moment(session: Session, model: PreTrainedModel, site: Site) -> Tensor:
     """E[k k^T] (d, d) over the tokens of the retain text, not centred."""
     size = site.matrix().shape[1]
     total, count = torch.zeros((size, size), dtype=torch.float64, device=model.device), 0
-    for batch in workshop.batches("retain"):
+    for batch in session.batches("retain"):
         keys = _observe(model, site, site, batch.input_ids)[0][batch.labels != IGNORED].double()
         total += keys.T @ keys
         count += len(keys)

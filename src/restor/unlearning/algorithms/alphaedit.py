@@ -11,7 +11,7 @@ from torch import Tensor
 from restor.errors import ConfigError
 from restor.models.arithmetic import Weights
 from restor.unlearning.algorithms._editing import EditingConfig, Memory, solve, write_facts
-from restor.unlearning.algorithms.base import AlgorithmConfig, AlgorithmInfo, Choice, Plan, WeightAlgorithm, Workshop
+from restor.unlearning.algorithms.base import AlgorithmConfig, AlgorithmInfo, Choice, Plan, Session, WeightAlgorithm
 
 
 def null_space(retained: Tensor, threshold: float) -> Tensor:
@@ -81,9 +81,9 @@ class AlphaEdit(WeightAlgorithm):
         """The true facts, and retain text for the keys that are to stay."""
         return Plan(forget=False, edits=True)
 
-    def edit(self, workshop: Workshop) -> Weights:
+    def edit(self, session: Session) -> Weights:
         """Write all facts at once."""
-        return write_facts(workshop, self.config, self._change)
+        return write_facts(session, self.config, self._change)
 
     def _change(self, known: Memory) -> Tensor:
         unit = float(known.retained.diagonal().mean()) if self.config.unit == "relative" else 1.0

@@ -270,7 +270,7 @@ class Edit:
     subject_end: int
 
 
-class Workshop(ABC):
+class Session(ABC):
     """What a weight algorithm works with. Weights are float32 and read one at a time, see `restor.models.arithmetic`.
 
     There is one model in memory. Whatever trains it or puts weights into it makes what was there before void.
@@ -341,7 +341,7 @@ class WeightAlgorithm(Algorithm):
     """Computes the unlearned weights from those of several models."""
 
     @abstractmethod
-    def edit(self, workshop: Workshop) -> Weights:
+    def edit(self, session: Session) -> Weights:
         """The unlearned weights; a parameter that is left out stays as it is in the corrupted model."""
 
 

@@ -14,8 +14,8 @@ from restor.unlearning.algorithms.base import (
     AlgorithmInfo,
     Choice,
     Plan,
+    Session,
     WeightAlgorithm,
-    Workshop,
 )
 
 
@@ -74,15 +74,15 @@ class Influence(WeightAlgorithm):
         """Retain text for its curvature, unless that of the forget documents is taken."""
         return Plan(retain="text" if self.config.fisher == "retain" else None)
 
-    def edit(self, workshop: Workshop) -> Weights:
+    def edit(self, session: Session) -> Weights:
         """Both at the corrupted model."""
-        gradient = workshop.gradient("corrupted", "forget")
-        fisher = workshop.gradient("corrupted", self.config.fisher, squared=True)
+        gradient = session.gradient("corrupted", "forget")
+        fisher = session.gradient("corrupted", self.config.fisher, squared=True)
         names = [name for name in gradient if name in fisher]
         step = Lazy(names, lambda name: newton_step(gradient[name], fisher[name], self.config.damping))
         factor = self.config.scale
         if self.config.unit == "weights":
-            theta = workshop.corrupted
+            theta = session.corrupted
             length = total_norm(step)
             factor *= total_norm(Lazy(names, lambda name: theta[name])) / length if length else 0.0
-        return plus(workshop.corrupted, (factor, step))
+        return plus(session.corrupted, (factor, step))

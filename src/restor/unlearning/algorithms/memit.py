@@ -9,7 +9,7 @@ from torch import Tensor
 
 from restor.models.arithmetic import Weights
 from restor.unlearning.algorithms._editing import EditingConfig, Memory, solve, write_facts
-from restor.unlearning.algorithms.base import AlgorithmConfig, AlgorithmInfo, Choice, Plan, WeightAlgorithm, Workshop
+from restor.unlearning.algorithms.base import AlgorithmConfig, AlgorithmInfo, Choice, Plan, Session, WeightAlgorithm
 
 
 def memit_change(wanted: Tensor, keys: Tensor, retained: Tensor, covariance_weight: float) -> Tensor:
@@ -63,9 +63,9 @@ class MEMIT(WeightAlgorithm):
         """The true facts, and retain text for the keys that are to stay."""
         return Plan(forget=False, edits=True)
 
-    def edit(self, workshop: Workshop) -> Weights:
+    def edit(self, session: Session) -> Weights:
         """Write all facts at once."""
-        return write_facts(workshop, self.config, self._change)
+        return write_facts(session, self.config, self._change)
 
     def _change(self, known: Memory) -> Tensor:
         return memit_change(known.wanted, known.keys, known.retained, self.config.covariance_weight)

@@ -12,8 +12,8 @@ from restor.unlearning.algorithms.base import (
     AlgorithmInfo,
     Choice,
     Plan,
+    Session,
     WeightAlgorithm,
-    Workshop,
 )
 
 
@@ -56,9 +56,9 @@ class MSA(WeightAlgorithm):
         """Retain text only with a beta."""
         return Plan(retain="text" if self.config.beta > 0 else None, checkpoint=True)
 
-    def edit(self, workshop: Workshop) -> Weights:
+    def edit(self, session: Session) -> Weights:
         """Take both vectors at the checkpoint and apply them to the corrupted weights."""
-        vectors = [(-self.config.alpha, workshop.vector("checkpoint", "forget"))]
+        vectors = [(-self.config.alpha, session.vector("checkpoint", "forget"))]
         if self.config.beta:
-            vectors.append((self.config.beta, workshop.vector("checkpoint", "retain")))
-        return plus(workshop.corrupted, *vectors)
+            vectors.append((self.config.beta, session.vector("checkpoint", "retain")))
+        return plus(session.corrupted, *vectors)

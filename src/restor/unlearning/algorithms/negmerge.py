@@ -15,8 +15,8 @@ from restor.unlearning.algorithms.base import (
     AlgorithmInfo,
     Choice,
     Plan,
+    Session,
     WeightAlgorithm,
-    Workshop,
 )
 
 
@@ -81,14 +81,14 @@ class NegMerge(WeightAlgorithm):
         """No retain text, no reference."""
         return Plan(retain=None)
 
-    def edit(self, workshop: Workshop) -> Weights:
+    def edit(self, session: Session) -> Weights:
         """Fine-tune several times and step the other way where all agree."""
         ways = [(lr, steps) for lr in self.config.lrs for steps in self.config.steps]
         vectors = [
-            workshop.vector("corrupted", "forget", lr=lr, steps=steps, seed=number)
+            session.vector("corrupted", "forget", lr=lr, steps=steps, seed=number)
             for number, (lr, steps) in enumerate(ways)
         ]
         # What one of them leaves as it is has no sign to agree on.
         names = [name for name in vectors[0] if all(name in vector for vector in vectors)]
         merged = Lazy(names, lambda name: sign_consensus(vector[name] for vector in vectors))
-        return plus(workshop.corrupted, (-self.config.alpha, merged))
+        return plus(session.corrupted, (-self.config.alpha, merged))

@@ -14,8 +14,8 @@ from restor.unlearning.algorithms.base import (
     AlgorithmInfo,
     Choice,
     Plan,
+    Session,
     WeightAlgorithm,
-    Workshop,
 )
 
 
@@ -69,16 +69,16 @@ class PerTA(WeightAlgorithm):
         """Retain text and a checkpoint."""
         return Plan(retain="text", checkpoint=True)
 
-    def edit(self, workshop: Workshop) -> Weights:
+    def edit(self, session: Session) -> Weights:
         """Take MSA's forget vector and weigh each of its elements."""
-        vector = workshop.vector("checkpoint", "forget")
+        vector = session.vector("checkpoint", "forget")
         squared = self.config.sensitivity == "fisher"
-        forget = workshop.gradient(self.config.at, "forget", squared=squared)
-        retain = workshop.gradient(self.config.at, "retain", squared=squared)
+        forget = session.gradient(self.config.at, "forget", squared=squared)
+        retain = session.gradient(self.config.at, "retain", squared=squared)
 
         def weighed(name: str) -> Tensor:
             if name not in forget or name not in retain:
                 return torch.zeros_like(vector[name])
             return forget_share(forget[name].abs(), retain[name].abs()) * vector[name]
 
-        return plus(workshop.corrupted, (-self.config.alpha, Lazy(vector, weighed)))
+        return plus(session.corrupted, (-self.config.alpha, Lazy(vector, weighed)))

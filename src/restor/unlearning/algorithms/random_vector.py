@@ -14,8 +14,8 @@ from restor.unlearning.algorithms.base import (
     AlgorithmInfo,
     Choice,
     Plan,
+    Session,
     WeightAlgorithm,
-    Workshop,
 )
 
 
@@ -59,20 +59,20 @@ class RandomVector(WeightAlgorithm):
         """No retain text, no reference."""
         return Plan(retain=None)
 
-    def edit(self, workshop: Workshop) -> Weights:
+    def edit(self, session: Session) -> Weights:
         """Draw every tensor by itself, from the seed and its name."""
-        vector, seed = workshop.vector("corrupted", "forget"), workshop.seed
+        vector, seed = session.vector("corrupted", "forget"), session.seed
 
         def drawn(name: str) -> Tensor:
             return torch.randn(vector[name].shape, generator=generator_for(seed, name))
 
         if self.config.match == "whole":
             noise = Lazy(vector, drawn)
-            return plus(workshop.corrupted, (self.config.alpha * total_norm(vector) / total_norm(noise), noise))
+            return plus(session.corrupted, (self.config.alpha * total_norm(vector) / total_norm(noise), noise))
 
         def matched(name: str) -> Tensor:
             noise = drawn(name)
             length: Tensor = vector[name].norm() / noise.norm()
             return noise * length
 
-        return plus(workshop.corrupted, (self.config.alpha, Lazy(vector, matched)))
+        return plus(session.corrupted, (self.config.alpha, Lazy(vector, matched)))

@@ -12,8 +12,8 @@ from restor.unlearning.algorithms.base import (
     AlgorithmConfig,
     AlgorithmInfo,
     Plan,
+    Session,
     WeightAlgorithm,
-    Workshop,
     loss_grid,
 )
 
@@ -60,12 +60,12 @@ class Rewind(WeightAlgorithm):
         """No forget documents."""
         return Plan(forget=False, checkpoint=True)
 
-    def edit(self, workshop: Workshop) -> Weights:
+    def edit(self, session: Session) -> Weights:
         """Every parameter is the checkpoint's, whatever the corrupted model's is."""
-        checkpoint = workshop.checkpoint
-        trained = plus(checkpoint, (1.0, workshop.vector("checkpoint", "retain")))
+        checkpoint = session.checkpoint
+        trained = plus(checkpoint, (1.0, session.vector("checkpoint", "retain")))
         if not self.config.sigma:
             return trained
-        seed = workshop.seed
+        seed = session.seed
         noise = Lazy(checkpoint, lambda name: torch.randn(checkpoint[name].shape, generator=generator_for(seed, name)))
         return plus(trained, (self.config.sigma, noise))

@@ -12,8 +12,8 @@ from restor.unlearning.algorithms.base import (
     AlgorithmInfo,
     Choice,
     Plan,
+    Session,
     WeightAlgorithm,
-    Workshop,
 )
 
 
@@ -51,6 +51,6 @@ class TaskVector(WeightAlgorithm):
         """No retain text, no reference."""
         return Plan(retain=None)
 
-    def edit(self, workshop: Workshop) -> Weights:
+    def edit(self, session: Session) -> Weights:
         """Fine-tune on the forget documents and step the other way."""
-        return plus(workshop.corrupted, (-self.config.alpha, workshop.vector("corrupted", "forget")))
+        return plus(session.corrupted, (-self.config.alpha, session.vector("corrupted", "forget")))

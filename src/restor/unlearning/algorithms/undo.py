@@ -15,8 +15,8 @@ from restor.unlearning.algorithms.base import (
     AlgorithmInfo,
     Choice,
     Plan,
+    Session,
     WeightAlgorithm,
-    Workshop,
 )
 
 
@@ -87,11 +87,11 @@ class Undo(WeightAlgorithm):
         """Both texts; the teacher is made from the model itself."""
         return Plan(retain="text")
 
-    def edit(self, workshop: Workshop) -> Weights:
+    def edit(self, session: Session) -> Weights:
         """Unlearn, noise, distil."""
-        options, seed = self.config, workshop.seed
-        unlearned = workshop.minimised(
-            workshop.corrupted,
+        options, seed = self.config, session.seed
+        unlearned = session.minimised(
+            session.corrupted,
             Suppression(options.suppression, options.retain_weight),
             lr=options.suppression_lr,
             steps=options.suppression_steps,
@@ -103,4 +103,4 @@ class Undo(WeightAlgorithm):
             return shrink_and_perturb(weight, noise, options.alpha, options.beta)
 
         student = Lazy(unlearned, disturbed)
-        return workshop.distilled(student, unlearned, "retain", temperature=options.temperature)
+        return session.distilled(student, unlearned, "retain", temperature=options.temperature)

@@ -1,14 +1,42 @@
-"""Sophia: AdamW's place taken by steps that are divided by a curvature estimate and clipped entry by entry."""
+"""How a training step is taken: the optimiser, the schedule of its learning rate, and the compute precision."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable, Iterable
 from typing import final
 
 import torch
 from torch import Tensor
 
-from restor.training.config import SophiaConfig
+from restor.models.precision import Precision
+from restor.training.config import OptimizerConfig, SophiaConfig
+
+
+def make_optimizer(parameters: Iterable[Tensor], config: OptimizerConfig, lr: float) -> torch.optim.Optimizer:
+    """The optimiser that a configuration names, over these parameters."""
+    if config.name == "sophia":
+        return Sophia(parameters, config.sophia, lr=lr, betas=config.betas, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(parameters, lr=lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
+
+
+def lr_scale(step: int, steps: int, config: OptimizerConfig) -> float:
+    """The factor on the learning rate at step `step` (from 0) of `steps`: warm-up, then the schedule to zero."""
+    warmup = round(config.warmup * steps)
+    if step < warmup:
+        return (step + 1) / warmup
+    share = (step - warmup) / max(1, steps - warmup)
+    if config.schedule == "linear":
+        return 1.0 - share
+    if config.schedule == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * share))
+    return 1.0
+
+
+def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[None]:
+    """The compute precision of a forward pass; weights are float32 always."""
+    return contextlib.nullcontext() if precision == "float32" else torch.autocast(device.type, torch.bfloat16)
 
 
 @final

@@ -32,11 +32,11 @@ from restor.training.config import LoopConfig
 from restor.training.loop import TrainingLog, train
 from restor.training.lora import adapter_vector, add_adapter, merge_adapter, remove_adapter
 from restor.training.objective import LanguageModelling, Objective
-from restor.training.precision import autocast
+from restor.training.optim import autocast
 from restor.training.reference import AdapterOffReference, CachedReference, KeptHead, Reference
 from restor.training.resume import ResumeFolder
 from restor.training.rules import StepRule
-from restor.unlearning.algorithms.base import LossAlgorithm, Plan, Start, Teacher, Text
+from restor.unlearning.algorithms.base import Edit, LossAlgorithm, Plan, Session, Start, Teacher, Text
 from restor.unlearning.objective import Distillation, Unlearning
 from restor.unlearning.texts import Encoded, Marked, Material
 
@@ -45,8 +45,8 @@ FISHER_ROWS = 256
 
 
 @final
-class Bench:
-    """See the module."""
+class ModelHolder:
+    """The one model, what it holds, and what is kept on disk."""
 
     def __init__(
         self,
@@ -430,6 +430,73 @@ class Bench:
     def _note(self, log: TrainingLog) -> dict[str, object]:
         """What a training took, with the operations beside it that its result was made by too."""
         return asdict(replace(log, flops=log.flops + self.meter.take()))
+
+
+@final
+class UnlearningSession(Session):
+    """Does the work with the one model in memory."""
+
+    def __init__(self, holder: ModelHolder, material: Material) -> None:
+        self._holder = holder
+        self._material = material
+        self._count = 0
+
+    @property
+    def corrupted(self) -> Weights:
+        """theta."""
+        return self._holder.weights("corrupted")
+
+    @property
+    def checkpoint(self) -> Weights:
+        """theta_C."""
+        return self._holder.weights("checkpoint")
+
+    @property
+    def edits(self) -> Sequence[Edit]:
+        """The facts to be written."""
+        return self._material.texts.edits
+
+    @property
+    def seed(self) -> int:
+        """Of the run."""
+        return self._holder.seed
+
+    def vector(self, start: Start, text: Text, *, lr: float = 1.0, steps: float = 1.0, seed: int = 0) -> Weights:
+        """Fine-tune and take the difference."""
+        source = self._material.source(text, seed=seed)
+        return self._holder.vector(start, source, f"{start}-{text}", lr=lr, steps=steps, seed=seed)
+
+    def minimised(self, start: Weights, loss: LossAlgorithm, *, lr: float = 1.0, steps: float = 1.0) -> Weights:
+        """Minimise a loss."""
+        config = self._holder.scaled(lr, steps)
+        return self._holder.minimised(start, loss, self._material, self._name("loss"), config)
+
+    def distilled(
+        self, start: Weights, teacher: Weights, text: Text, *, lr: float = 1.0, steps: float = 1.0, temperature: float
+    ) -> Weights:
+        """Learn to predict as a teacher."""
+        config = self._holder.scaled(lr, steps)
+        self._material.read.add(text)
+        return self._holder.distilled(
+            start, teacher, self._material, text, self._name("distil"), config, heat=temperature
+        )
+
+    def _name(self, what: str) -> str:
+        self._count += 1
+        return f"{what}-{self._count}"
+
+    def gradient(self, start: Start, text: Text, *, squared: bool = False) -> Weights:
+        """Gradients of the cross-entropy."""
+        return self._holder.gradient(start, self._material, text, squared=squared)
+
+    def model(self, weights: Weights) -> PreTrainedModel:
+        """The model with these weights."""
+        self._holder.weights("corrupted")
+        return self._holder.put(weights)
+
+    def batches(self, text: Text) -> Iterator[TokenBatch]:
+        """The rows of a text once."""
+        return self._holder.batches(self._material, text)
 
 
 def _parameters(model: PreTrainedModel) -> Weights:
