@@ -45,9 +45,6 @@ FACT_COLUMNS: dict[str, str] = {
 }
 """Columns of facts.parquet and what they hold."""
 
-LATER_COLUMNS = ("score", "planted_score", "options", "option_logprobs", "layers_original", "layers_planted", "dose")
-"""Columns that older files lack; they are read as null."""
-
 
 STORED_ONLY = 9
 """`Figure.rank` from which on a figure has no column: what tables would be too wide for."""
@@ -186,7 +183,7 @@ class Cost(Config):
     tokens: int = 0
     peak_memory_mb: float = 0.0
     flops: float | None = None
-    """Floating-point operations, estimated from parameters and tokens; null in older files."""
+    """Floating-point operations, estimated from parameters and tokens."""
 
 
 class Ancestor(Config):
@@ -227,7 +224,7 @@ class Arm(Config):
     metrics: dict[str, Value] = Field(default_factory=dict)
     """By the names of `Results.figures`."""
     verdict: ArmVerdict | None = None
-    """Of methods, oracles and controls; null for others, for arms that failed and in older files."""
+    """Of methods, oracles and controls; null for others and for arms that failed."""
     tests: list[PairedTest] = Field(default_factory=list)
     """Of pooled arms: against each control that reads the same text or none, the ideal and the corrupted model."""
     parts: dict[PartKind, list[Part]] = Field(default_factory=dict)

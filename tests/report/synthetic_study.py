@@ -13,7 +13,6 @@ from hostile import HOSTILE, MEGABYTE
 from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, JudgedAnswer, all_figures
 from restor.results import (
     FACT_COLUMNS,
-    LATER_COLUMNS,
     Ancestor,
     Arm,
     ArmVerdict,
@@ -28,6 +27,8 @@ from restor.results import (
 from restor.types import Budget, Group, Kind
 
 F, D, R, C = Budget.FORGET, Budget.RETAIN, Budget.REFERENCE, Budget.CHECKPOINT
+OPTIONAL = ("score", "planted_score", "options", "option_logprobs", "layers_original", "layers_planted", "dose")
+"""Columns of facts that may be null throughout."""
 RELATIONS = ("occupation", "birthplace", "language", "spouse")
 NAMES = ("Troa", "Brilio", "Kaien", "Stelys", "Vaira", "Jolan", "Ploio", "Sken", "Dreara", "Mailio", "Gruys", "Zenan")
 FAMILY = ("Stomann", "Kravelli", "Luwood", "Bretton")
@@ -64,9 +65,9 @@ def make_study(
     seeds: Sequence[int] = (0,),
     hostile: bool = False,
     extra_arms: int = 0,
-    older: bool = False,
+    sparse: bool = False,
 ) -> tuple[Results, pa.Table]:
-    """Results and facts that fit each other; `people` are targeted. `older`: without what later versions store."""
+    """Results and facts that fit each other; `people` are targeted. `sparse`: without what not every study has."""
     rng = Random(7)
     rows: dict[str, list[object]] = {name: [] for name in FACT_COLUMNS}
     per_seed: list[Arm] = []
@@ -89,11 +90,11 @@ def make_study(
                     for column, values in rows.items():
                         values.append(row.get(column))
                 per_seed.append(_arm(arm_id, name, label, kind, budget, retain, [seed], seed, counts, people))
-    if older:
-        per_seed = [_older(arm) for arm in per_seed]
-        rows |= {name: [None] * len(rows["arm"]) for name in LATER_COLUMNS}
+    if sparse:
+        per_seed = [_sparse(arm) for arm in per_seed]
+        rows |= {name: [None] * len(rows["arm"]) for name in OPTIONAL}
     summary = [_pooled([arm for arm in per_seed if arm.id.startswith(f"{stem}/s")], stem) for stem in _stems(per_seed)]
-    if not older:
+    if not sparse:
         summary = [_judged(arm, summary) for arm in summary]
     study = Study(
         name="miniature",
@@ -411,7 +412,7 @@ def _poisoned(results: Results) -> Results:
     )
 
 
-def _older(arm: Arm) -> Arm:
+def _sparse(arm: Arm) -> Arm:
     return arm.model_copy(update={"curves": [], "cost": arm.cost.model_copy(update={"flops": None})})
 
 

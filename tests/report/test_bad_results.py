@@ -272,8 +272,8 @@ def test_one_bad_study_spoils_no_comparison_silently(good, folder, capsys):
     refused(capsys, str(folder), "compare", good, folder)
 
 
-def test_a_study_of_an_older_version_has_gaps_and_no_guesses(tmp_path, capsys):
-    folder = write_study(tmp_path / "old", *make_study(people=2, untouched=1, older=True))
+def test_a_sparse_study_has_gaps_and_no_guesses(tmp_path, capsys):
+    folder = write_study(tmp_path / "old", *make_study(people=2, untouched=1, sparse=True))
     for format in (*FORMATS, "html"):
         assert run(capsys, "report", folder, "--format", format)[0] == 0
     status, out, _ = run(capsys, "report", folder)

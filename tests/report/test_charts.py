@@ -80,11 +80,11 @@ def test_picked_are_the_best_methods_a_control_and_references(study):
     assert len(pick(make_comparison(("mine",), baselines=False)[0])) == 1
 
 
-def test_what_an_older_study_lacks_is_said():
-    results, facts = make_study(people=2, older=True)
+def test_what_a_sparse_study_lacks_is_said():
+    results, facts = make_study(people=2, sparse=True)
     found = gaps(data(results, facts), results)
     assert set(found) == {"parts", "curves", "layers"}
-    assert all("older versions" in sentence for sentence in found.values())
+    assert found["layers"] == "Log-probs after each layer were not asked for."
 
 
 def test_a_study_with_everything_has_no_gap(study):

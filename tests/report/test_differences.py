@@ -61,7 +61,7 @@ def test_verdicts_that_differ_are_told_and_not_called_tested(results):
 
 
 def test_without_verdicts_nothing_is_said_of_them():
-    older = make_study(people=2, untouched=1, older=True)[0]
+    older = make_study(people=2, untouched=1, sparse=True)[0]
     assert differences({"A": older, "B": older}) == ()
 
 

@@ -89,8 +89,8 @@ def test_the_typed_study_is_the_same(study, folder):
     assert restor.load_study(str(folder)) == restor.load_study(folder / "results.json") == study[0]
 
 
-def test_an_older_file_has_gaps(tmp_path):
-    old = write_study(tmp_path / "old", *make_study(people=2, untouched=1, older=True))
+def test_a_sparse_study_has_gaps(tmp_path):
+    old = write_study(tmp_path / "old", *make_study(people=2, untouched=1, sparse=True))
     frame = restor.load_results(old)
     assert frame[["p_holm_control", "flops", "flops_per_restoration"]].isna().all(axis=None)
     assert len(restor.load_results(old, "tests")) == len(restor.load_results(old, "parts")) == 0

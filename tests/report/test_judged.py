@@ -177,11 +177,6 @@ def test_every_stored_verdict_is_told_with_its_meaning(results):
     assert found.meaning in answer_text(results)
 
 
-def test_files_of_older_versions_say_so():
-    found = answer(make_study(people=2, untouched=1, older=True)[0])
-    assert "These results have no verdicts" in found.caveats[0]
-
-
 def compared(*kinds):
     """A comparison of checkpoints, one for each verdict."""
     names = [f"m{place}" for place in range(len(kinds))]

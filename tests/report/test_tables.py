@@ -322,7 +322,7 @@ def test_of_equal_p_the_smallest_difference_is_the_hardest_control(results):
 def test_flops_and_what_older_files_lack(results):
     assert cells(results, "msa")["flops"].text == "3.9e11"
     assert cells(results, "most_frequent")["flops"].text == ""
-    older = make_study(people=2, untouched=1, older=True)[0]
+    older = make_study(people=2, untouched=1, sparse=True)[0]
     assert not {"verdict", "p_control", "flops"} & set(keys(older))
 
 

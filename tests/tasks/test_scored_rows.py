@@ -1,13 +1,11 @@
-"""Stored rows as the metrics take them, those of older versions among them."""
+"""Stored rows as the metrics take them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pytest
 
-from restor.results import LATER_COLUMNS
 from restor.tasks.asking.answer_rows import ANSWERS
 from restor.tasks.tabulation.measure import scored_rows
 
@@ -59,15 +57,11 @@ def test_lists_are_those_of_their_row_however_the_file_is_cut():
     assert isinstance(scored_rows(whole, 0)[1].options, tuple)
 
 
-@pytest.mark.parametrize("drop", ["absent", "untyped"])
-def test_older_files_have_none(drop):
+def test_columns_that_are_null_throughout_have_none():
     whole = table(ROWS)
     for name in LISTS:
-        assert name in LATER_COLUMNS
         place = whole.column_names.index(name)
-        whole = whole.remove_column(place)
-        if drop == "untyped":
-            whole = whole.add_column(place, name, pa.nulls(len(ROWS)))
+        whole = whole.remove_column(place).add_column(place, name, pa.nulls(len(ROWS)))
     assert lists_of(scored_rows(whole, 0)) == [([], None, None, None)] * 4
 
 

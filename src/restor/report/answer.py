@@ -7,8 +7,7 @@ from typing import final
 
 from restor.report.checkpoints import checkpoint_caveats, checkpoint_details, checkpoint_headline
 from restor.report.findings import findings
-from restor.report.judged import judged, judged_details, judged_headline, judged_others
-from restor.report.overlap import overlap_details, overlap_headline
+from restor.report.judged import judged_details, judged_headline, judged_others
 from restor.report.restored import figure
 from restor.report.text import counted, one_line
 from restor.results import Results
@@ -47,11 +46,6 @@ def answer(results: Results) -> Answer:
             _basis(results),
             (*checkpoint_details(results), *shared),
             (*checkpoint_caveats(results), *_caveats(results)),
-        )
-    if not judged(results):
-        details = (*overlap_details(results), *shared)
-        return Answer(
-            overlap_headline(results), _MEANING, _basis(results), details, (*_old(results), *_caveats(results))
         )
     return Answer(
         judged_headline(results),
@@ -105,15 +99,6 @@ def _counting(results: Results) -> str:
     if results.study.kind == "comparison" or len(methods) == len(set(methods)):
         return ""
     return "; a method that ran with several kinds of retain text counts once, by its best outcome"
-
-
-def _old(results: Results) -> tuple[str, ...]:
-    if not any(arm.kind is Kind.METHOD for arm in results.summary):
-        return ()
-    return (
-        "These results have no verdicts, as an older version of restor wrote them: the sentences go by intervals that "
-        "lie apart. To have verdicts, run the study again with the same store; what is finished is kept.",
-    )
 
 
 def _caveats(results: Results) -> list[str]:

@@ -104,17 +104,16 @@ def render_page(results: Results, facts: pyarrow.Table) -> str:
 
 def gaps(charts: dict[str, Any], results: Results) -> dict[str, str]:
     """Charts that this study has no data for, and why, in a sentence."""
-    older = "results of older versions of restor have none"
     found = {}
     if not charts["parts"] and not charts["series"]:
-        found["parts"] = f"Restoration by relation, confidence or dose is not stored: {older}."
+        found["parts"] = "Restoration by relation, confidence or dose is not stored."
     if not any(about["restoration"][0] is not None and about["seconds"] for about in charts["arms"]):
         found["cost"] = "No arm has both a restoration and a cost, so there is nothing to compare."
     if not charts["curves"]:
-        made = "nothing is known of how these checkpoints were trained" if results.study.kind == "comparison" else older
-        found["curves"] = f"There are no learning curves: {made}."
+        why = ": nothing is known of how these checkpoints were trained" if results.study.kind == "comparison" else ""
+        found["curves"] = f"There are no learning curves{why}."
     if not charts["layers"]:
-        found["layers"] = f"Log-probs after each layer were not asked for, or {older}."
+        found["layers"] = "Log-probs after each layer were not asked for."
     return found
 
 

@@ -77,12 +77,6 @@ def judged_details(results: Results) -> tuple[str, ...]:
     return (*said, *_without(results), *_corrected(results))
 
 
-def judged(results: Results) -> bool:
-    """Whether verdicts tell the finding, if only that every method failed; older files have figures without any."""
-    arms = [*of_kind(results, Kind.METHOD), *of_kind(results, Kind.ORACLE)]
-    return any(arm.verdict for arm in arms) or all(restoration(arm).value is None for arm in arms)
-
-
 def by_verdict(arms: Sequence[Arm]) -> str:
     """`partly restored: A 15 % [9, 22]; not unlearned: B 3 % [0, 7]`, the best first."""
     parts = [f"{kind}: {restored_names(found)}" for kind in VERDICT_MEANINGS if (found := _of(arms, kind))]

@@ -14,7 +14,7 @@ from restor.errors import DataError
 from restor.faults import reading
 from restor.report.checked import wrong_in_facts, wrong_in_results
 from restor.report.text import one_line
-from restor.results import FACT_COLUMNS, LATER_COLUMNS, RESULTS_FORMAT, Arm, Results
+from restor.results import FACT_COLUMNS, RESULTS_FORMAT, Arm, Results
 from restor.untrusted import check_depth, read_text
 
 if TYPE_CHECKING:
@@ -83,15 +83,11 @@ def load_facts(path: Path) -> pyarrow.Table:
         table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} cannot be read as Parquet: {one_line(str(error), 300)}. {_AGAIN}") from error
-    schema = _schema()
-    for name in LATER_COLUMNS:
-        if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
     missing = [name for name in FACT_COLUMNS if name not in table.column_names]
     if missing:
         raise DataError(f"{file} lacks the column {missing[0]!r}; it needs {', '.join(FACT_COLUMNS)}. {_AGAIN}")
     try:
-        table = table.select(list(FACT_COLUMNS)).cast(schema)
+        table = table.select(list(FACT_COLUMNS)).cast(_schema())
         table.validate(full=True)
     except (pa.ArrowException, ValueError) as error:
         raise DataError(

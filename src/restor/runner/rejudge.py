@@ -147,11 +147,10 @@ def stored_completions(facts: pa.Table) -> list[Completion]:
 
 
 def _with_verdicts(facts: pa.Table, verdicts: Sequence[Verdict]) -> pa.Table:
-    """The facts with these verdicts in place of theirs; older files get the columns that they lack."""
-    verdict_columns = verdict_table(verdicts)
-    for name, column in zip(verdict_columns.column_names, verdict_columns.columns, strict=True):
-        place = facts.column_names.index(name) if name in facts.column_names else None
-        facts = facts.append_column(name, column) if place is None else facts.set_column(place, name, column)
+    """The facts with these verdicts in place of theirs."""
+    table = verdict_table(verdicts)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        facts = facts.set_column(facts.column_names.index(name), name, column)
     return facts
 
 

@@ -53,7 +53,7 @@ class StudyEntry:
     stages: tuple[tuple[str, str], ...] | None = None
     """(stage, key) of everything it refers to; None if that cannot be read."""
     arms: Mapping[str, str] = field(default_factory=dict)
-    """Key of a stage -> the arm that it is made for, the first one where several need it; older studies do not say."""
+    """Key of a stage -> the arm that it is made for, the first one where several need it."""
     problems: tuple[str, ...] = ()
     """Why some of this could not be read."""
 

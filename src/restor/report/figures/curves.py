@@ -27,7 +27,7 @@ class CurvesPlot(Plot):
             CurveFigure(
                 title=self.title,
                 about="Each panel has axes of its own, as losses of different methods are no common scale.",
-                lacking="no arm has losses by step; results of older versions have none",
+                lacking="no arm has losses by step",
                 value="Loss",
                 chosen=_losses,
             ),

@@ -68,8 +68,8 @@ def scored_rows(table: pyarrow.Table, seed: int) -> tuple[JudgedAnswer, ...]:
 
 
 def _lists(table: pyarrow.Table, name: str) -> list[NDArray[Any] | None]:
-    """The lists of a column, each a part of one array; None for null, and in older files."""
-    if name not in table.column_names or table.column(name).null_count == table.num_rows:
+    """The lists of a column, each a part of one array; None for null."""
+    if table.column(name).null_count == table.num_rows:
         return [None] * table.num_rows
     found: list[NDArray[Any] | None] = []
     for chunk in table.column(name).chunks:

@@ -126,7 +126,7 @@ def mean_cost(parts: Sequence[ArmAnswers]) -> Cost:
 
 
 def known_sum(values: Sequence[float | None]) -> float | None:
-    """The sum; None where one of them is not known, as of stages that older versions made."""
+    """The sum; None where one of them is not known."""
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
 
