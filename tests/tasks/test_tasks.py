@@ -178,6 +178,11 @@ def made_again(tmp_path_factory) -> dict[str, list[Again]]:
     return found
 
 
+def every(made_again: dict[str, list[Again]]) -> list[Again]:
+    """All artifacts, of every kind."""
+    return [one for kind in KINDS for one in made_again[kind]]
+
+
 # Every kind ----------------------------------------------------------------------------------------------------------
 
 
@@ -197,9 +202,9 @@ def test_every_kind_of_work_is_made_by_a_study_a_selection_a_comparison_or_a_ver
     assert sorted(made_again) == KINDS
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_task_read_from_its_manifest_makes_the_same_in_another_process(made_again, kind):
-    for one in made_again[kind]:
+# One test goes through all kinds, so that what is made for all of them is made by one worker.
+def test_a_task_read_from_its_manifest_makes_the_same_in_another_process(made_again):
+    for one in every(made_again):
         assert one.key == one.manifest.key, "the key follows from what the manifest says"
         written = {path.relative_to(one.out).as_posix() for path in one.out.rglob("*") if path.is_file()}
         assert written == set(one.manifest.files)
@@ -207,12 +212,11 @@ def test_a_task_read_from_its_manifest_makes_the_same_in_another_process(made_ag
             before, after = ((folder / name).read_bytes() for folder in (one.folder, one.out))
             if name in STAMPS:
                 before, after = (re.sub(STAMPS[name], b"", text) for text in (before, after))
-            assert before == after, name
+            assert before == after, (one.folder.name, name)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_written_can_be_read_and_has_the_same_key(made_again, kind):
-    for one in made_again[kind]:
+def test_what_is_written_can_be_read_and_has_the_same_key(made_again):
+    for one in every(made_again):
         task, manifest = one.task, one.manifest
         assert task.written() == manifest.task
         assert task.key == manifest.key
@@ -254,11 +258,10 @@ def test_a_task_of_a_verb_can_be_made_from_any_folder(made_again):
         assert Path(one.manifest.task["domain"]["facts"]).is_absolute()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_all_code_that_ran_counts_in_the_key(made_again, kind):
-    for one in made_again[kind]:
+def test_all_code_that_ran_counts_in_the_key(made_again):
+    for one in every(made_again):
         assert one.ran
-        assert not uncounted(one)
+        assert not uncounted(one), one.folder.name
 
 
 def test_a_module_that_the_closure_leaves_out_is_noticed(made_again, monkeypatch):
