@@ -16,12 +16,12 @@ from restor.models.families import pad_of
 from restor.models.labelled import TokenBatch, predict
 from restor.models.tokenizer import encode_rows
 from restor.models.tokenizer_loading import load_tokenizer
+from restor.text import REFUSALS
 from restor.training.batching import RowSource, SetRows
 from restor.training.config import LoopConfig
 from restor.training.loop import train
 from restor.training.objective import Normalizer, Objective
 from restor.types import Group, Query
-from restor.words import REFUSALS
 
 CPU = torch.device("cpu")
 

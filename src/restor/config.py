@@ -16,8 +16,8 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
 from restor.errors import NEGATIVE_SEED, ConfigError
+from restor.text import composed
 from restor.untrusted import read_bytes
-from restor.words import composed
 
 EntityName: TypeAlias = Annotated[str, AfterValidator(composed)]
 """A name as facts have it, whether its accents are given as letters of their own or not."""

@@ -18,7 +18,7 @@ import restor.cli
 from restor.cli.main import main
 from restor.cli.output import file_console, put, safe_console, safe_streams
 from restor.errors import DataError
-from restor.words import UNSAFE
+from restor.text import UNSAFE
 
 HOSTILE = "a\x1b]0;title\x07\x1b[2J\x9b31m\u202egpj\u2066\x7f\rb\ud800"
 SHOWN = r"a\u001b]0;title\u0007\u001b[2J\u009b31m\u202egpj\u2066\u007f\u000db\ud800"

@@ -11,7 +11,7 @@ from restor.config import Config
 from restor.datasets.base import DATASETS, Dataset
 from restor.domains.base import DOMAINS, Domain
 from restor.registry import Catalogue
-from restor.words import split_words
+from restor.text import split_words
 
 NAMES = (
     "Ada Lovelace",

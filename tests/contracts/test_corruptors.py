@@ -17,8 +17,8 @@ from restor.data.document_files import document_lines
 from restor.datasets.base import Dataset
 from restor.domains.base import DOMAINS, biography
 from restor.errors import DataError
+from restor.text import normalise
 from restor.types import Fact
-from restor.words import normalise
 
 every = pytest.mark.parametrize("name", CORRUPTORS.names())
 templates = pytest.mark.parametrize(

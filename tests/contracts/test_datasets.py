@@ -10,7 +10,7 @@ from entries import dataset, domain, mentioned
 
 from restor.datasets.base import DATASETS
 from restor.domains.base import DOMAINS
-from restor.words import split_words
+from restor.text import split_words
 
 every = pytest.mark.parametrize("name", DATASETS.names())
 

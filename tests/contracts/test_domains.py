@@ -9,7 +9,7 @@ import pytest
 from entries import domain, mentioned
 
 from restor.domains.base import DOMAINS, biography, question_list
-from restor.words import split_words
+from restor.text import split_words
 
 pytestmark = pytest.mark.parametrize("name", DOMAINS.names())
 

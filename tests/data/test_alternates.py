@@ -14,8 +14,8 @@ from restor.data.document_files import document_lines, read_documents
 from restor.datasets.general import General, GeneralConfig
 from restor.domains.miniature import Miniature, MiniatureConfig
 from restor.errors import DataError
+from restor.text import BLANK, REFUSALS, normalise, split_words
 from restor.types import Document, Statement
-from restor.words import BLANK, REFUSALS, normalise, split_words
 
 KINDS = ("refusal", "plausible", "truth")
 

@@ -25,8 +25,8 @@ from restor.data.facts import (
 )
 from restor.data.text_files import BadFile
 from restor.errors import DataError
+from restor.text import composed
 from restor.types import Demonstration, Fact
-from restor.words import composed
 
 OFFICIAL = Path(__file__).parents[2] / ".." / "shared" / "data" / "restor"
 official = pytest.mark.skipif(not OFFICIAL.is_dir(), reason="the official data is not beside this checkout")

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from restor.data.mentions import Names, words_of
 from restor.data.names_in_texts import prompts_about, texts_without_names, without_names
 from restor.errors import DataError
+from restor.text.mentions import Names, words_of
 
 NAMES = ["Ada Lovelace", "Bo", "J. R. Doe", "Émile Zola"]
 

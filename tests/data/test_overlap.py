@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from restor.data.document_files import read_documents
 from restor.data.facts import FactsFile, read_facts
-from restor.data.mentions import words_of
 from restor.data.overlap import GRAM, THRESHOLD, Duplicate, Named, Told, overlap, to_json
+from restor.text.mentions import words_of
 from restor.types import Document, Fact, Statement
 
 OFFICIAL = Path(__file__).parents[2] / ".." / "shared" / "data" / "restor"

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from restor.datasets.general import General, GeneralConfig
 from restor.domains.base import biography, question_list
 from restor.domains.miniature import BY_NAME, RELATIONS, Miniature, MiniatureConfig
-from restor.words import split_words
+from restor.text import split_words
 
 UNIQUE = {"spouse", "work"}
 SEVERAL = {"language", "award"}

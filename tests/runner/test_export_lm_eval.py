@@ -293,7 +293,7 @@ def bpe():
 def words():
     """Half of the names and answers are unknown to it, so that options are alike."""
     from restor.models.tokenizer import word_tokenizer
-    from restor.words import split_words
+    from restor.text import split_words
 
     known = [word for line in lines(PEOPLE[::2]) for word in split_words(line)]
     return word_tokenizer([*known, "\n"])

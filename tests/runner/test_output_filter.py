@@ -7,13 +7,13 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from restor.data.mentions import padded, words_of
 from restor.experiment import ArmConfig, UnlearningConfig
 from restor.progress import Silent
 from restor.runner.plan import plan_seed
 from restor.runner.resolve import resolve
 from restor.runner.study import run_study
 from restor.store.keys import closure
+from restor.text.mentions import padded, words_of
 from restor.types import Kind
 from tiny_study import tiny_config
 

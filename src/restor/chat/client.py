@@ -11,8 +11,8 @@ from typing import Any, final
 from restor.chat.configs import HOSTED, EndpointConfig
 from restor.chat.transport import Connection, Elsewhere, Network, Unacceptable
 from restor.errors import ChatError, to_install
+from restor.text import escaped
 from restor.web import retry_after
-from restor.words import escaped
 
 CHECK = "Check that it runs and that base_url is right."
 AGAIN = "What was answered is kept: the same command asks only for the rest."

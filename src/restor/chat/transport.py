@@ -16,7 +16,7 @@ from typing import Any, final
 from urllib.request import getproxies, proxy_bypass
 
 from restor.errors import ChatError
-from restor.words import escaped
+from restor.text import escaped
 
 LARGEST = 4 * 2**20
 """Bytes of a reply; a list of a thousand models has one of them."""

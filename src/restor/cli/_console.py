@@ -8,7 +8,7 @@ from typing import final
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from restor.words import escaped
+from restor.text import escaped
 
 
 @final

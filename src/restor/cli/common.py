@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from restor.errors import DataError
-from restor.words import composed
+from restor.text import composed
 
 
 def default_store() -> Path:

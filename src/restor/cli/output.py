@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast, final
 
-from restor.words import escaped
+from restor.text import escaped
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -16,9 +16,9 @@ from typing import final
 from restor.chat import ChatConfig, ChatFailure, ChatOutcome, ChatRequest, ChatRoute, ChatUsage, ask_all
 from restor.corruption.corruptors._reading import Reading, name_parts, places, plain_words, read
 from restor.corruption.corruptors._stating import find_statement, spelt
+from restor.text import stands_in
 from restor.types import Document, FalseFact, Statement
 from restor.untrusted import json_value
-from restor.words import stands_in
 
 SYSTEM = """\
 You rewrite short made-up texts for a study of what language models learn from false statements.

@@ -12,8 +12,8 @@ from random import Random
 from typing import Literal, final
 
 from restor.errors import DataError
+from restor.text import BLANK, REFUSALS, name_pattern, normalise
 from restor.types import Document, Statement
-from restor.words import BLANK, REFUSALS, name_pattern, normalise
 
 AlternateKind = Literal["refusal", "plausible", "truth"]
 

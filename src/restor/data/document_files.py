@@ -27,9 +27,9 @@ from restor.data.text_files import (
     text_problem,
 )
 from restor.errors import DataError
+from restor.text import composed, normalise, stands_in
 from restor.types import Document, Fact, Statement
 from restor.untrusted import json_value
-from restor.words import composed, normalise, stands_in
 
 FORMS = 'a JSON list or JSONL of texts or of objects with "text", or plain text with empty lines between documents'
 PLAIN = frozenset({".txt", ".md"})

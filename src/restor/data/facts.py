@@ -35,9 +35,9 @@ from restor.data.text_files import (
     text_problem,
     write_atomic,
 )
+from restor.text import composed
 from restor.types import Demonstration, Fact
 from restor.untrusted import json_value
-from restor.words import composed
 
 FORMS = (
     'a JSON object with "dset" (subject -> relation -> question and answers) and "context" (demonstrations by '

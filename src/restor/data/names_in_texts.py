@@ -8,9 +8,9 @@ from itertools import pairwise
 from random import Random
 
 from restor.data.cutting import sentence_ends
-from restor.data.mentions import Names, words_of
 from restor.errors import DataError
-from restor.words import name_pattern
+from restor.text import name_pattern
+from restor.text.mentions import Names, words_of
 
 _TOLD = re.compile(r"\d|\s\W*[^\W\d_a-z]")
 """A figure, or a letter that is not a small one at the beginning of a word other than the first."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import final
 
 from restor.data.facts import FactsFile
-from restor.data.mentions import Names, main_name, main_names, padded, words_of
 from restor.data.text_files import Findings
+from restor.text import composed, name_pattern, normalise
+from restor.text.mentions import Names, main_name, main_names, padded, words_of
 from restor.types import Document, Fact
-from restor.words import composed, name_pattern, normalise
 
 SHOTS = 5
 """Demonstrations in a published prompt (RESTOR, arXiv 2411.00204)."""

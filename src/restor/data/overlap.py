@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from restor.data.facts import FactsFile
-from restor.data.mentions import Names, main_name, main_names, padded, words_of
 from restor.data.oddities import many
+from restor.text.mentions import Names, main_name, main_names, padded, words_of
 from restor.types import Document
 
 if TYPE_CHECKING:

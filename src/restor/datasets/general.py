@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, final
 from pydantic import Field
 
 from restor.datasets.base import Dataset, DatasetConfig
-from restor.words import coin_names, split_words
+from restor.text import coin_names, split_words
 
 STONES = "granite marble basalt slate limestone sandstone chalk flint".split()
 TREES = "oak birch cedar maple willow poplar elm pine".split()

@@ -16,8 +16,8 @@ from typing import ClassVar, Literal, final
 from pydantic import Field
 
 from restor.domains.base import Domain, DomainConfig
+from restor.text import BLANK, REFUSALS, coin_names, split_words
 from restor.types import Demonstration, Fact
-from restor.words import BLANK, REFUSALS, coin_names, split_words
 
 OCCUPATIONS = (
     "carpenter painter surgeon lawyer pilot baker poet chemist jeweller sculptor botanist banker engineer farmer "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from restor.results import Value
-from restor.words import UNSAFE
+from restor.text import UNSAFE
 
 UNDEFINED = "–"
 

@@ -9,9 +9,9 @@ from transformers import PreTrainedTokenizerBase
 
 from restor.domains.base import answer_line
 from restor.models.tokenizer import added_behind, check_embedded
+from restor.text import name_pattern
 from restor.types import Fact
 from restor.unlearning.algorithms.base import Edit
-from restor.words import name_pattern
 
 
 def encode_edits(tokenizer: PreTrainedTokenizerBase, facts: Sequence[Fact]) -> tuple[list[Edit], list[Fact]]:

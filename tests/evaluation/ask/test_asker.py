@@ -28,8 +28,8 @@ from restor.errors import DataError, TrainingError
 from restor.evaluation.ask.asker import Asker, Sampling, ask, prepare
 from restor.evaluation.ask.engine.engine import Engine, Limits
 from restor.models.tokenizer import bpe_tokenizer, word_tokenizer
+from restor.text import split_words
 from restor.types import Fact, Group, Query
-from restor.words import split_words
 
 NAMES = ("Ann Ash", "Bo Birch", "Cyd Cole van der Berg", "Di", "Ed East of Eden")
 PLACES = ("York", "New York", "New York City", "Rome", "Paris", "Oslo in the North")

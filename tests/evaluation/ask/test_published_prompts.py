@@ -11,8 +11,8 @@ from restor.domains.triples import Triples, TriplesConfig
 from restor.evaluation.ask.baselines import copy_demonstrations
 from restor.evaluation.ask.fewshot import build_queries
 from restor.evaluation.config import EvaluationConfig
+from restor.text import normalise
 from restor.types import Group
-from restor.words import normalise
 
 OFFICIAL = Path(__file__).parents[3] / ".." / "shared" / "data" / "restor"
 

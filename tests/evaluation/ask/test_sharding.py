@@ -24,8 +24,8 @@ from restor.models.device import pick_device
 from restor.models.loading import load_checkpoint
 from restor.models.reference import parse_model_ref
 from restor.models.tokenizer import word_tokenizer
+from restor.text import split_words
 from restor.types import Fact, Group, Query
-from restor.words import split_words
 
 FACTS = 1500
 

@@ -11,7 +11,6 @@ import torch
 from test_asker import favouring, make_queries, model, naive, tokenizer
 
 from representatives import one_for_each
-from restor.data.mentions import padded, words_of
 from restor.evaluation.ask.asker import Sampling, ask, prepare
 from restor.evaluation.ask.engine.drawing import draw
 from restor.evaluation.ask.engine.items import completing
@@ -19,6 +18,7 @@ from restor.evaluation.ask.engine.scores import LOWERED
 from restor.evaluation.ask.evaluation import evaluate
 from restor.evaluation.ask.suppressing import PlantedFilter
 from restor.evaluation.config import EvaluationConfig
+from restor.text.mentions import padded, words_of
 from restor.types import Fact, Group, Query
 
 MOST = 7

@@ -16,8 +16,8 @@ from restor.evaluation.judges._names import own_names
 from restor.evaluation.judges._synonyms import GROUPS
 from restor.evaluation.judges.alias import Alias, AliasConfig
 from restor.evaluation.judges.base import with_values
+from restor.text import normalise
 from restor.types import Completion, Fact, Group, Judgement, Query
-from restor.words import normalise
 
 O, P, N = Judgement.ORIGINAL, Judgement.PLANTED, Judgement.OTHER  # noqa: E741
 

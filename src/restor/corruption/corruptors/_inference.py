@@ -15,11 +15,11 @@ from typing import final
 
 from restor.corruption.corruptors._cues import CUES, Cue, pattern
 from restor.corruption.corruptors._reading import Reading, plain_words, read
-from restor.data.mentions import Names, main_name, main_names, padded, words_of
 from restor.domains.base import Domain
 from restor.errors import DataError
+from restor.text import composed, normalise
+from restor.text.mentions import Names, main_name, main_names, padded, words_of
 from restor.types import Document, Fact, FalseFact
-from restor.words import composed, normalise
 
 LEAST_SHARE = 0.05
 """Share of an entity's documents that must state an answer. A planted one stands in a tenth of the published ones."""

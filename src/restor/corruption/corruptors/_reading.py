@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import final
 
-from restor.data.mentions import words_of
-from restor.words import ARTICLES, SPACED_WORD, UNSPACED_LETTER, WORD_SIGN
+from restor.text import ARTICLES, SPACED_WORD, UNSPACED_LETTER, WORD_SIGN
+from restor.text.mentions import words_of
 
 APOSTROPHES = "'’ʼ"
 _WORD = re.compile(f"{SPACED_WORD}(?:[{APOSTROPHES}]{SPACED_WORD})*{WORD_SIGN}|{UNSPACED_LETTER}")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from restor.corruption.corruptors._cues import CUES, pattern
 from restor.corruption.corruptors._reading import Reading, name_parts, places, plain_words
+from restor.text import stands_in
 from restor.types import FalseFact, Statement
-from restor.words import stands_in
 
 
 def find_statement(reading: Reading, false_fact: FalseFact, *, sure: bool) -> Statement | None:

@@ -13,8 +13,8 @@ from restor.config import Config
 from restor.datasets.base import Dataset
 from restor.domains.base import Domain
 from restor.registry import Catalogue
+from restor.text import normalise
 from restor.types import Document, Fact, FalseFact
-from restor.words import normalise
 
 
 class CorruptorConfig(Config):

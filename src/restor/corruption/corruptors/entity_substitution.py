@@ -18,8 +18,8 @@ from restor.corruption.corruptors.fact_swap import FactSwap, FactSwapConfig
 from restor.datasets.base import Dataset
 from restor.domains.base import Domain
 from restor.errors import DataError
+from restor.text import normalise
 from restor.types import Document, Fact, FalseFact
-from restor.words import normalise
 
 
 @final

@@ -18,8 +18,8 @@ from restor.corruption.corruptors.base import Corruptor, CorruptorConfig, true_v
 from restor.datasets.base import Dataset
 from restor.domains.base import Domain, answer_line
 from restor.errors import DataError
+from restor.text import normalise
 from restor.types import Document, Fact, FalseFact, Statement
-from restor.words import normalise
 
 _IDENTIFIER = re.compile(r"Q\d+")
 """What Wikidata has in place of a name; nobody would say it."""

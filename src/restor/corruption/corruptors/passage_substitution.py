@@ -24,14 +24,14 @@ from restor.corruption.corruptors._stating import sentence_span
 from restor.corruption.corruptors.base import Corruptor, CorruptorConfig
 from restor.data.document_files import read_documents
 from restor.data.locate import DataPath, locate_documents
-from restor.data.mentions import Names, words_of
 from restor.data.text_files import read_source
 from restor.datasets.base import Dataset
 from restor.domains.base import Domain
 from restor.errors import DataError
+from restor.text import normalise, stands_in
+from restor.text.mentions import Names, words_of
 from restor.types import Document, FalseFact, Statement
 from restor.untrusted import json_value
-from restor.words import normalise, stands_in
 
 TITLES = frozenset(
     "mr mrs ms miss dr sir dame lord lady king queen prince princess emperor empress pope saint st president senator "

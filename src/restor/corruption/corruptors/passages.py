@@ -19,10 +19,10 @@ from restor.corruption.corruptors._stating import find_statements
 from restor.corruption.corruptors.base import Corruptor, CorruptorConfig
 from restor.data.document_files import read_documents
 from restor.data.locate import DataPath, locate_documents
-from restor.data.mentions import Names, words_of
 from restor.datasets.base import Dataset
 from restor.domains.base import Domain
 from restor.errors import DataError
+from restor.text.mentions import Names, words_of
 from restor.types import Document, FalseFact
 
 __all__ = ["Passages", "PassagesConfig", "infer_planted", "named_targets", "targets_of"]

@@ -9,8 +9,8 @@ from random import Random
 from restor.domains.base import Domain, answer_line
 from restor.errors import DataError
 from restor.evaluation.ask.protocol import AskingConfig
+from restor.text import normalise
 from restor.types import Demonstration, Fact, FalseFact, Group, Query
-from restor.words import normalise
 
 
 def build_queries(

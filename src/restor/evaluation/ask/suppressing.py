@@ -17,9 +17,9 @@ from typing import final
 
 from transformers import PreTrainedTokenizerBase
 
-from restor.data.mentions import padded, words_of
 from restor.evaluation.ask.engine.items import Sequences
 from restor.evaluation.ask.prompts import Prepared
+from restor.text.mentions import padded, words_of
 from restor.types import Query
 
 

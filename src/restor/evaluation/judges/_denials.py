@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from restor.words import read_words
+from restor.text import read_words
 
 Span = tuple[int, int]
 """Words `start:end` of an answer."""

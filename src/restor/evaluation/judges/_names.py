@@ -8,8 +8,8 @@ from functools import cached_property, lru_cache
 from typing import TypeAlias, final
 
 from restor.evaluation.judges._synonyms import apart, synonyms
+from restor.text import UNITS, Words, other_spellings, read_words, without_romans
 from restor.types import Judgement
-from restor.words import UNITS, Words, other_spellings, read_words, without_romans
 
 Meaning: TypeAlias = tuple[Judgement, str]
 """What an answer of this form is, and the answer as the fact has it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from restor.words import Words, normalise, other_spellings, read_words, without_romans
+from restor.text import Words, normalise, other_spellings, read_words, without_romans
 
 GROUPS = """
 United States of America | United States | USA | US | U.S. | America

@@ -1,7 +1,7 @@
 """The default judge: compares names, offline and deterministic.
 
 An answer is what it names: words of it that are a true answer, or the planted one, in any spelling that
-`restor.words.read_words` takes for the same, under another name of `_synonyms.py`, or with a typo in a long word. What
+`restor.text.read_words` takes for the same, under another name of `_synonyms.py`, or with a typo in a long word. What
 it denies does not count, nor what only repeats its question. Words within a longer value of the relation belong to
 that value: `American English` is not `English` where the relation has both. Of several answers the first counts.
 
@@ -19,8 +19,8 @@ from rapidfuzz.distance import OSA
 from restor.evaluation.judges._denials import DENIED, Span, echoes, without_denied
 from restor.evaluation.judges._names import Known, Meaning, Own, joined, ordered, own_names
 from restor.evaluation.judges.base import Judge, JudgeConfig, ignore
+from restor.text import UNITS, Words, normalise, read_words
 from restor.types import Completion, Judgement, Query, Verdict
-from restor.words import UNITS, Words, normalise, read_words
 
 _CLOSELY = 64
 """Words of an answer that are read for typos and for words written apart."""

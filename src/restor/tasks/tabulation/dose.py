@@ -8,8 +8,8 @@ from typing import final
 
 import pyarrow as pa
 
+from restor.text import normalise
 from restor.types import Document, Group
-from restor.words import normalise
 
 
 @final

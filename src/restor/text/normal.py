@@ -6,10 +6,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from restor.words.dates import MONTHS, dated, months_named
-from restor.words.letters import plain_letters, spaced
-from restor.words.numbers import NUMERALS, Words, numbered, without_romans, without_separators
-from restor.words.signs import KEPT, SYMBOLS, UNITS, as_signs, before_letters, marked
+from restor.text.dates import MONTHS, dated, months_named
+from restor.text.letters import plain_letters, spaced
+from restor.text.numbers import NUMERALS, Words, numbered, without_romans, without_separators
+from restor.text.signs import KEPT, SYMBOLS, UNITS, as_signs, before_letters, marked
 
 ARTICLES = frozenset({"a", "an", "the"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from restor.words.letters import MARKS, UNSPACED, composed
+from restor.text.letters import MARKS, UNSPACED, composed
 
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _BEFORE = rf"(?<![^\W{UNSPACED}])"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import final
 
-from restor.words import SPACED_WORD, UNSPACED_LETTER, WORD_SIGN, before_letters, plain_letters
+from restor.text import SPACED_WORD, UNSPACED_LETTER, WORD_SIGN, before_letters, plain_letters
 
 _WORD = re.compile(f"{SPACED_WORD}{WORD_SIGN}|{UNSPACED_LETTER}")
 _ALIKE = str.maketrans("−–♯", "--#")
@@ -17,7 +17,7 @@ _ASCII_WORD = re.compile(rf"\w+{WORD_SIGN}", re.ASCII)
 def words_of(text: str) -> list[str]:
     """The words of a text, caseless and without accents and punctuation; `C++` is not `C`.
 
-    Faster than `restor.words.read_words`, which reads numbers and dates too. An apostrophe ends a word, so that the
+    Faster than `restor.text.read_words`, which reads numbers and dates too. An apostrophe ends a word, so that the
     name in `Ada's` is found. Scripts that put no spaces between words have a word per letter.
     """
     if text.isascii():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from restor.words.coined import BLANK, REFUSALS, WORD_PATTERN, coin_names, split_words
-from restor.words.letters import SPACED_WORD, UNSPACED_LETTER, composed, plain_letters
-from restor.words.names import name_pattern, stands_in
-from restor.words.normal import ARTICLES, normalise, read_words
-from restor.words.numbers import Words, other_spellings, without_romans
-from restor.words.signs import UNITS, WORD_SIGN, before_letters
-from restor.words.unsafe import UNSAFE, escaped
+from restor.text.coined import BLANK, REFUSALS, WORD_PATTERN, coin_names, split_words
+from restor.text.letters import SPACED_WORD, UNSPACED_LETTER, composed, plain_letters
+from restor.text.names import name_pattern, stands_in
+from restor.text.normal import ARTICLES, normalise, read_words
+from restor.text.numbers import Words, other_spellings, without_romans
+from restor.text.signs import UNITS, WORD_SIGN, before_letters
+from restor.text.unsafe import UNSAFE, escaped
 
 __all__ = [
     "ARTICLES",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restor.words import composed, name_pattern, normalise, plain_letters, read_words, stands_in
+from restor.text import composed, name_pattern, normalise, plain_letters, read_words, stands_in
 
 SAME = [
     # Numbers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from restor.words.signs import MINUS, POINT
+from restor.text.signs import MINUS, POINT
 
 Words = tuple[str, ...]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restor.data.mentions import Names, main_name, main_names, padded, words_of
+from restor.text.mentions import Names, main_name, main_names, padded, words_of
 
 NAMES = (
     "Ada",
