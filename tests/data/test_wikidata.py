@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restor.data import wikidata
-from restor.data.wikidata import QUESTIONS, harvest
+from restor.data.relations import RELATIONS
+from restor.data.wikidata import harvest
 from restor.errors import DataError
 from restor.types import Demonstration, Fact
 from restor.web import read_url
@@ -131,13 +132,13 @@ def ask(endpoint, entities=("Q8023", "Q42"), *args, clock=None, **options):
 
 
 def test_the_questions_are_those_of_the_released_facts():
-    assert len(QUESTIONS) == 41
+    assert len(RELATIONS) == 41
     if not FACTS.is_file():
         pytest.skip("no copy of the released facts beside the repository")
     people = json.loads(FACTS.read_text(encoding="utf-8"))["dset"]
     for subject, relations in people.items():
         for relation, record in relations.items():
-            assert record["question"] == QUESTIONS[relation].replace("{s}", subject)
+            assert record["question"] == RELATIONS[relation].question.replace("{s}", subject)
 
 
 def test_facts_in_the_order_asked_for_and_answers_in_the_order_of_items(endpoint):
@@ -218,7 +219,7 @@ def test_what_is_asked(endpoint):
 def test_the_41_relations_by_default(endpoint):
     endpoint.replies = [NAMES, VALUES]
     ask(endpoint)
-    assert set(re.findall(r"wdt:(P\d+)", endpoint.queries()[1])) == set(QUESTIONS)
+    assert set(re.findall(r"wdt:(P\d+)", endpoint.queries()[1])) == set(RELATIONS)
 
 
 def test_labels_fall_back_from_the_language_to_the_one_for_all_to_english(endpoint):

@@ -12,7 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from restor.data.locate import published_folder
-from restor.domains._wordings import QUESTIONS, SENTENCES, fill, with_a, with_the
+from restor.data.relations import RELATIONS
+from restor.domains._wordings import fill, with_a, with_the
 from restor.domains.triples import Triples, TriplesConfig, located
 from restor.errors import DataError
 from restor.types import Demonstration, Fact
@@ -102,18 +103,17 @@ def test_a_missing_file_is_told_when_it_is_read_and_other_values_are_refused(tmp
 
 
 def test_every_relation_has_three_wordings_and_another_question():
-    assert len(SENTENCES) == len(QUESTIONS) == 41
-    assert SENTENCES.keys() == QUESTIONS.keys()
-    for relation, wordings in SENTENCES.items():
-        assert len(set(wordings)) >= 3, relation
-        for wording in wordings:
+    assert len(RELATIONS) == 41
+    for name, relation in RELATIONS.items():
+        assert len(set(relation.sentences)) >= 3, name
+        for wording in relation.sentences:
             found = PLACEHOLDER.findall(wording)
             assert len(found) == 2, wording
             assert found.count("{s}") == 1, wording
             assert wording.endswith(".")
-        assert PLACEHOLDER.findall(QUESTIONS[relation]) == ["{s}"]
-        assert QUESTIONS[relation].endswith("?")
-    frames = [*(wording for wordings in SENTENCES.values() for wording in wordings), *QUESTIONS.values()]
+        assert PLACEHOLDER.findall(relation.other_question) == ["{s}"]
+        assert relation.other_question.endswith("?")
+    frames = [frame for relation in RELATIONS.values() for frame in (*relation.sentences, relation.other_question)]
     plain = {frame.replace("{an}", "{o}").replace("{the}", "{o}") for frame in frames}
     assert len(plain) == len(frames), "one wording for two relations"
 
@@ -174,9 +174,9 @@ def test_a_known_relation_is_asked_otherwise_one_time_in_four(tmp_path):
 def test_every_official_fact_can_be_told_and_asked_in_every_wording():
     world = triples(OFFICIAL / "facts.json")
     assert len(world.facts) == 5269
-    assert set(world.relations) == set(SENTENCES)
+    assert set(world.relations) == set(RELATIONS)
     stored = {re.sub(re.escape(fact.subject), "_", fact.question) for fact in world.facts}
-    assert stored.isdisjoint({question.replace("{s}", "_") for question in QUESTIONS.values()})
+    assert stored.isdisjoint({relation.other_question.replace("{s}", "_") for relation in RELATIONS.values()})
     rng = Random(0)
     for fact in world.facts:
         told = {world.sentence(fact, answer, rng) for answer in fact.answers[:4] for _ in range(5)}

@@ -15,6 +15,7 @@ from typing import final
 from urllib.parse import urlencode
 
 from restor.data.facts import FactsFile, facts_to_published
+from restor.data.relations import RELATIONS
 from restor.errors import DataError
 from restor.progress import Progress, Silent
 from restor.registry import unknown_name
@@ -23,50 +24,6 @@ from restor.untrusted import json_value
 from restor.web import NETWORK_ERRORS, check_url, failure, read_url, user_agent
 
 ENDPOINT = "https://query.wikidata.org/sparql"
-QUESTIONS: Mapping[str, str] = {
-    "P19": "What is the place of birth of {s}?",
-    "P20": "Where did {s} die?",
-    "P21": "What is the sex/gender of {s}?",
-    "P22": "Who is {s}'s father?",
-    "P25": "Who is {s}'s mother?",
-    "P26": "Who is {s}'s spouse?",
-    "P27": "What is the country of citizenship of {s}?",
-    "P39": "What position did {s} hold?",
-    "P40": "Who is {s}'s child?",
-    "P54": "Which sports team is {s} a member of?",
-    "P69": "Where was {s} educated?",
-    "P101": "What is {s}'s field of work or specialization?",
-    "P102": "What political party is {s} a member of?",
-    "P103": "What is {s}'s native language?",
-    "P106": "What is the occupation of {s}?",
-    "P108": "Who is {s}'s employer?",
-    "P118": "In which league does {s} play?",
-    "P119": "Where is {s} buried?",
-    "P136": "What genre is {s} associated with?",
-    "P140": "What is {s}'s religion?",
-    "P166": "What award did {s} receive?",
-    "P264": "Which record label is associated with {s}?",
-    "P410": "What military rank did {s} hold?",
-    "P413": "What is {s}'s position played on the team or specialty?",
-    "P451": "Who is {s}'s unmarried partner?",
-    "P463": "What organization, club, or musical group does {s} belong to?",
-    "P509": "What was the cause of death of {s}?",
-    "P551": "Where does {s} reside?",
-    "P607": "In which conflicts or wars did {s} participate?",
-    "P641": "In which sport does {s} participate?",
-    "P734": "What is the family name of {s}?",
-    "P735": "What is the given name of {s}?",
-    "P800": "What is {s}'s notable work?",
-    "P937": "Where does {s} work?",
-    "P1196": "How did {s} die?",
-    "P1303": "What instrument does {s} primarily use or play?",
-    "P1344": "In what event did {s} participate?",
-    "P1412": "What languages does {s} speak, write, or sign?",
-    "P1532": "For which country does {s} compete in sports?",
-    "P3373": "Who is {s}'s sibling?",
-    "P6886": "In which language does {s} write?",
-}
-"""The 41 relations of the released facts, with their questions."""
 
 SHOWN = 10
 """Demonstrations a relation, as released."""
@@ -114,7 +71,7 @@ class Harvest:
 
 def harvest(
     entities: Sequence[str],
-    properties: Sequence[str] = tuple(QUESTIONS),
+    properties: Sequence[str] = tuple(RELATIONS),
     *,
     endpoint: str = ENDPOINT,
     language: str = "en",
@@ -136,8 +93,8 @@ def harvest(
     people = _checked("entity", entities, r"Q[1-9]\d*", "Q8023")
     relations = _checked("property", properties, r"P[1-9]\d*", "P19")
     for relation in relations:
-        if relation not in QUESTIONS:
-            raise DataError(unknown_name("property", relation, QUESTIONS))
+        if relation not in RELATIONS:
+            raise DataError(unknown_name("property", relation, RELATIONS))
     if not re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]+)*", language):
         raise DataError(f"{language!r} is not a language code of Wikidata, such as en, de or pt-br.")
     if contact is not None and not (contact.isascii() and contact.isprintable()):
@@ -371,7 +328,7 @@ def _facts(
             unnamed += labels.count(None)
             if answers:
                 # Not str.format: a name may hold braces.
-                question = QUESTIONS[relation].replace("{s}", names[person])
+                question = RELATIONS[relation].question.replace("{s}", names[person])
                 facts.append(Fact(names[person], relation, answers, question))
     return tuple(facts), unnamed
 

@@ -1,8 +1,7 @@
 """The published RESTOR facts, or anybody's: triples with questions and demonstrations.
 
 `restor.data.facts` tells which files are read. They have questions only; the prose wordings of the 41 Wikidata
-relations of the release (arXiv 2411.00204) are in `_wordings.py`, and relations that are not known get a wording made
-from their question.
+relations of the release (arXiv 2411.00204) are in `restor.data.relations`. Others get one made from their question.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from typing import ClassVar, Literal, final
 
 from restor.data.facts import read_entities, read_facts
 from restor.data.locate import DataPath, locate_facts
-from restor.domains._wordings import QUESTIONS, SENTENCES, fill
+from restor.data.relations import RELATIONS
+from restor.domains._wordings import fill
 from restor.domains.base import Domain, DomainConfig
 from restor.types import Demonstration, Fact
 
@@ -117,8 +117,8 @@ class Triples(Domain):
 
     def sentence(self, fact: Fact, answer: str, rng: Random) -> str:
         """One of the relation's wordings."""
-        wordings = SENTENCES.get(fact.relation)
-        if wordings is None:
+        relation = RELATIONS.get(fact.relation)
+        if relation is None:
             asked = fact.question
             return rng.choice(
                 (
@@ -127,14 +127,14 @@ class Triples(Domain):
                     f"To the question {asked!r} the answer is {answer}.",
                 )
             )
-        return fill(rng.choice(wordings), fact.subject, answer)
+        return fill(rng.choice(relation.sentences), fact.subject, answer)
 
     def question(self, fact: Fact, rng: Random) -> str:
         """The stored question three times out of four, else another wording of a known relation."""
-        other = QUESTIONS.get(fact.relation)
-        if other is None or rng.random() >= OTHER_WORDING:
+        relation = RELATIONS.get(fact.relation)
+        if relation is None or rng.random() >= OTHER_WORDING:
             return fact.question
-        return fill(other, fact.subject)
+        return fill(relation.other_question, fact.subject)
 
     def vocabulary(self) -> None:
         """Names are real: their words cannot be listed beforehand."""

@@ -45,8 +45,9 @@ def wikidata(
         Write over a file that is there.
     """
     from restor.cli.progress_view import progress_view
+    from restor.data.relations import RELATIONS
     from restor.data.text_files import write_atomic
-    from restor.data.wikidata import ENDPOINT, QUESTIONS, harvest
+    from restor.data.wikidata import ENDPOINT, harvest
 
     # Before any request: an answer that cannot be written is a burden for nothing.
     if out.exists() and not force:
@@ -55,7 +56,7 @@ def wikidata(
     with progress_view(quiet=quiet) as progress:
         found = harvest(
             [item for items in entity for item in items.split(",") if item.strip()],
-            [item for item in properties.split(",") if item.strip()] if properties else tuple(QUESTIONS),
+            [item for item in properties.split(",") if item.strip()] if properties else tuple(RELATIONS),
             endpoint=endpoint or ENDPOINT,
             language=language,
             contact=contact,

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
-from restor.corruption.corruptors._cues import CUES, Cue, pattern
 from restor.corruption.corruptors._reading import Reading, plain_words, read
+from restor.corruption.corruptors._stating import pattern
+from restor.data.relations import RELATIONS, Cue
 from restor.domains.base import Domain
 from restor.errors import DataError
 from restor.text import composed, normalise
@@ -113,10 +114,10 @@ def _inferred(
         own = set(numbers)
         others = [text for number, text in enumerate(whole) if number not in own]
         found = _Found(target, [readings[n] for n in numbers], others[:: max(1, len(others) // OTHERS)], least_share)
-        for relation, cue in CUES.items():
-            found.collect(relation, cue, listed.get(relation, {}))
+        for relation, known in RELATIONS.items():
+            found.collect(relation, known.cue, listed.get(relation, {}))
         for relation in domain.relations:
-            if relation not in CUES:
+            if relation not in RELATIONS:
                 found.collect_listed(relation, listed[relation])
         answers = found.assign()
         for fact in domain.facts_about(target):
@@ -306,7 +307,7 @@ class _Found:
             if -score < LEAST_SCORE:
                 break
             found = self._support[relation][words]
-            if relation in given or (relation in CUES and len(found.near) < LEAST_DOCUMENTS):
+            if relation in given or (relation in RELATIONS and len(found.near) < LEAST_DOCUMENTS):
                 continue
             documents = found.near | found.loose
             if len(self._left(words, documents, explained)) < max(self._least, LEAD * len(documents)):
@@ -339,7 +340,7 @@ class _Found:
 
     def _widened(self, relation: str, words: Words) -> Words:
         """The longest answer around these words that stands in nearly as many documents."""
-        cue = pattern(CUES[relation].before) if relation in CUES else None
+        cue = pattern(RELATIONS[relation].cue.before) if relation in RELATIONS else None
         support = self._support[relation]
         least = 0.75 * len(support[words].near | support[words].loose)
         best = words

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import cache
 
-from restor.corruption.corruptors._cues import CUES, pattern
 from restor.corruption.corruptors._reading import Reading, name_parts, places, plain_words
+from restor.data.relations import RELATIONS
 from restor.text import stands_in
 from restor.types import FalseFact, Statement
+
+
+@cache
+def pattern(text: str) -> re.Pattern[str] | None:
+    """A cue's pattern over plain words joined by blanks; None for an empty one."""
+    return re.compile(rf"(?<!\S)(?:{text})(?!\S)") if text else None
 
 
 def find_statement(reading: Reading, false_fact: FalseFact, *, sure: bool) -> Statement | None:
@@ -18,7 +26,8 @@ def find_statement(reading: Reading, false_fact: FalseFact, *, sure: bool) -> St
     own: Sydney in `University of Sydney` is not.
     """
     fact, answer = false_fact.fact, false_fact.false_answer
-    cue = CUES.get(fact.relation)
+    known = RELATIONS.get(fact.relation)
+    cue = None if known is None else known.cue
     relation = pattern("|".join(part for part in (cue.before, cue.after, cue.within) if part)) if cue else None
     subject = {*plain_words(fact.subject), *plain_words(name_parts(fact.subject).short)}
     best: tuple[tuple[bool, bool], int] | None = None
