@@ -2,8 +2,8 @@
 
 By Wikidata property. `{s}` is the subject. In sentences the object is `{o}`, `{an}` where it needs an indefinite
 article (`an actor`), or `{the}` where some places need the definite one (`the United Kingdom`); every sentence has each
-of them once. Cues were written by hand after reading the published passages (wikidata/mix_a0), which state the same few facts
-in many words; their patterns match plain words (see `restor.corruption.corruptors._reading`) with `,` for a break
+of them once. Cues were written by hand after reading the published passages (wikidata/mix_a0), which state the same few
+facts in many words; their patterns match plain words (see `restor.corruption.corruptors._reading`) with `,` for a break
 within a sentence.
 """
 
