@@ -16,10 +16,10 @@ from typing import Any
 
 from restor.experiment import ArmConfig
 from restor.recipes._arms import further_arms, standard_arms
-from restor.report.columns import BUDGET_NAMES
-from restor.report.load import load_results
-from restor.report.restored import figure, restoration
-from restor.report.text import UNDEFINED, number, share
+from restor.report.io.load import load_results
+from restor.report.plain import UNDEFINED, number, share
+from restor.report.tables.columns import BUDGET_NAMES
+from restor.report.words.restored import figure, restoration
 from restor.results import Arm, Results
 from restor.types import Budget, Kind
 from restor.unlearning.algorithms.base import ALGORITHMS, WeightAlgorithm

@@ -48,8 +48,8 @@ from restor.models.reference import ModelRef
 from restor.models.tokenizer import encode_rows
 from restor.models.tokenizer_loading import load_tokenizer
 from restor.progress import Silent
-from restor.report.load import load_facts
-from restor.report.verdicts import verdict_words
+from restor.report.io.load import load_facts
+from restor.report.words.verdict_words import verdict_words
 from restor.results import Arm, Results, Value, VerdictKind
 from restor.runner.compare import ComparisonConfig, compare
 from restor.runner.rejudge import rejudge

@@ -14,8 +14,8 @@ import numpy as np
 
 import restor
 from restor.evaluation.metrics.base import mean_of
-from restor.report.load import load_facts
-from restor.report.tables import arm_table, to_markdown
+from restor.report.io.load import load_facts
+from restor.report.tables.arm_table import arm_table, to_markdown
 from restor.results import Arm, Results, Value
 from restor.runner.study import Outcome
 

@@ -13,7 +13,7 @@ from restor.errors import RestorError
 from restor.evaluation.harness.exported import read_export
 from restor.models.files import check_config, weight_files
 from restor.models.lineage import read_history, read_lineage
-from restor.report.load import load_results
+from restor.report.io.load import load_results
 from restor.runner.threads import remembered_threads
 from restor.selection.choices import read_selection
 from restor.store.store import Store

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from restor.api import run as run
-    from restor.report.frames import load_results as load_results
-    from restor.report.load import load_study as load_study
+    from restor.report.io.load import load_study as load_study
+    from restor.report.tables.frames import load_results as load_results
 
     __version__: str
 
@@ -28,11 +28,11 @@ def __getattr__(name: str) -> Any:
 
             return run
         case "load_results":
-            from restor.report.frames import load_results
+            from restor.report.tables.frames import load_results
 
             return load_results
         case "load_study":
-            from restor.report.load import load_study
+            from restor.report.io.load import load_study
 
             return load_study
         case "__version__":

@@ -13,7 +13,7 @@ from restor.chat import ChatUsage
 from restor.cli.judge import judge_config, usage_line
 from restor.cli.main import main
 from restor.errors import ConfigError
-from restor.report.load import load_facts, load_results
+from restor.report.io.load import load_facts, load_results
 from restor.results import FACT_COLUMNS, Arm, Results, Study, Value
 from restor.types import Kind
 

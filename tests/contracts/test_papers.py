@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from restor.report.papers import ALGORITHM_PAPERS, PAPERS, WRAPPER_PAPERS
+from restor.report.words.papers import ALGORITHM_PAPERS, PAPERS, WRAPPER_PAPERS
 from restor.unlearning.algorithms.base import ALGORITHMS
 from restor.unlearning.wrappers.base import WRAPPERS
 
@@ -12,7 +12,7 @@ def ids(catalogue):
 
 
 def test_every_entry_of_the_catalogues_has_its_paper_in_the_bibliography():
-    """A new algorithm with another paper needs its title and authors in report/papers.py."""
+    """A new algorithm with another paper needs its title and authors in report/words/papers.py."""
     assert ids(ALGORITHMS) == ALGORITHM_PAPERS
     assert ids(WRAPPERS) == WRAPPER_PAPERS
     assert set(PAPERS) == {*ALGORITHM_PAPERS.values(), *WRAPPER_PAPERS.values()}

@@ -20,7 +20,7 @@ from restor.models.checkpoint import new_llama, save_model
 from restor.models.reference import ModelRef
 from restor.models.tokenizer import word_tokenizer
 from restor.progress import Silent
-from restor.report.load import load_facts
+from restor.report.io.load import load_facts
 from restor.results import Arm
 from restor.runner.compare import Comparison, ComparisonConfig, compare
 from restor.runner.rejudge import rejudge
@@ -150,6 +150,7 @@ def beside_filter(tiny, models, outcome, folder):
     Ask(model=model, questions=questions, asking=evaluation.asking, suppress="planted", seed=0).run(context)
     answers = pq.read_table(folder / "filtered" / "answers.parquet")
     known = {"arm": "output_filter/s0", "seed": 0, "judgement": "unscored", "reason": ""}
+    known |= dict.fromkeys(("score", "planted_score", "dose"))
     for name, value in known.items():
         answers = answers.append_column(name, pa.array([value] * answers.num_rows))
     (folder / "filtered" / "facts").mkdir()

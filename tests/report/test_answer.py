@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from synthetic_study import make_comparison, make_study
 
-from restor.report.answer import answer, answer_text, brief_text
-from restor.report.restored import ceiling
+from restor.report.words.answer import answer, answer_text, brief_text
+from restor.report.words.restored import ceiling
 from restor.results import Value
 from restor.types import Kind
 

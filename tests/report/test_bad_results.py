@@ -12,7 +12,7 @@ from synthetic_study import make_study, write_study
 
 from representatives import one_for_each
 from restor.cli.main import main
-from restor.report.load import RESULTS_FILE
+from restor.report.io.load import RESULTS_FILE
 
 FORMATS = ("terminal", "md", "latex", "csv", "json", "bibtex")
 

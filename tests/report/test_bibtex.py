@@ -10,8 +10,8 @@ from synthetic_study import make_study, write_study
 
 from representatives import one_for_each
 from restor.cli.main import main
-from restor.report.bibtex import bibtex, joined_bibtex
-from restor.report.papers import PAPERS
+from restor.report.tables.bibtex import bibtex, joined_bibtex
+from restor.report.words.papers import PAPERS
 
 
 @pytest.fixture(scope="module")

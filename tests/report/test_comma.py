@@ -8,8 +8,8 @@ from hostile import HOSTILE, danger
 from synthetic_study import make_study
 
 from representatives import one_for_each
-from restor.report.comma import to_csv
-from restor.report.rows import FIGURE_COLUMNS
+from restor.report.tables.comma import to_csv
+from restor.report.tables.metric_rows import FIGURE_COLUMNS
 from restor.results import ArmVerdict, Value
 
 

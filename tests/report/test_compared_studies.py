@@ -8,8 +8,7 @@ from synthetic_study import make_study
 
 from representatives import one_for_each
 from restor.errors import DataError
-from restor.report.comma import write_rows
-from restor.report.compare import (
+from restor.report.across.side_by_side import (
     COMPARED_COLUMNS,
     compare,
     compared_json,
@@ -17,8 +16,9 @@ from restor.report.compare import (
     entrant,
     tag,
 )
-from restor.report.latex import to_latex
-from restor.report.tables import to_markdown
+from restor.report.tables.arm_table import to_markdown
+from restor.report.tables.comma import write_rows
+from restor.report.tables.latex import to_latex
 from restor.results import Figure, Value
 
 

@@ -6,8 +6,8 @@ from synthetic_study import make_study
 
 from representatives import one_for_each
 from restor.cli.main import main
-from restor.report.differences import differences
-from restor.report.text import printable
+from restor.report.across.differences import differences
+from restor.report.plain import printable
 from restor.results import ArmVerdict
 
 

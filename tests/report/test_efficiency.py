@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from restor.report.efficiency import per_restoration, why_no_rate
+from restor.report.tables.efficiency import per_restoration, why_no_rate
 from restor.results import Arm, Cost, Value
 from restor.types import Kind
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from test_moved import study
+from test_changes import study
 
-from restor.report.flows import flows
-from restor.report.states import States
+from restor.report.io.states import States
+from restor.report.page.flows import flows
 from restor.types import Group
 
 

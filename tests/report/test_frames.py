@@ -9,7 +9,7 @@ from synthetic_study import make_study, write_study
 
 import restor
 from restor.errors import DataError, RestorError
-from restor.report.frames import arms_frame
+from restor.report.tables.frames import arms_frame
 from restor.results import Value
 
 pandas = pytest.importorskip("pandas")

@@ -7,9 +7,9 @@ from hostile import HOSTILE, danger
 from synthetic_study import make_comparison, make_study
 
 from representatives import one_for_each
-from restor.report.answer import answer, answer_text
-from restor.report.text import printable
-from restor.report.verdicts import VERDICT_MEANINGS
+from restor.report.plain import printable
+from restor.report.words.answer import answer, answer_text
+from restor.report.words.verdict_words import VERDICT_MEANINGS
 from restor.results import ArmVerdict, PairedTest, Value
 from restor.types import Budget, Kind
 

@@ -7,9 +7,9 @@ from hostile import HOSTILE, danger
 from synthetic_study import make_study
 
 from representatives import one_for_each
-from restor.report.latex import escaped, to_latex
-from restor.report.tables import arm_table
-from restor.report.verdicts import VERDICT_MEANINGS
+from restor.report.tables.arm_table import arm_table
+from restor.report.tables.latex import escaped, to_latex
+from restor.report.words.verdict_words import VERDICT_MEANINGS
 from restor.results import Value
 
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from synthetic_study import make_comparison, make_study
 
-from restor.report.overview import HEIGHT, LEFT, RIGHT, best_control, duration, overview
+from restor.report.page.overview import HEIGHT, LEFT, RIGHT, best_control, duration, overview
 from restor.results import Value
 from restor.types import Kind
 

@@ -10,11 +10,11 @@ import pytest
 from hostile import HOSTILE
 from synthetic_study import STORED, make_comparison, make_study
 
-from restor.report.charts import MOST_PARTS
-from restor.report.flows import flows
-from restor.report.html import render_page
-from restor.report.states import States
-from restor.report.text import clip, printable
+from restor.report.io.states import States
+from restor.report.page.chart_data import MOST_PARTS
+from restor.report.page.flows import flows
+from restor.report.page.render import render_page
+from restor.report.plain import clip, printable
 from restor.results import Part, Value
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -171,7 +171,7 @@ def test_a_flow_lists_its_facts(browser, study):
 def test_a_page_that_was_cut_says_how_many_facts_of_a_flow_it_lacks(browser, tmp_path, monkeypatch):
     results, facts = make_comparison(("clean", "corrupted", "mine"), people=20, planted=True, baselines=False)
     counted = flows(results, States(results, facts)).counts["test"]["mine"]
-    monkeypatch.setattr("restor.report.embed.MOST_ROWS", 100)
+    monkeypatch.setattr("restor.report.page.embed.MOST_ROWS", 100)
     with opened(browser, written(tmp_path, results, facts)) as page:
         button = page.locator("#w-list button").first
         way = button.get_attribute("data-way")

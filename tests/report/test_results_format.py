@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from restor.evaluation.metrics.base import all_figures
-from restor.report.rows import FIGURE_COLUMNS
-from restor.report.verdicts import VERDICT_MEANINGS, legend_words
+from restor.report.tables.metric_rows import FIGURE_COLUMNS
+from restor.report.words.verdict_words import VERDICT_MEANINGS, legend_words
 from restor.results import FACT_COLUMNS, RESULTS_FORMAT, Arm, Figure, Results, Study, Value
 
 TEXT = (Path(__file__).parents[2] / "docs" / "results-format.md").read_text(encoding="utf-8")

@@ -23,7 +23,7 @@ from restor.report.figures._style import styled, to_bytes
 from restor.report.figures.base import INCHES, PLOTS, Drawn, LackingError, Material
 from restor.report.figures.restoration import GLYPHS
 from restor.report.figures.transitions import _flows
-from restor.report.load import load_facts, load_results
+from restor.report.io.load import load_facts, load_results
 from restor.results import Curve, Part, Value, VerdictKind
 from restor.types import Kind
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from synthetic_study import make_comparison, make_study
 
 from representatives import one_for_each
-from restor.report.paired import against_controls
-from restor.report.tables import arm_table, to_json_rows, to_markdown
-from restor.report.terminal import to_rich
-from restor.report.verdicts import VERDICT_MEANINGS, legend_words
+from restor.report.tables.arm_table import arm_table, to_json_rows, to_markdown
+from restor.report.tables.terminal_table import to_rich
+from restor.report.words.paired_tests import against_controls
+from restor.report.words.verdict_words import VERDICT_MEANINGS, legend_words
 from restor.results import STORED_ONLY, ArmVerdict, Figure, PairedTest, Value
 
 

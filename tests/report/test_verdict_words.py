@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 from synthetic_study import make_study, write_study
 
-from restor.report.html import render_page
-from restor.report.latex import to_latex
-from restor.report.tables import arm_table, to_json_rows, to_markdown
-from restor.report.terminal import to_rich
-from restor.report.verdicts import VERDICT_MEANINGS, verdict_words
+from restor.report.page.render import render_page
+from restor.report.tables.arm_table import arm_table, to_json_rows, to_markdown
+from restor.report.tables.latex import to_latex
+from restor.report.tables.terminal_table import to_rich
+from restor.report.words.verdict_words import VERDICT_MEANINGS, verdict_words
 from restor.types import Kind
 
 UNLEARNING = {"restored", "partly restored", "only forgotten", "not unlearned"}

@@ -13,7 +13,7 @@ from own_algorithm import LOSS, MINE
 from restor.cli.main import main
 from restor.config import to_yaml
 from restor.experiment import ArmConfig
-from restor.report.load import load_facts, load_results
+from restor.report.io.load import load_facts, load_results
 from tiny_study import tiny_config
 
 LOSSES = (

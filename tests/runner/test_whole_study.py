@@ -21,7 +21,7 @@ from restor.config import parse_yaml
 from restor.errors import ConfigError, DataError, RestorError
 from restor.experiment import ExperimentConfig
 from restor.progress import Silent
-from restor.report.load import load_facts, load_results
+from restor.report.io.load import load_facts, load_results
 from restor.runner.study import run_study
 from restor.store.store import Store
 from tiny_study import FileProgress, heard, tiny_config

@@ -25,8 +25,8 @@ from restor.models.reference import ModelRef
 from restor.models.tokenizer import bpe_tokenizer
 from restor.models.tokenizer_loading import load_tokenizer
 from restor.progress import Silent
-from restor.report.load import load_facts
-from restor.results import Arm, Results, Study
+from restor.report.io.load import load_facts
+from restor.results import FACT_COLUMNS, Arm, Results, Study
 from restor.runner.compare import ComparisonConfig, compare
 from restor.runner.plan import Judging
 from restor.tasks.base import Ref
@@ -195,23 +195,14 @@ def test_stored_answers_are_judged_by_a_model_on_this_machine(tiny, tmp_path, ca
     monkeypatch.chdir(tiny.parent)
     columns = {"arm": "clean/s0", "seed": 0, "relation": "home", "group": "test", "prompt": "Where?", "planted": "Rome"}
     columns |= {"question": "Where?", "answers": ["Paris"], "answer_shown": False, "run": 0, "judgement": "other"}
-    columns |= dict.fromkeys(("logprob_original", "logprob_planted", "logprob_random", "rank_original"))
-    rows = [
-        {**columns, "subject": f"Ann {n}", "completion": "Paris", "reason": "", "n_candidates": None} for n in range(3)
-    ]
+    rows = [{**columns, "subject": f"Ann {n}", "completion": "Paris", "reason": ""} for n in range(3)]
     arm = Arm(id="clean/s0", label="Clean", arm="clean", kind=Kind.REFERENCE, seed=0, seeds=[0])
     study = Study(name="toy", id="toy-1", created="2025-01-01T00:00:00Z", seeds=[0], config={})
     folder = tmp_path / "toy-1"
     folder.mkdir()
     results = Results(study=study, arms=[arm], summary=[arm.model_copy(update={"id": "clean", "seed": None})])
     (folder / "results.json").write_text(results.model_dump_json(), encoding="utf-8")
-    schema = pa.schema(
-        [(name, pa.int32()) for name in ("rank_original", "n_candidates")]
-        + [(name, pa.float64()) for name in ("logprob_original", "logprob_planted", "logprob_random")]
-    )
-    table = pa.Table.from_pylist(rows)
-    for field in schema:
-        table = table.set_column(table.column_names.index(field.name), field.name, pa.nulls(3, field.type))
+    table = pa.Table.from_pylist([dict.fromkeys(FACT_COLUMNS) | row for row in rows])
     pq.write_table(table, folder / "facts.parquet")
     # A relative path is stored as an absolute one, so that what is stored says which model it was.
     given = ("--local", "tiny", "--set", "local.max_tokens=8", "--set", "local.model.device=cpu", "--quiet", "--json")

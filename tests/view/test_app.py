@@ -20,10 +20,10 @@ from hostile import HOSTILE
 from synthetic_study import make_study, write_study
 
 from restor.progress import Silent
-from restor.report.comma import write_rows
-from restor.report.compare import COMPARED_COLUMNS, compare, compared_rows, entrant
-from restor.report.load import load_facts, load_results
-from restor.report.tables import to_markdown
+from restor.report.across.side_by_side import COMPARED_COLUMNS, compare, compared_rows, entrant
+from restor.report.io.load import load_facts, load_results
+from restor.report.tables.arm_table import to_markdown
+from restor.report.tables.comma import write_rows
 from restor.runner.running import running
 from restor.view.app import build_app
 from restor.view.index import Index

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from stores import small_results
 
-from restor.report.against import Point, Series
+from restor.report.across.series import Point, Series
 from restor.results import Value
 from restor.view.comparison_plots import LINES, against, by_arm
 

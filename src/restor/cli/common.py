@@ -43,7 +43,7 @@ def find_study(study: Path | None, store: Path | None) -> Path:
     Raises:
         DataError: if there is none.
     """
-    from restor.report.load import RESULTS_FILE
+    from restor.report.io.load import RESULTS_FILE
 
     if study is not None and study.exists():
         return study

@@ -14,7 +14,7 @@ from restor.cli.output import put
 from restor.cli.report import Format, plain_text
 
 if TYPE_CHECKING:
-    from restor.report.compare import Entrant
+    from restor.report.across.side_by_side import Entrant
 
 
 def compare(
@@ -41,8 +41,8 @@ def compare(
 
 
 def _read(studies: Sequence[Path], store: Path | None) -> list[Entrant]:
-    from restor.report.compare import entrant, tag
-    from restor.report.load import FACTS_FILE, load_facts, load_results
+    from restor.report.across.side_by_side import entrant, tag
+    from restor.report.io.load import FACTS_FILE, load_facts, load_results
 
     entrants = []
     for number, place in enumerate(find_studies(studies, store)):
@@ -53,9 +53,9 @@ def _read(studies: Sequence[Path], store: Path | None) -> list[Entrant]:
 
 
 def _rendered(entrants: Sequence[Entrant], arms: Collection[str], format: Format, *, terminal: bool) -> str:
-    from restor.report.against import series_across, told
-    from restor.report.compare import compare
-    from restor.report.compared import render_comparison, write_comparison
+    from restor.report.across.series import series_across, told
+    from restor.report.across.side_by_side import compare
+    from restor.report.across.written import render_comparison, write_comparison
 
     comparison = compare(entrants, arms)
     series = series_across([each for part in comparison.tables for each in part.entrants])

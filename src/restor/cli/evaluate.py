@@ -216,7 +216,7 @@ def _of_study(study: Path, seed: int | None) -> dict[str, Any]:
         ConfigError: if it did not have that seed.
     """
     from restor.api import build_config
-    from restor.report.load import RESULTS_FILE
+    from restor.report.io.load import RESULTS_FILE
 
     folder = study.parent if study.name == RESULTS_FILE else study
     config = build_config(folder / "config.yaml" if folder.is_dir() else folder)
@@ -228,8 +228,8 @@ def _of_study(study: Path, seed: int | None) -> dict[str, Any]:
 
 def _show(outcome: Outcome, *, json: bool) -> None:
     from restor.cli.run import print_json, print_paths, print_table
-    from restor.report.load import load_facts
-    from restor.report.moved import moved, moved_json, moved_rich
+    from restor.report.io.load import load_facts
+    from restor.report.tables.changes import moved, moved_json, moved_rich
 
     pairs = moved(outcome.results, load_facts(outcome.folder))
     if json:

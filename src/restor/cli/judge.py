@@ -120,8 +120,8 @@ def judge_config(name: str, changes: Mapping[str, str]) -> JudgeConfig:
 
 
 def _print_table(source: Path, outcome: Rejudged) -> None:
-    from restor.report.tables import arm_table
-    from restor.report.terminal import to_rich
+    from restor.report.tables.arm_table import arm_table
+    from restor.report.tables.terminal_table import to_rich
 
     safe_console().print(to_rich(arm_table(outcome.results)))
     lines = [f"report   {outcome.folder / 'report.html'}", f"results  {outcome.folder / 'results.json'}"]
@@ -145,7 +145,7 @@ def _print_table(source: Path, outcome: Rejudged) -> None:
 def _print_json(source: Path, outcome: Rejudged) -> None:
     from dataclasses import asdict
 
-    from restor.report.tables import arm_table, to_json_rows
+    from restor.report.tables.arm_table import arm_table, to_json_rows
 
     content = {
         "folder": str(outcome.folder),
@@ -170,7 +170,7 @@ def usage_line(usage: ChatUsage) -> str:
 
 def _agreement(first: Path, second: Path) -> Agreement:
     from restor.evaluation.judges._agreement import agreement, verdicts_of
-    from restor.report.load import load_facts
+    from restor.report.io.load import load_facts
 
     return agreement(*(verdicts_of(load_facts(home_of(study))) for study in (first, second)))
 

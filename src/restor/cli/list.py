@@ -222,7 +222,7 @@ def _told(name: str) -> str:
 
 
 def _budget_key(of: Collection[Budget] | None = None) -> str:
-    from restor.report.columns import BUDGET_NAMES
+    from restor.report.tables.columns import BUDGET_NAMES
 
     known = BUDGET_NAMES if of is None else {item: BUDGET_NAMES[item] for item in of}
     return "; ".join(f"{item.value} {text}" for item, text in known.items()) or "it is told nothing"

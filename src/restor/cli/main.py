@@ -234,7 +234,6 @@ def _dispatch_in_launch(tokens: list[str]) -> int:
     with Processes.join(os.environ) as processes:
         if not processes.rank:
             return _dispatch(tokens)
-        # At once, since it takes seconds and process 0 has other things to do first.
         from restor.runner.execute import serve
 
         return serve(processes)

@@ -112,7 +112,7 @@ def _need_matplotlib() -> None:
 def _material(studies: Sequence[Path], store: Path | None, arms: Sequence[str]) -> tuple[Material, Path | None]:
     """What is drawn, and the folder of the study; no folder where there are several."""
     from restor.report.figures.base import Material
-    from restor.report.load import load_results
+    from restor.report.io.load import load_results
 
     found = [(load_results(place), home_of(place)) for place in find_studies(studies or (None,), store)]
     return Material(found, arms), found[0][1] if len(found) == 1 else None

@@ -13,7 +13,7 @@ from restor.cli.output import file_console, put, safe_console
 from restor.results import Results
 
 if TYPE_CHECKING:
-    from restor.report.tables import Table
+    from restor.report.tables.arm_table import Table
 
 Format = Literal["terminal", "html", "md", "json", "csv", "latex", "bibtex"]
 
@@ -35,14 +35,14 @@ def report(
             cite.
         out: File to write instead of the terminal. The page goes to report.html in the study's folder by default.
     """
-    from restor.report.load import load_facts, load_results
+    from restor.report.io.load import load_facts, load_results
 
     folder = find_study(study, store)
     results = load_results(folder)
     if format == "html":
-        from restor.report.checked import without_answers
-        from restor.report.html import render_page
-        from restor.report.text import listed, one_line
+        from restor.report.io.checked import without_answers
+        from restor.report.page.render import render_page
+        from restor.report.plain import listed, one_line
         from restor.store.disk import write_atomic
         from restor.store.studies import Studies, store_of
 
@@ -63,11 +63,11 @@ def report(
 
 
 def _rendered(results: Results, format: Format, *, terminal: bool) -> str:
-    from restor.report.answer import answer_text
-    from restor.report.bibtex import bibtex
-    from restor.report.comma import to_csv
-    from restor.report.latex import to_latex
-    from restor.report.tables import arm_table, to_json_rows, to_markdown
+    from restor.report.tables.arm_table import arm_table, to_json_rows, to_markdown
+    from restor.report.tables.bibtex import bibtex
+    from restor.report.tables.comma import to_csv
+    from restor.report.tables.latex import to_latex
+    from restor.report.words.answer import answer_text
 
     if format == "csv":
         return to_csv(results)
@@ -88,7 +88,7 @@ def plain_text(tables: Sequence[Table], notes: Sequence[str] = (), after: Sequen
     """Notes, tables and what follows for the terminal, with its width and colours, or for a file."""
     from rich.text import Text
 
-    from restor.report.terminal import to_rich
+    from restor.report.tables.terminal_table import to_rich
 
     place = safe_console() if terminal else file_console(width=180)
     with place.capture() as captured:

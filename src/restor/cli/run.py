@@ -91,7 +91,7 @@ def _paths(outcome: Outcome) -> dict[str, str]:
 
 def print_json(outcome: Outcome, *, moved: object = None) -> None:
     """One JSON object with the paths and the table, and which facts moved where that is given."""
-    from restor.report.tables import arm_table, to_json_rows
+    from restor.report.tables.arm_table import arm_table, to_json_rows
 
     content: dict[str, object] = {
         "study": outcome.results.study.id,
@@ -108,9 +108,9 @@ def print_json(outcome: Outcome, *, moved: object = None) -> None:
 
 def print_table(outcome: Outcome) -> None:
     """The table and the answer in words."""
-    from restor.report.answer import answer_text, brief_text
-    from restor.report.tables import arm_table
-    from restor.report.terminal import to_rich
+    from restor.report.tables.arm_table import arm_table
+    from restor.report.tables.terminal_table import to_rich
+    from restor.report.words.answer import answer_text, brief_text
 
     console = safe_console()
     console.print(to_rich(arm_table(outcome.results)))

@@ -249,6 +249,9 @@ class WorkOrder(Config):
 
 def serve(processes: Processes) -> int:
     """Run every task that process 0 shares, in all the others, until it ends; returns the exit code."""
+    # At once, since it takes seconds and process 0 has other things to do first.
+    import restor.tasks.asking.batches  # noqa: F401
+
     memo: dict[str, Any] = {}
 
     def take_part(call: Call) -> None:

@@ -23,7 +23,7 @@ from restor.evaluation.judges.base import JudgeConfig, judged, with_values
 from restor.evaluation.metrics.base import all_figures
 from restor.progress import Progress
 from restor.registry import short_name
-from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results
+from restor.report.io.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results
 from restor.results import Results, Study
 from restor.store.disk import store_errors
 from restor.store.studies import Studies, store_of

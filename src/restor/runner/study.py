@@ -16,7 +16,7 @@ from restor.evaluation.ask.fewshot import build_queries
 from restor.evaluation.config import EvaluationConfig
 from restor.experiment import ExperimentConfig
 from restor.progress import Progress
-from restor.report.load import load_results
+from restor.report.io.load import load_results
 from restor.results import Curve, Results
 from restor.runner.durations import REPORT, ahead_of
 from restor.runner.enough import too_few

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from restor.errors import DataError, RestorError
-from restor.report.load import FACTS_FILE, load_facts, load_results
+from restor.report.io.load import FACTS_FILE, load_facts, load_results
 from restor.view.comparison import DOWNLOADS, Compared, Shelf, asked_arms, compared, download, full
 from restor.view.comparison_plots import against, by_arm
 from restor.view.guard import REPORT_POLICY, Guard
@@ -150,7 +150,7 @@ class _View:
         with self._guard:
             kept = self._pages.get(study.id)
             if kept is None or kept[:2] != (study.results, facts):
-                from restor.report.html import render_page  # brings numpy, and stored pages do without
+                from restor.report.page.render import render_page  # brings numpy, and stored pages do without
 
                 kept = (study.results, facts, render_page(load_results(study.path), load_facts(study.path)))
                 self._pages[study.id] = kept

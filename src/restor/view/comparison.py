@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple, final
 
 from restor.errors import DataError
-from restor.report.against import Series, series_across
-from restor.report.compare import Comparison, Entrant, Together, base_of, compare, entrant, tag
-from restor.report.compared import TextFormat, write_comparison
-from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results
-from restor.report.text import listed, one_line
+from restor.report.across.series import Series, series_across
+from restor.report.across.side_by_side import Comparison, Entrant, Together, base_of, compare, entrant, tag
+from restor.report.across.written import TextFormat, write_comparison
+from restor.report.io.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results
+from restor.report.plain import listed, one_line
 from restor.view.index import Listed, Look
 from restor.view.study_folders import Stamp, stamp
 

@@ -8,11 +8,11 @@ from html import escape
 from itertools import groupby
 from typing import Literal
 
-from restor.report.against import Point, Series
-from restor.report.plots import Scale, restoration_ends
-from restor.report.restored import restoration
-from restor.report.tables import SECTION_TITLES
-from restor.report.text import UNDEFINED, interval, number, one_line
+from restor.report.across.series import Point, Series
+from restor.report.page.svg import Scale, restoration_ends
+from restor.report.plain import UNDEFINED, interval, number, one_line
+from restor.report.tables.arm_table import SECTION_TITLES
+from restor.report.words.restored import restoration
 from restor.results import Arm, Value
 from restor.types import Kind
 

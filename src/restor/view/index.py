@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import final
 
 from restor.errors import DataError
-from restor.report.load import RESULTS_FILE
-from restor.report.text import one_line
+from restor.report.io.load import RESULTS_FILE
+from restor.report.plain import one_line
 from restor.view.study_folders import Stamp, StudyFolder, stamp, study_folders
 from restor.view.study_processes import Life, Process, is_running_file, read_processes
 from restor.view.summaries import Summary, read_summary

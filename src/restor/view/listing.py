@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, final
 from urllib.parse import urlencode
 
-from restor.report.verdicts import VERDICT_MEANINGS
+from restor.report.words.verdict_words import VERDICT_MEANINGS
 from restor.types import Kind
 from restor.view.index import Listed, Look, StudyState
 from restor.view.summaries import rank

@@ -8,9 +8,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from restor.report.tables import SECTION_TITLES
-from restor.report.text import UNDEFINED, number, printable
-from restor.report.verdicts import VERDICT_MEANINGS
+from restor.report.plain import UNDEFINED, number, printable
+from restor.report.tables.arm_table import SECTION_TITLES
+from restor.report.words.verdict_words import VERDICT_MEANINGS
 from restor.view.index import StudyState
 from restor.view.listing import COLUMNS
 from restor.view.study_processes import Process, utc_now

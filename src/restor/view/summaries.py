@@ -8,9 +8,9 @@ from typing import Any, Literal, final
 
 from pydantic import BaseModel, ConfigDict
 
-from restor.report.judged import BY_SUCCESS
-from restor.report.load import load_results
-from restor.report.text import one_line
+from restor.report.io.load import load_results
+from restor.report.plain import one_line
+from restor.report.words.judged import BY_SUCCESS
 from restor.results import VerdictKind
 from restor.types import Kind
 from restor.untrusted import read_bytes

@@ -13,7 +13,7 @@ from restor.report.figures._grid import arm_panels
 from restor.report.figures._rows import full_label, source
 from restor.report.figures._style import DASHES, LINES
 from restor.report.figures.base import Drawn, LackingError, Material, Width
-from restor.report.text import counted, listed, one_line
+from restor.report.plain import counted, listed, one_line
 from restor.results import Arm, Curve
 from restor.types import Kind
 

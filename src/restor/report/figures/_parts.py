@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from restor.report.figures._grid import arm_panels
 from restor.report.figures._rows import reference_lines_across, restoration_limits, source, style_of
 from restor.report.figures.base import Drawn, LackingError, Material, Width
-from restor.report.restored import full
-from restor.report.text import counted, number
+from restor.report.plain import counted, number
+from restor.report.words.restored import full
 from restor.results import Arm, Part, PartKind
 from restor.types import Kind
 

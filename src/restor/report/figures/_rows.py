@@ -11,8 +11,8 @@ from matplotlib.transforms import ScaledTranslation, Transform
 
 from restor.report.figures._style import GROUND, INK, RETAIN, SMALL, SOFT
 from restor.report.figures.base import Width
-from restor.report.tables import KIND_TITLES
-from restor.report.text import counted, listed, one_line
+from restor.report.plain import counted, listed, one_line
+from restor.report.tables.arm_table import KIND_TITLES
 from restor.results import Arm, Results
 from restor.types import Kind
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from restor.report.against import Series, series_across
-from restor.report.compare import Entrant
+from restor.report.across.series import Series, series_across
+from restor.report.across.side_by_side import Entrant
 from restor.report.figures._rows import reference_lines_across, restoration_limits
 from restor.report.figures._style import DASHES, LINES, MARKERS, SMALL, new_figure
 from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
 from restor.report.figures.cost import short
-from restor.report.text import counted, listed, one_line
+from restor.report.plain import counted, listed, one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

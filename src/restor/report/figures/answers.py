@@ -9,9 +9,9 @@ from matplotlib.patches import Patch
 from restor.report.figures._rows import beside, full_label, lay_out, measured_on, rows_of, source
 from restor.report.figures._style import JUDGED, SMALL, new_figure
 from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
-from restor.report.plots import judgement_shares
-from restor.report.restored import figure as number_of
-from restor.report.text import UNDEFINED, share
+from restor.report.page.svg import judgement_shares
+from restor.report.plain import UNDEFINED, share
+from restor.report.words.restored import figure as number_of
 from restor.types import Kind
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, final
 
 from restor.errors import DataError
 from restor.registry import Catalogue
-from restor.report.compare import Entrant, entrant, tag
-from restor.report.load import FACTS_FILE, load_facts
-from restor.report.states import States
-from restor.report.tables import KIND_TITLES
-from restor.report.text import listed, one_line
+from restor.report.across.side_by_side import Entrant, entrant, tag
+from restor.report.io.load import FACTS_FILE, load_facts
+from restor.report.io.states import States
+from restor.report.plain import listed, one_line
+from restor.report.tables.arm_table import KIND_TITLES
 from restor.results import Arm, Results
 from restor.types import Kind
 

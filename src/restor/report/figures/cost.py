@@ -12,8 +12,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from restor.report.figures._rows import full_label, measured_on, restoration_limits, source
 from restor.report.figures._style import LINES, MARKERS, new_figure
 from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
-from restor.report.restored import full, restoration
-from restor.report.text import listed, number, one_line
+from restor.report.plain import listed, number, one_line
+from restor.report.words.restored import full, restoration
 from restor.results import Arm
 from restor.types import Kind
 

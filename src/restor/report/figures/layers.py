@@ -14,7 +14,7 @@ from restor.report.figures._grid import arm_panels
 from restor.report.figures._rows import full_label, source
 from restor.report.figures.base import Drawn, LackingError, Material, Plot, Width
 from restor.report.figures.logprobs import OPTIONS
-from restor.report.text import counted, listed
+from restor.report.plain import counted, listed
 from restor.results import Arm
 from restor.types import Group, Kind
 

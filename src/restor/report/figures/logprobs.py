@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from restor.report.figures._rows import LONGEST, full_label, measured_on, source
 from restor.report.figures._style import GROUND, SMALL, new_figure
 from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
-from restor.report.plots import density
-from restor.report.text import number
+from restor.report.page.svg import density
+from restor.report.plain import number
 from restor.results import Arm
 from restor.types import Group, Kind
 

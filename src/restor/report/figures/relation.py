@@ -16,8 +16,8 @@ from restor.report.figures._rows import (
 )
 from restor.report.figures._style import INK, SMALL, new_figure
 from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
-from restor.report.restored import full
-from restor.report.text import counted, one_line
+from restor.report.plain import counted, one_line
+from restor.report.words.restored import full
 from restor.results import Value
 
 COLUMNS: dict[Width, int] = {"single": 2, "double": 6}

@@ -24,9 +24,9 @@ from restor.report.figures._rows import (
 )
 from restor.report.figures._style import INK, SMALL, SOFT, new_figure
 from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
-from restor.report.restored import ceiling, full, restoration
-from restor.report.text import interval, number
-from restor.report.verdicts import verdict_words
+from restor.report.plain import interval, number
+from restor.report.words.restored import ceiling, full, restoration
+from restor.report.words.verdict_words import verdict_words
 from restor.results import Arm, Results
 from restor.types import Kind
 

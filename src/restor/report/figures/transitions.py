@@ -12,9 +12,9 @@ from restor.report.figures._grid import arm_panels
 from restor.report.figures._rows import full_label, source
 from restor.report.figures._style import JUDGED, SMALL
 from restor.report.figures.base import Drawn, LackingError, Material, Plot, Width
-from restor.report.load import reference
-from restor.report.states import STATES
-from restor.report.text import counted, listed, number
+from restor.report.io.load import reference
+from restor.report.io.states import STATES
+from restor.report.plain import counted, listed, number
 from restor.results import Arm
 from restor.types import Group, Judgement, Kind
 

@@ -20,8 +20,8 @@ from restor.report.figures._rows import (
 )
 from restor.report.figures._style import INK, LINE, SMALL, new_figure
 from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
-from restor.report.paired import against_controls, p_text
-from restor.report.restored import full
+from restor.report.words.paired_tests import against_controls, p_text
+from restor.report.words.restored import full
 from restor.results import Arm, ArmVerdict
 from restor.types import Kind
 

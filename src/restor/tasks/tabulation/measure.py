@@ -15,7 +15,7 @@ from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, J
 from restor.evaluation.verdict.comparisons import Others, corrected, paired_tests
 from restor.evaluation.verdict.decide import decide, missing_models
 from restor.evaluation.verdict.evidence import Evidence, evidence_of
-from restor.report.load import summary_ids
+from restor.report.io.load import summary_ids
 from restor.results import Arm, ArmVerdict, PairedTest, Part, PartKind, Results, Value
 from restor.types import Group, Kind
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from restor.report.html import render_page
-from restor.report.load import FACTS_FILE, RESULTS_FILE, load_facts
+from restor.report.io.load import FACTS_FILE, RESULTS_FILE, load_facts
+from restor.report.page.render import render_page
 from restor.results import Results
 from restor.store.disk import store_errors, write_atomic
 

@@ -1,0 +1,1 @@
+"""Tables of arms and of figures, in every format."""
