@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from restor.evaluation.metrics.base import all_figures
+from restor.evaluation.metrics.base import metric_infos
 from restor.results import FACT_COLUMNS, Cost, Curve, Results, Study
 from restor.tasks.base import Ref
 from restor.tasks.tabulation.arms import PlannedArm, SeedPlan
@@ -263,7 +263,7 @@ def study(shape: Shape) -> Study:
 def tabulated(about: Study, plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers]) -> Results:
     """What the task `report` makes of stored answers, before it is written."""
     arms, summary = described(plans, answers, {}), pooled(plans, answers, {})
-    results = Results(study=about, figures=all_figures(), arms=arms, summary=summary)
+    results = Results(study=about, figures=metric_infos(), arms=arms, summary=summary)
     return measured(results, {id: part.scored for id, part in answers.items()})
 
 

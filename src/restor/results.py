@@ -47,7 +47,7 @@ FACT_COLUMNS: dict[str, str] = {
 
 
 STORED_ONLY = 9
-"""`Figure.rank` from which on a figure has no column: what tables would be too wide for."""
+"""`MetricInfo.rank` from which on a figure has no column: what tables would be too wide for."""
 
 
 class Value(Config):
@@ -65,7 +65,7 @@ class Value(Config):
     note: str = ""
 
 
-class Figure(Config):
+class MetricInfo(Config):
     """What a figure of `metrics` is: how tables show it, and what they say about it.
 
     Each metric describes its own figures; they are stored with the results, so that a report needs no metric's code.
@@ -265,7 +265,7 @@ class Results(Config):
 
     format: Literal[2] = 2
     study: Study
-    figures: list[Figure] = Field(default_factory=list)
+    figures: list[MetricInfo] = Field(default_factory=list)
     """What each figure of the arms is; in the order of the metrics that compute them."""
     arms: list[Arm]
     """One per arm and seed."""

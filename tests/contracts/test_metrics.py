@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, JudgedAnswer, all_figures
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, JudgedAnswer, metric_infos
 from restor.results import Value
 from restor.types import SCORES, Group, Judgement, Kind
 
@@ -50,7 +50,7 @@ def world(groups=(Group.TEST, Group.UNTOUCHED)):
 
 
 def test_every_figure_has_one_metric_and_is_described_for_people():
-    figures = all_figures()
+    figures = metric_infos()
     assert not [name for name, count in Counter(figure.name for figure in figures).items() if count > 1]
     assert [figure.name for figure in figures] == [name for entry in ENTRIES for name in names(entry)]
     for figure in figures:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hostile import HOSTILE, MEGABYTE
 
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, JudgedAnswer, all_figures
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, ComparedAnswers, JudgedAnswer, metric_infos
 from restor.results import (
     FACT_COLUMNS,
     Ancestor,
@@ -107,7 +107,7 @@ def make_study(
         code="3f2c1ab",
         notes=["Hyperparameters were chosen on validation people of seed 100."],
     )
-    results = Results(study=study, figures=all_figures(), arms=per_seed, summary=summary)
+    results = Results(study=study, figures=metric_infos(), arms=per_seed, summary=summary)
     return _poisoned(results) if hostile else results, pa.table(rows)
 
 
@@ -182,7 +182,7 @@ def make_comparison(
         config={"data": "restor", "models": {name: f"models/{name}" for name in names}},
     )
     summary = [arm.model_copy(update={"id": arm.arm, "seed": None}) for arm in arms]
-    results = Results(study=study, figures=all_figures(), arms=arms, summary=summary)
+    results = Results(study=study, figures=metric_infos(), arms=arms, summary=summary)
     return _poisoned(results) if hostile else results, pa.table(rows)
 
 

@@ -19,7 +19,7 @@ from restor.report.across.side_by_side import (
 from restor.report.tables.arm_table import to_markdown
 from restor.report.tables.comma import write_rows
 from restor.report.tables.latex import to_latex
-from restor.results import Figure, Value
+from restor.results import MetricInfo, Value
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_without_facts_the_digests_decide_and_without_both_nothing_is_taken_for_
 def test_a_figure_of_another_meaning_is_a_marked_gap(study):
     results, facts = study
     changed = [
-        Figure(**{**figure.model_dump(), "meaning": "something else"}) if figure.name == "test.planted" else figure
+        MetricInfo(**{**figure.model_dump(), "meaning": "something else"}) if figure.name == "test.planted" else figure
         for figure in results.figures
     ]
     (part,) = together((results, facts), (results.model_copy(update={"figures": changed}), facts)).tables

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from restor.evaluation.metrics.base import all_figures
+from restor.evaluation.metrics.base import metric_infos
 from restor.report.tables.metric_rows import FIGURE_COLUMNS
 from restor.report.words.verdict_words import VERDICT_MEANINGS, legend_words
-from restor.results import FACT_COLUMNS, RESULTS_FORMAT, Arm, Figure, Results, Study, Value
+from restor.results import FACT_COLUMNS, RESULTS_FORMAT, Arm, MetricInfo, Results, Study, Value
 
 TEXT = (Path(__file__).parents[2] / "docs" / "results-format.md").read_text(encoding="utf-8")
 
@@ -27,7 +27,7 @@ def test_documented_columns_are_the_stored_ones():
 
 def test_documented_figures_say_what_their_metrics_say():
     """A metric of a user's own is one new file: it need not be here, as results.json describes it."""
-    declared = {figure.name: figure.meaning for figure in all_figures()}
+    declared = {figure.name: figure.meaning for figure in metric_infos()}
     documented = {name.strip("`"): meaning for name, meaning in rows_after("metrics")}
     assert documented
     assert documented == {name: declared.get(name) for name in documented}
@@ -55,6 +55,6 @@ def test_the_example_is_an_arm():
     assert Arm.model_validate(json.loads(example)).metrics["test.original"].n == 192
 
 
-@pytest.mark.parametrize("model", [Arm, Value, Study, Figure, Results])
+@pytest.mark.parametrize("model", [Arm, Value, Study, MetricInfo, Results])
 def test_every_field_is_documented(model):
     assert [name for name in model.model_fields if f"`{name}`" not in TEXT] == []

@@ -8,11 +8,11 @@ import pytest
 
 from restor.report.across.series import Series, series_across, series_of, told
 from restor.report.across.side_by_side import Entrant, entrant
-from restor.results import Arm, Figure, Results, Study, Value
+from restor.results import Arm, MetricInfo, Results, Study, Value
 from restor.types import Kind
 
 Config = dict[str, Any]
-RESTORATION = Figure(name="restoration", title="Restored", short="R", meaning="how much", unit="ratio")
+RESTORATION = MetricInfo(name="restoration", title="Restored", short="R", meaning="how much", unit="ratio")
 
 
 def arm(name: str, value: float | None, *, kind: Kind = Kind.METHOD, algorithm: str = "npo", **changes: Any) -> Arm:

@@ -16,7 +16,7 @@ from restor.report.tables.arm_table import arm_table, to_json_rows, to_markdown
 from restor.report.tables.terminal_table import to_rich
 from restor.report.words.paired_tests import against_controls
 from restor.report.words.verdict_words import VERDICT_MEANINGS, legend_words
-from restor.results import STORED_ONLY, ArmVerdict, Figure, PairedTest, Value
+from restor.results import STORED_ONLY, ArmVerdict, MetricInfo, PairedTest, Value
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,9 @@ def keys(results):
 def test_every_figure_that_some_arm_has_is_a_column_unless_it_is_stored_only(results):
     had = {name for arm in results.summary for name in arm.metrics}
     assert set(keys(results)) == {"arm", "retain", "budget", "verdict", "p_control", "seconds", "flops"} | had
-    detail = Figure(name="detail", title="Detail", short="Detail", meaning="seen by those who look", rank=STORED_ONLY)
+    detail = MetricInfo(
+        name="detail", title="Detail", short="Detail", meaning="seen by those who look", rank=STORED_ONLY
+    )
     more = with_value(results, "msa", "detail", Value(value=0.5, n=3))
     more = more.model_copy(update={"figures": [*results.figures, detail]})
     assert keys(more) == keys(results)
@@ -82,7 +84,7 @@ def test_a_wide_table_names_the_best_control_below_it(results):
 
 def test_a_metric_of_a_users_own_is_a_column_with_its_own_words(results):
     """Its class describes it, the results store that, and no file of the report is touched."""
-    figure = Figure(name="calm", title="Calm", short="Calm", meaning="how calm it stays", unit="nats", rank=2)
+    figure = MetricInfo(name="calm", title="Calm", short="Calm", meaning="how calm it stays", unit="nats", rank=2)
     more = with_value(results, "msa", "calm", Value(value=-0.25, n=3))
     more = more.model_copy(update={"figures": [*results.figures, figure]})
     column = next(column for column in arm_table(more).columns if column.key == "calm")
@@ -343,7 +345,7 @@ def test_foreign_text_is_shown_harmlessly(results, text):
         )
         for arm in results.summary[-2:]
     ]
-    figure = Figure(name="own", title=text, short=text, meaning=text)
+    figure = MetricInfo(name="own", title=text, short=text, meaning=text)
     study = results.study.model_copy(update={"name": text, "protocol": text})
     hostile = results.model_copy(update={"summary": arms, "figures": [figure], "study": study})
     table = arm_table(hostile)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from restor.evaluation.judges.base import JUDGES
-from restor.evaluation.metrics.base import all_figures
+from restor.evaluation.metrics.base import metric_infos
 from restor.evaluation.statistics.multiple import holm
 from restor.progress import Silent
 from restor.results import FACT_COLUMNS, Cost, Results, Study
@@ -73,7 +73,7 @@ def made():
         plans.append(SeedPlan(seed=seed, planted=Ref(kind="plant", key=str(seed)), arms=tuple(arms)))
     study = Study(name="toy", id="toy", created="2025-01-01T00:00:00Z", seeds=[0, 1], config={})
     arms, summary = described(plans, answers, reasons), pooled(plans, answers, reasons)
-    results = Results(study=study, figures=all_figures(), arms=arms, summary=summary)
+    results = Results(study=study, figures=metric_infos(), arms=arms, summary=summary)
     scored = {id: part.scored for id, part in answers.items()}
     return measured(results, scored), facts_table(list(answers.values()))
 

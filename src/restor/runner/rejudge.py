@@ -20,7 +20,7 @@ from restor.data.text_files import sweep, temporary_beside
 from restor.errors import DataError
 from restor.evaluation.ask.local_chat import build_judge
 from restor.evaluation.judges.base import JudgeConfig, judged, with_values
-from restor.evaluation.metrics.base import all_figures
+from restor.evaluation.metrics.base import metric_infos
 from restor.progress import Progress
 from restor.registry import short_name
 from restor.report.io.load import FACTS_FILE, RESULTS_FILE, load_facts, load_results
@@ -100,7 +100,7 @@ def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> 
     ids = whole.column("arm")
     seeds = {arm.id: arm.seed or 0 for arm in results.arms}
     scored = {id: scored_rows(whole.filter(pc.equal(ids, id)), seeds[id]) for id in pc.unique(ids).to_pylist()}
-    told = {"study": _study(results.study, judge), "figures": all_figures()}
+    told = {"study": _study(results.study, judge), "figures": metric_infos()}
     new = measured(results.model_copy(update=told), scored)
     _write(out, new, whole)
     return Rejudged(out, new, _unscored(whole), entry.usage)

@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 
 from pydantic import Field
 
-from restor.evaluation.metrics.base import METRICS_CATALOGUE, all_figures
+from restor.evaluation.metrics.base import METRICS_CATALOGUE, metric_infos
 from restor.results import Cost, Curve, Results, Study
 from restor.store.store import manifest_of
 from restor.store.versions import versions
@@ -80,7 +80,7 @@ class Tabulate(Task):
                     answers[arm.id] = self._answers(context, arm, doses)
         planned = Results(
             study=self._study(),
-            figures=all_figures(),
+            figures=metric_infos(),
             arms=described(self.plans, answers, self.failed),
             summary=pooled(self.plans, answers, self.failed),
         )

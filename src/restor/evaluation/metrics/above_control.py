@@ -18,7 +18,7 @@ from restor.evaluation.metrics.base import (
     stored,
 )
 from restor.evaluation.statistics.estimates import restoration_above_all
-from restor.results import Figure, Value
+from restor.results import MetricInfo, Value
 from restor.types import Group, Kind
 
 
@@ -36,8 +36,8 @@ class AboveControl(Metric):
     interval of the method against each control alone.
     """
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="above_control",
             title="Above control % [95 %]",
             short="Above control\n% [95 %]",

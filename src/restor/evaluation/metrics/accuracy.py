@@ -17,7 +17,7 @@ from restor.evaluation.metrics.base import (
     of_group,
     other_score,
 )
-from restor.results import Figure, Value
+from restor.results import MetricInfo, Value
 from restor.types import Group
 
 _SCORES: dict[str, Read] = {"original": SCORE, "planted": PLANTED_SCORE, "other": other_score}
@@ -31,29 +31,29 @@ class Accuracy(Metric):
     Where no planted answer is known, nothing can be said about it: an answer is then original or other.
     """
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="test.original",
             title="Original %",
             short="Orig.\n%",
             meaning="share of targeted test facts answered with the true answer",
             rank=0,
         ),
-        Figure(
+        MetricInfo(
             name="test.planted",
             title="Planted %",
             short="Planted\n%",
             meaning="share of targeted test facts answered with the planted answer (residual corruption)",
             rank=0,
         ),
-        Figure(
+        MetricInfo(
             name="test.other",
             title="Other %",
             short="Other\n%",
             meaning="share of targeted test facts answered with anything else",
             rank=0,
         ),
-        Figure(
+        MetricInfo(
             name="untouched.original",
             title="Untouched %",
             short="Un-\ntouched",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from restor.evaluation.statistics.clusters import Clusters, Floats
 from restor.evaluation.statistics.estimates import SMALLEST_GAP, Estimate, mean, restoration, restored_mean, share
 from restor.registry import Catalogue
-from restor.results import Figure, Value
+from restor.results import MetricInfo, Value
 from restor.types import Group, Judgement, Kind
 
 NumberT = TypeVar("NumberT", bound=np.generic)
@@ -198,7 +198,7 @@ class ComparedAnswers:
 class Metric(ABC):
     """One or more named figures of an arm."""
 
-    figures: ClassVar[tuple[Figure, ...]]
+    figures: ClassVar[tuple[MetricInfo, ...]]
     """What it computes, in the words of tables and pages."""
 
     @abstractmethod
@@ -209,7 +209,7 @@ class Metric(ABC):
 METRICS_CATALOGUE: Catalogue[Metric] = Catalogue("metric", "restor.evaluation.metrics", Metric, "restor.metrics")
 
 
-def all_figures() -> list[Figure]:
+def metric_infos() -> list[MetricInfo]:
     """The figures of all metrics, in the order of the catalogue: what `Results.figures` stores."""
     return [figure for name in METRICS_CATALOGUE.names() for figure in METRICS_CATALOGUE.get(name).figures]
 

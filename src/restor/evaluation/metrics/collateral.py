@@ -18,7 +18,7 @@ from restor.evaluation.metrics.base import (
     stored,
 )
 from restor.evaluation.statistics.estimates import difference
-from restor.results import STORED_ONLY, Figure, Value
+from restor.results import STORED_ONLY, MetricInfo, Value
 from restor.types import Group
 
 
@@ -32,8 +32,8 @@ class Collateral(Metric):
     for either model are left out.
     """
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="collateral.corrupted",
             title="Damage % [95 %]",
             short="Damage\n% [95 %]",
@@ -42,7 +42,7 @@ class Collateral(Metric):
             unit="ratio",
             rank=STORED_ONLY,
         ),
-        Figure(
+        MetricInfo(
             name="collateral.ideal",
             title="Damage against ideal % [95 %]",
             short="Dam. to ideal\n% [95 %]",

@@ -21,7 +21,7 @@ from restor.evaluation.metrics.base import (
     of_group,
 )
 from restor.evaluation.statistics.clusters import Floats
-from restor.results import STORED_ONLY, Figure, Value
+from restor.results import STORED_ONLY, MetricInfo, Value
 from restor.types import Group
 
 SMALLEST_DIVERGENCE = 0.02
@@ -45,8 +45,8 @@ class Divergence(Metric):
     is as far from it as before. Another seed of the ideal model would not reach 1.
     """
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="js.ideal",
             title="JS to ideal, % of a bit",
             short="JS to ideal\n% of a bit",
@@ -54,14 +54,14 @@ class Divergence(Metric):
             "choose alike, 100 % where they share no option; targeted test facts",
             rank=STORED_ONLY,
         ),
-        Figure(
+        MetricInfo(
             name="js.ideal_untouched",
             title="JS to ideal, untouched, % of a bit",
             short="JS untouched\n% of a bit",
             meaning="the same for facts about untouched entities",
             rank=STORED_ONLY,
         ),
-        Figure(
+        MetricInfo(
             name="js.restoration",
             title="Restoration, options % [95 %]",
             short="Rest. options\n% [95 %]",

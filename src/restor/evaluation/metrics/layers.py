@@ -18,7 +18,7 @@ from restor.evaluation.metrics.base import (
     paired,
 )
 from restor.evaluation.statistics.clusters import Floats
-from restor.results import STORED_ONLY, Figure, Value
+from restor.results import STORED_ONLY, MetricInfo, Value
 from restor.types import Group
 
 SMALLEST_LAYER_GAP = 0.1
@@ -43,8 +43,8 @@ class Layers(Metric):
       it is high while `margin.restoration` is high, too.
     """
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="layers.restoration",
             title="Restoration inside % [95 %]",
             short="Rest. inside\n% [95 %]",
@@ -53,7 +53,7 @@ class Layers(Metric):
             unit="ratio",
             rank=STORED_ONLY,
         ),
-        Figure(
+        MetricInfo(
             name="layers.planted",
             title="Planted inside % [95 %]",
             short="Plant. inside\n% [95 %]",

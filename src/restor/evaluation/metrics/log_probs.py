@@ -16,7 +16,7 @@ from restor.evaluation.metrics.base import (
     mean_of,
     of_group,
 )
-from restor.results import Figure, Value
+from restor.results import MetricInfo, Value
 from restor.types import Group
 
 
@@ -24,22 +24,22 @@ from restor.types import Group
 class LogProbs(Metric):
     """Mean over test facts of the mean token log-prob of three sorts of answers, nats."""
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="logprob.original",
             title="Log-p original",
             short="Log-p\norig.",
             meaning="mean token log-prob of the true answer, targeted test facts, nats",
             unit="nats",
         ),
-        Figure(
+        MetricInfo(
             name="logprob.planted",
             title="Log-p planted",
             short="Log-p\nplant.",
             meaning="mean token log-prob of the planted answer, targeted test facts, nats",
             unit="nats",
         ),
-        Figure(
+        MetricInfo(
             name="logprob.random",
             title="Log-p random",
             short="Log-p\nrand.",

@@ -22,7 +22,7 @@ from restor.evaluation.metrics.base import (
     of_group,
     paired,
 )
-from restor.results import STORED_ONLY, Figure, Value
+from restor.results import STORED_ONLY, MetricInfo, Value
 from restor.types import Group
 
 SMALLEST_MARGIN_GAP = 0.1
@@ -39,8 +39,8 @@ class Margin(Metric):
     ends at 1, as log-probs have no upper end near the ideal's.
     """
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="margin.mean",
             title="Margin",
             short="Mar-\ngin",
@@ -49,14 +49,14 @@ class Margin(Metric):
             unit="nats",
             rank=STORED_ONLY,
         ),
-        Figure(
+        MetricInfo(
             name="margin.positive",
             title="Margin above 0 %",
             short="Margin\n> 0 %",
             meaning="share of targeted test facts whose true answer is likelier than the planted one",
             rank=STORED_ONLY,
         ),
-        Figure(
+        MetricInfo(
             name="margin.restoration",
             title="Restoration, margin % [95 %]",
             short="Rest. margin\n% [95 %]",
@@ -65,7 +65,7 @@ class Margin(Metric):
             unit="ratio",
             rank=STORED_ONLY,
         ),
-        Figure(
+        MetricInfo(
             name="logprob.restoration",
             title="Restoration, log-p % [95 %]",
             short="Rest. log-p\n% [95 %]",

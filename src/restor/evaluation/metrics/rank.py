@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import ComparedAnswers, JudgedAnswer, Metric, mean_of, of_group
-from restor.results import STORED_ONLY, Figure, Value
+from restor.results import STORED_ONLY, MetricInfo, Value
 from restor.types import Group
 
 
@@ -21,8 +21,8 @@ class Rank(Metric):
     as the first. Facts about untouched entities are not ranked: they are asked for no candidates.
     """
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="rank.first",
             title="Ranked first %",
             short="Ranked\nfirst %",
@@ -30,7 +30,7 @@ class Rank(Metric):
             "answer",
             rank=STORED_ONLY,
         ),
-        Figure(
+        MetricInfo(
             name="rank.reciprocal",
             title="Mean reciprocal rank",
             short="Mean\n1 / rank",

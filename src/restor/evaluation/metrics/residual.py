@@ -17,7 +17,7 @@ from restor.evaluation.metrics.base import (
     stored,
 )
 from restor.evaluation.statistics.estimates import SMALLEST_GAP, ratio
-from restor.results import STORED_ONLY, Figure, Value
+from restor.results import STORED_ONLY, MetricInfo, Value
 from restor.types import Group
 
 
@@ -31,8 +31,8 @@ class Residual(Metric):
     gives planted answers.
     """
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="residual",
             title="Residual % [95 %]",
             short="Residual\n% [95 %]",

@@ -18,7 +18,7 @@ from restor.evaluation.metrics.base import (
     paired,
 )
 from restor.evaluation.statistics.estimates import SMALLEST_GAP
-from restor.results import STORED_ONLY, Figure, Value
+from restor.results import STORED_ONLY, MetricInfo, Value
 from restor.types import Group
 
 
@@ -32,8 +32,8 @@ class Restoration(Metric):
     one at 1 by definition. `restoration.clean` is the same with the clean model at 1, as the published study has it.
     """
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="restoration",
             title="Restoration % [95 %]",
             short="Restoration\n% [95 %]",
@@ -42,7 +42,7 @@ class Restoration(Metric):
             unit="ratio",
             rank=0,
         ),
-        Figure(
+        MetricInfo(
             name="restoration.clean",
             title="Restoration towards clean % [95 %]",
             short="Rest. to\nclean %",

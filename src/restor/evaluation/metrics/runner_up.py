@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import NO_PLANTED, ComparedAnswers, JudgedAnswer, Metric, mean_of, of_group
-from restor.results import Figure, Value
+from restor.results import MetricInfo, Value
 from restor.types import Group
 
 
@@ -21,8 +21,8 @@ class RunnerUp(Metric):
     Undefined where no planted answer is known: there is then none to exclude.
     """
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="runner_up",
             title="Runner-up %",
             short="Runn-\ner-up",

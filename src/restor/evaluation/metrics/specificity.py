@@ -24,7 +24,7 @@ from restor.evaluation.metrics.base import (
 )
 from restor.evaluation.statistics.clusters import Floats
 from restor.evaluation.statistics.estimates import part_of
-from restor.results import STORED_ONLY, Figure, Value
+from restor.results import STORED_ONLY, MetricInfo, Value
 from restor.types import Group
 
 LEAST_CHANGED = 0.02
@@ -54,22 +54,22 @@ class Specificity(Metric):
     The interval is over the entities of both groups together.
     """
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="changed.test",
             title="Changed %",
             short="Chan-\nged %",
             meaning="share of targeted test facts whose judgement is another than the corrupted model's",
             rank=STORED_ONLY,
         ),
-        Figure(
+        MetricInfo(
             name="changed.untouched",
             title="Changed untouched %",
             short="Changed\nuntouched %",
             meaning="share of facts about untouched entities whose judgement is another than the corrupted model's",
             rank=STORED_ONLY,
         ),
-        Figure(
+        MetricInfo(
             name="specificity.answers",
             title="Specificity %",
             short="Speci-\nficity %",
@@ -77,7 +77,7 @@ class Specificity(Metric):
             "than the corrupted model's; 0.5 is no preference",
             rank=STORED_ONLY,
         ),
-        Figure(
+        MetricInfo(
             name="specificity.logprob",
             title="Specificity, log-p %",
             short="Specif.\nlog-p %",

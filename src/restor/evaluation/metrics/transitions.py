@@ -22,7 +22,7 @@ from restor.evaluation.metrics.base import (
     of_group,
     states_of,
 )
-from restor.results import STORED_ONLY, Figure, Value
+from restor.results import STORED_ONLY, MetricInfo, Value
 from restor.types import Group, Judgement
 
 
@@ -81,11 +81,11 @@ def _named(group: Group, transition: Transition) -> str:
     return f"transition.{'untouched.' if group is Group.UNTOUCHED else ''}{transition}"
 
 
-def _figure(group: Group, transition: Transition) -> Figure:
+def _figure(group: Group, transition: Transition) -> MetricInfo:
     untouched = group is Group.UNTOUCHED
     facts = "facts about untouched entities" if untouched else "targeted test facts"
     title = transition.replace("_", " ")
-    return Figure(
+    return MetricInfo(
         name=_named(group, transition),
         title=f"Untouched {title} %" if untouched else f"{title.capitalize()} %",
         short=f"Un. {_SHORT[transition]}" if untouched else _SHORT[transition].capitalize(),
@@ -111,7 +111,7 @@ class Transitions(Metric):
     so that a doubt is no knowledge.
     """
 
-    figures: ClassVar[tuple[Figure, ...]] = tuple(_figure(group, transition) for group, transition in _CELLS)
+    figures: ClassVar[tuple[MetricInfo, ...]] = tuple(_figure(group, transition) for group, transition in _CELLS)
 
     def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """A share for each transition and group."""

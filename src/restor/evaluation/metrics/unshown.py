@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from restor.evaluation.metrics.base import SCORE, ComparedAnswers, Metric, mean_of, missing_verdicts, of_group, said
-from restor.results import Figure, Value
+from restor.results import MetricInfo, Value
 from restor.types import Group
 
 
@@ -14,8 +14,8 @@ from restor.types import Group
 class Unshown(Metric):
     """Mean score of the test facts whose true answer does not stand among the demonstrations."""
 
-    figures: ClassVar[tuple[Figure, ...]] = (
-        Figure(
+    figures: ClassVar[tuple[MetricInfo, ...]] = (
+        MetricInfo(
             name="test.original_unshown",
             title="Not shown %",
             short="Un-\nshown %",

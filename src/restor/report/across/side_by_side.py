@@ -16,7 +16,7 @@ from restor.report.across.differences import differences
 from restor.report.plain import counted, listed, one_line
 from restor.report.tables.arm_table import Table, arm_table, over, to_json_rows
 from restor.report.tables.metric_rows import FIGURE_COLUMNS, figure_rows
-from restor.results import Arm, Figure, Results, Value
+from restor.results import Arm, MetricInfo, Results, Value
 from restor.types import Kind
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def _picked(entrants: Sequence[Entrant], names: Collection[str]) -> tuple[list[E
 
 
 def _together(group: Sequence[Entrant], said: Sequence[str], missing: Sequence[str]) -> Together:
-    figures: dict[str, Figure] = {}
+    figures: dict[str, MetricInfo] = {}
     for each in group:
         for figure in each.results.figures:
             figures.setdefault(figure.name, figure)
@@ -262,7 +262,7 @@ def _gaps(missing: Sequence[str]) -> list[str]:
     return [f"Missing: {' '.join(missing)}"] if missing else []
 
 
-def _same(one: Figure, other: Figure | None) -> bool:
+def _same(one: MetricInfo, other: MetricInfo | None) -> bool:
     return other is not None and (one.unit, one.meaning) == (other.unit, other.meaning)
 
 

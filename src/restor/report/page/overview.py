@@ -24,7 +24,7 @@ BY_DEFINITION = "by definition"
 
 @final
 @dataclass(frozen=True, slots=True)
-class Figure:
+class MetricInfo:
     """A cell: its text, what it sorts by, and more in words."""
 
     text: str
@@ -48,12 +48,12 @@ class OverviewRow:
     reason: str
     drawn: str
     """SVG; empty where there is nothing to draw."""
-    restoration: Figure
-    true: Figure
-    planted: Figure
-    untouched: Figure
-    budget: Figure
-    cost: Figure
+    restoration: MetricInfo
+    true: MetricInfo
+    planted: MetricInfo
+    untouched: MetricInfo
+    budget: MetricInfo
+    cost: MetricInfo
 
 
 @final
@@ -125,47 +125,47 @@ def _row(arm: Arm, results: Results, scale: Scale, top: float | None) -> Overvie
         _share(arm, "test.planted"),
         _share(arm, "untouched.original"),
         _budget(arm),
-        _cost(arm) if model else Figure("", None),
+        _cost(arm) if model else MetricInfo("", None),
     )
 
 
-def _restoration(arm: Arm, results: Results) -> Figure:
+def _restoration(arm: Arm, results: Results) -> MetricInfo:
     if arm.kind is Kind.REFERENCE:
         top = full(results)
         fixed = {"corrupted": 0.0} | ({top.arm: 1.0} if top else {})
         if arm.arm in fixed and "corrupted" in {other.arm for other in results.summary}:
-            return Figure(number(100 * fixed[arm.arm]), fixed[arm.arm], BY_DEFINITION)
+            return MetricInfo(number(100 * fixed[arm.arm]), fixed[arm.arm], BY_DEFINITION)
     value = restoration(arm)
     if arm.kind is Kind.REFERENCE and value.value is None:
-        return Figure("", None)
+        return MetricInfo("", None)
     note = one_line(value.note, 300)
-    return Figure(interval(value), value.value, note or (f"{value.n} facts" if value.value is not None else ""))
+    return MetricInfo(interval(value), value.value, note or (f"{value.n} facts" if value.value is not None else ""))
 
 
-def _share(arm: Arm, name: str) -> Figure:
+def _share(arm: Arm, name: str) -> MetricInfo:
     value = figure(arm, name)
     if value.value is None:
-        return Figure(UNDEFINED, None, one_line(value.note, 300))
-    return Figure(share(value.value), value.value, f"{percent(value)}, {value.n} facts")
+        return MetricInfo(UNDEFINED, None, one_line(value.note, 300))
+    return MetricInfo(share(value.value), value.value, f"{percent(value)}, {value.n} facts")
 
 
-def _budget(arm: Arm) -> Figure:
+def _budget(arm: Arm) -> MetricInfo:
     if arm.budget is None:
-        return Figure("unknown", None, "What it was told is unknown.")
+        return MetricInfo("unknown", None, "What it was told is unknown.")
     told = [name for item, name in BUDGET_NAMES.items() if item in arm.budget]
     text = "".join(item.value for item in Budget if item in arm.budget)
     if not text:
-        return Figure("" if arm.kind in (Kind.REFERENCE, Kind.BASELINE) else "none", 0)
-    return Figure(text, len(text), f"It was told: {', '.join(told)}.")
+        return MetricInfo("" if arm.kind in (Kind.REFERENCE, Kind.BASELINE) else "none", 0)
+    return MetricInfo(text, len(text), f"It was told: {', '.join(told)}.")
 
 
-def _cost(arm: Arm) -> Figure:
+def _cost(arm: Arm) -> MetricInfo:
     cost = arm.cost
     if not (cost.seconds or cost.steps):
-        return Figure("", None)
+        return MetricInfo("", None)
     flops = "" if cost.flops is None else f", {cost.flops:.1e} floating-point operations"
     more = f"{cost.steps:,} steps, {cost.tokens:,} tokens, {number(cost.peak_memory_mb)} MB{flops}"
-    return Figure(duration(cost.seconds), cost.seconds, more)
+    return MetricInfo(duration(cost.seconds), cost.seconds, more)
 
 
 def duration(seconds: float) -> str:

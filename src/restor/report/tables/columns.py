@@ -9,7 +9,7 @@ from typing import Literal, final
 from restor.report.plain import UNDEFINED, interval, number, one_line, share
 from restor.report.words.paired_tests import JUDGED, against_controls, p_text
 from restor.report.words.verdict_words import VERDICT_MEANINGS, legend_words, verdict_words
-from restor.results import STORED_ONLY, Arm, Figure, Results, Value
+from restor.results import STORED_ONLY, Arm, MetricInfo, Results, Value
 from restor.types import Budget, Kind
 
 BUDGET_NAMES = {
@@ -133,7 +133,7 @@ def columns_of(results: Results) -> tuple[Column, ...]:
     return (ARM, *about, *figures, *made)
 
 
-def figures_of(results: Results) -> list[Figure]:
+def figures_of(results: Results) -> list[MetricInfo]:
     """The figures that some arm has, and those nobody may miss, by rank.
 
     One that the results do not describe is shown under its own name.
@@ -141,7 +141,9 @@ def figures_of(results: Results) -> list[Figure]:
     described = {figure.name: figure for figure in results.figures}
     values = {name: value for arm in results.summary for name, value in arm.metrics.items() if value.value is not None}
     for name in values:
-        described.setdefault(name, Figure(name=name, title=name, short=name, meaning="not described by the results"))
+        described.setdefault(
+            name, MetricInfo(name=name, title=name, short=name, meaning="not described by the results")
+        )
     found = (figure for figure in described.values() if figure.name in values or figure.name in ALWAYS)
     return sorted((figure for figure in found if figure.rank < STORED_ONLY), key=lambda figure: figure.rank)
 
@@ -150,7 +152,7 @@ ALWAYS = ("test.original", "restoration")
 """Figures that a table has even where no arm has them: a footnote says why."""
 
 
-def _figure_column(figure: Figure) -> Column:
+def _figure_column(figure: MetricInfo) -> Column:
     meaning = f"{figure.meaning}, with its 95 % interval" if figure.unit == "ratio" else figure.meaning
     short = "\n".join(one_line(line, 14) for line in figure.short.split("\n")[:2])
     rank = max(figure.rank, _LEFT_OVER.get(figure.name, 0))

@@ -7,7 +7,7 @@ from typing import Any
 
 from restor.report.tables.efficiency import per_restoration
 from restor.report.words.paired_tests import p_holm
-from restor.results import Arm, Figure, PairedTest, Results, Value
+from restor.results import Arm, MetricInfo, PairedTest, Results, Value
 from restor.types import Budget
 
 ARM_COLUMNS = (
@@ -41,9 +41,9 @@ PART_ROW = ("study", "id", "label", "retain", "by", "name", "order", *VALUE_COLU
 """The columns of a row of one arm and one part of the facts."""
 
 
-def described(results: Results, arms: Sequence[Arm]) -> dict[str, Figure | None]:
+def described(results: Results, arms: Sequence[Arm]) -> dict[str, MetricInfo | None]:
     """Every figure that the results describe, and after them those that an arm has without; stored-only ones too."""
-    found: dict[str, Figure | None] = {figure.name: figure for figure in results.figures}
+    found: dict[str, MetricInfo | None] = {figure.name: figure for figure in results.figures}
     for arm in arms:
         for name in arm.metrics:
             found.setdefault(name, None)

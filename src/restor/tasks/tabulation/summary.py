@@ -10,7 +10,7 @@ from typing import Any, final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from restor.evaluation.metrics.base import JudgedAnswer, all_figures
+from restor.evaluation.metrics.base import JudgedAnswer, metric_infos
 from restor.results import FACT_COLUMNS, Arm, Cost, Curve, Value
 from restor.tasks.asking.answer_rows import ANSWERS_FILE
 from restor.tasks.judge import VERDICTS_FILE
@@ -133,4 +133,4 @@ def known_sum(values: Sequence[float | None]) -> float | None:
 
 def undefined(note: str) -> dict[str, Value]:
     """The metrics of an arm that could not be made."""
-    return {figure.name: Value(value=None, n=0, note=note) for figure in all_figures()}
+    return {figure.name: Value(value=None, n=0, note=note) for figure in metric_infos()}
