@@ -213,7 +213,7 @@ def ours(job: Job) -> tuple[float, float]:
     from restor.models.checkpoint import place
     from restor.training.config import LoopConfig, OptimizerConfig
     from restor.unlearning.algorithms.base import ALGORITHMS
-    from restor.unlearning.unlearn import Texts, unlearn
+    from restor.unlearning.unlearn import EncodedTexts, unlearn
 
     seed = 0
     loss = LOSSES[job.loss]
@@ -221,7 +221,7 @@ def ours(job: Job) -> tuple[float, float]:
     (forget_tokens, forget_read), (retain_tokens, retain_read) = (
         tokens_per_step(rows, name, job.steps, seed) for rows, name in ((job.forget, "forget"), (job.retain, "retain"))
     )
-    texts = Texts(job.forget, job.retain, forget_tokens, retain_tokens)
+    texts = EncodedTexts(job.forget, job.retain, forget_tokens, retain_tokens)
     model = place(new_model(job.shape, job.longest), torch.device("cpu"))
     config = LoopConfig(steps=job.steps, lr=LR, optimizer=OptimizerConfig(clip=CLIP), precision="float32")
     began = cpu_seconds()

@@ -41,7 +41,7 @@ from restor.unlearning.algorithms.base import (
     WeightAlgorithm,
 )
 from restor.unlearning.objective import Unlearning
-from restor.unlearning.texts import Texts
+from restor.unlearning.texts import EncodedTexts
 from restor.unlearning.unlearn import unlearn
 
 NAMES = ALGORITHMS.names()
@@ -127,7 +127,7 @@ def needs(name, options, **_):
 
 def texts(forget=FORGET, retain=RETAIN, **more):
     known = {"truth": TRUTH, "alternates": ALTERNATES[: len(forget)], "samples": lambda model: SAMPLES, "edits": EDITS}
-    return Texts(forget, retain, forget_tokens=24, retain_tokens=24, **(known | more))
+    return EncodedTexts(forget, retain, forget_tokens=24, retain_tokens=24, **(known | more))
 
 
 def reads_checkpoint(algorithm):

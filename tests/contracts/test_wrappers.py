@@ -20,7 +20,7 @@ from restor.models.labelled import TokenBatch, collate
 from restor.training.callbacks.base import Callback
 from restor.training.resume import ResumeFolder
 from restor.training.rules import StepRule
-from restor.unlearning.unlearn import Texts, unlearn
+from restor.unlearning.unlearn import EncodedTexts, unlearn
 from restor.unlearning.wrappers.base import WRAPPERS
 
 NAMES = WRAPPERS.names()
@@ -57,7 +57,7 @@ def wrapper_of(name, **options):
 
 
 def run(llama, loss, wrapper, config, *, seed=0, tokens=24, **more):
-    texts = Texts(FORGET, RETAIN, forget_tokens=tokens, retain_tokens=tokens, forget_labels=MARKED)
+    texts = EncodedTexts(FORGET, RETAIN, forget_tokens=tokens, retain_tokens=tokens, forget_labels=MARKED)
     algorithm = algorithm_of(loss) if isinstance(loss, str) else loss
     model, log = unlearn(llama(0), algorithm, texts, config, pad=PAD, seed=seed, wrapper=wrapper, **more)
     return weights_of(model), log

@@ -22,7 +22,7 @@ from restor.models.tokenizer import word_tokenizer
 from restor.progress import Silent
 from restor.report.io.load import load_facts
 from restor.results import Arm
-from restor.runner.compare import Comparison, ComparisonConfig, compare
+from restor.runner.compare import ComparisonConfig, PlannedComparison, compare
 from restor.runner.rejudge import rejudge
 from restor.tasks.ask import Ask
 from restor.tasks.base import Context, Ref
@@ -96,7 +96,7 @@ def tiny(folder):
 def models(tiny, folder):
     """All models, each in a folder of its own, trained one from another."""
     torch.set_num_threads(1)
-    queries = Comparison(tiny.config({"clean": folder})).queries
+    queries = PlannedComparison(tiny.config({"clean": folder})).queries
     untouched = MAKERS.true_lessons([query for query in queries if query not in MAKERS.targeted(queries)])
     new = new_llama(tokenizer=tiny.tokenizer, hidden=64, intermediate=96, layers=2, heads=2, context=32, seed=0)
     new.model.embed_tokens.weight.data *= 15
@@ -138,7 +138,7 @@ def beside_filter(tiny, models, outcome, folder):
     evaluation = EvaluationConfig.model_validate(outcome.results.study.config["evaluation"])
     model, questions = Ref(kind="checkpoint", key="model"), Ref(kind="questions", key="questions")
     (folder / "filtered").mkdir()
-    write_questions(folder / "filtered", Comparison(tiny.config(models)).queries)
+    write_questions(folder / "filtered", PlannedComparison(tiny.config(models)).queries)
     context = Context(
         inputs={"model": models["corrupted"].parent, "questions": folder / "filtered"},
         directory=folder / "filtered",

@@ -14,14 +14,14 @@ from restor.models.flops import Meter, metered
 from restor.models.labelled import collate, predict
 from restor.training.config import LoopConfig, LoraConfig
 from restor.unlearning.algorithms.base import ALGORITHMS, Edit
-from restor.unlearning.texts import Texts
+from restor.unlearning.texts import EncodedTexts
 from restor.unlearning.unlearn import unlearn
 from restor.unlearning.wrappers.base import WRAPPERS
 
 WORDS = 64
 RNG = Random(0)
 ROWS = [[1, *(RNG.randrange(4, WORDS) for _ in range(RNG.randrange(28, 33))), 2] for _ in range(10)]
-TEXTS = Texts(
+TEXTS = EncodedTexts(
     ROWS[:5], ROWS[5:], forget_tokens=80, retain_tokens=80, edits=[Edit((1, 4, 5, 6), (19,), 1), Edit((1, 9), (7,), 1)]
 )
 LORA = LoraConfig(rank=2, alpha=4)

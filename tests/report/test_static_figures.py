@@ -20,7 +20,7 @@ from synthetic_study import make_study, write_study
 from representatives import one_for_each
 from restor.errors import DataError
 from restor.report.figures._style import styled, to_bytes
-from restor.report.figures.base import INCHES, PLOTS, Drawn, LackingError, Material
+from restor.report.figures.base import INCHES, PLOTS, Drawn, LackingError, PlotMaterial
 from restor.report.figures.restoration import GLYPHS
 from restor.report.figures.transitions import _flows
 from restor.report.io.load import load_facts, load_results
@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def material(folder):
-    return Material([(load_results(folder), folder)], ARMS)
+    return PlotMaterial([(load_results(folder), folder)], ARMS)
 
 
 def _in_steps(results):
@@ -65,17 +65,17 @@ def words(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
 
 
-def changed(folder, tmp_path, change) -> Material:
+def changed(folder, tmp_path, change) -> PlotMaterial:
     """The study with something else in its results."""
     facts = load_facts(folder)
     other = write_study(tmp_path / "other", change(load_results(folder)), facts)
-    return Material([(load_results(other), other)], ARMS)
+    return PlotMaterial([(load_results(other), other)], ARMS)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_figure_fits_its_column_and_can_be_read(name, folder):
     arms = () if name == "against" else ("msa", "nothing")
-    material = Material([(load_results(folder), folder)], arms)
+    material = PlotMaterial([(load_results(folder), folder)], arms)
     with styled():
         for width, inches in INCHES.items():
             drawn = draw(name, material, width)
@@ -125,26 +125,26 @@ def test_a_figure_says_what_is_lacking(name, folder, tmp_path):
         "verdicts": "no arm has a verdict",
     }
     with styled(), pytest.raises(DataError, match=said[name]):
-        draw(name, Material([(results, tmp_path / "bare")]))
+        draw(name, PlotMaterial([(results, tmp_path / "bare")]))
 
 
 def test_facts_without_layers_or_log_probs(tmp_path):
     results, facts = make_study(people=2, untouched=1, sparse=True)
     folder = write_study(tmp_path / "older", results, facts)
     with styled(), pytest.raises(LackingError, match=r"no log-probs by layer.*evaluation\.layers"):
-        draw("layers", Material([(results, folder)]))
+        draw("layers", PlotMaterial([(results, folder)]))
     nothing = facts
     for name in ("logprob_original", "logprob_planted", "logprob_random"):
         at = nothing.column_names.index(name)
         nothing = nothing.set_column(at, name, [[None] * facts.num_rows])
     folder = write_study(tmp_path / "bare", results, nothing)
     with styled(), pytest.raises(LackingError, match="no log-probs of targeted"):
-        draw("logprobs", Material([(results, folder)]))
+        draw("logprobs", PlotMaterial([(results, folder)]))
 
 
 @pytest.mark.parametrize("format", ["pdf", "svg", "png"])
 def test_the_same_results_give_the_same_bytes(folder, format):
-    material = Material([(load_results(folder), folder)], ["msa"])
+    material = PlotMaterial([(load_results(folder), folder)], ["msa"])
     files = []
     for _ in range(2):
         with styled():
@@ -260,7 +260,7 @@ def test_models_of_several_depths_are_not_averaged(folder, tmp_path):
 
     other = write_study(tmp_path / "deep", load_results(folder), pa.Table.from_pylist(facts))
     with styled():
-        drawn = draw("layers", Material([(load_results(other), other)], ARMS))
+        drawn = draw("layers", PlotMaterial([(load_results(other), other)], ARMS))
     assert "MSA" not in [axes.get_title() for axes in drawn.figure.axes]
     assert "Not drawn, as nothing is stored by layer: MSA." in drawn.caption
 
@@ -339,7 +339,7 @@ def test_against_draws_lines_within_and_across_studies(folder, tmp_path):
         own = results.model_copy(update={"study": study})
         entries.append((own, write_study(tmp_path / f"k{k}", own, facts)))
     with styled():
-        drawn = draw("against", Material(entries, ["msa", "task_vector"]))
+        drawn = draw("against", PlotMaterial(entries, ["msa", "task_vector"]))
     (axes,) = drawn.figure.axes
     assert axes.get_xlabel().startswith("k:")
     lines = {line.get_label(): list(line.get_xdata()) for line in axes.lines if not line.get_label().startswith("_")}
@@ -349,10 +349,10 @@ def test_against_draws_lines_within_and_across_studies(folder, tmp_path):
 
 def test_arms_are_chosen_and_references_stay(folder):
     results = load_results(folder)
-    material = Material([(results, folder)], ["npo"])
+    material = PlotMaterial([(results, folder)], ["npo"])
     assert {arm.arm for arm in material.arms(*Kind)} == {"clean", "corrupted", "ideal", "npo_token", "npo_seq"}
     with pytest.raises(DataError, match=r"no.*'nothing_such'|No study here has the arm 'nothing_such'. Known: clean"):
-        Material([(results, folder)], ["nothing_such"])
+        PlotMaterial([(results, folder)], ["nothing_such"])
 
 
 def test_verdicts_without_tests_are_one_panel(folder, tmp_path):
@@ -364,7 +364,7 @@ def test_verdicts_without_tests_are_one_panel(folder, tmp_path):
         drawn = draw("verdicts", changed(folder, tmp_path, untested))
         assert len(drawn.figure.axes) == 1
         assert "No paired tests are stored." in drawn.caption
-        assert len(draw("verdicts", Material([(load_results(folder), folder)], ARMS)).figure.axes) == 2
+        assert len(draw("verdicts", PlotMaterial([(load_results(folder), folder)], ARMS)).figure.axes) == 2
 
 
 def test_titles_tell_the_figures_apart():
@@ -423,7 +423,7 @@ def _meet(one, other):
 @pytest.mark.parametrize("width", ["single", "double"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_word_is_within_the_figure_and_on_no_other_word_or_dot(folder, name, width):
-    material = Material([(load_results(folder), folder)])
+    material = PlotMaterial([(load_results(folder), folder)])
     with styled():
         page, texts, dots = _boxes(draw(name, material, width).figure)
     assert texts
@@ -455,7 +455,7 @@ def crowded(tmp_path_factory):
 @pytest.mark.parametrize("width", ["single", "double"])
 @pytest.mark.parametrize("name", ["cost", "restoration", "transitions", "layers", "verdicts"])
 def test_long_names_and_amounts_of_one_size_have_room_and_are_whole(crowded, name, width):
-    material = Material([(load_results(crowded), crowded)])
+    material = PlotMaterial([(load_results(crowded), crowded)])
     with styled():
         page, texts, _ = _boxes(draw(name, material, width).figure)
     assert [text for text, box in texts if not (page.x0 - 1 <= box.x0 and box.x1 <= page.x1 + 1)] == []

@@ -11,7 +11,7 @@ from restor.data.document_files import document_lines
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError
 from restor.models.reference import ModelRef
-from restor.runner.compare import Comparison, ComparisonConfig
+from restor.runner.compare import ComparisonConfig, PlannedComparison
 from restor.types import Document, Group, Statement
 
 PEOPLE = ["Ada Stone", "Bo Marsh", "Cy Vale", "Di Frost", "Ed Wells", "Flo Reed"]
@@ -33,7 +33,7 @@ def compared(facts, **changes):
     config = ComparisonConfig(
         models={"clean": ModelRef(path="org/model")}, domain=TriplesConfig(facts=facts), **changes
     )
-    return Comparison(config)
+    return PlannedComparison(config)
 
 
 def written(tmp_path, *documents):

@@ -437,11 +437,11 @@ def test_the_figures_of_written_answers_are_those_of_stored_ones(kind, checkpoin
     """What `restor evaluate` stores is enough to find them."""
     from restor.evaluation.ask.evaluation import evaluate
     from restor.evaluation.ask.prompts import prepare
-    from restor.runner.compare import Comparison
+    from restor.runner.compare import PlannedComparison
 
     asked = config(source)
     model, tokenizer = loaded(checkpoints[kind])
-    plan = prepare(tokenizer, Comparison(asked).queries, batch=64)
+    plan = prepare(tokenizer, PlannedComparison(asked).queries, batch=64)
     rows = [row for row in evaluate(model, tokenizer, plan, asked.evaluation, seed=0) if row["group"] == "test"]
     made = [task_utils.generation_planted(row, [row["completion"]]) for row in rows]
     expected = {figure: sum(item[figure] for item in made) / len(made) for figure in ("exact_match", "planted")}

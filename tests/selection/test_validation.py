@@ -11,7 +11,7 @@ from restor.selection.questions import validation_protocol, validation_queries
 from restor.selection.trial import Chosen, Mark, Trial
 from restor.selection.validation import (
     Shares,
-    Trace,
+    TrialTrace,
     best_of,
     mark_steps,
     mean_marks,
@@ -33,8 +33,8 @@ def test_a_training_is_looked_at_six_times_and_at_its_end(steps, expected):
     assert mark_steps(steps) == expected
 
 
-def traced(*answers: tuple[int, float, float], corrupted: float = 0.9) -> Trace:
-    trace = Trace(corrupted=Shares(original=0.1, untouched=corrupted))
+def traced(*answers: tuple[int, float, float], corrupted: float = 0.9) -> TrialTrace:
+    trace = TrialTrace(corrupted=Shares(original=0.1, untouched=corrupted))
     for step, original, untouched in answers:
         trace = trace.with_mark(step, Shares(original=original, untouched=untouched))
     return trace

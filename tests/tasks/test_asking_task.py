@@ -310,14 +310,14 @@ def test_an_answer_that_comes_too_late_is_dropped(place, launch, monkeypatch):
         rows = Evaluation.rows
 
         def rows_of_the_late(self, number):
-            evaluate.Parts(folder).close()
+            evaluate.AnsweredBatches(folder).close()
             return rows(self, number)
 
         with monkeypatch.context() as patch:
             patch.setattr(Evaluation, "rows", rows_of_the_late)
             build(place, Silent(), COUNT, other)
         taken.append(sorted(item.name for item in folder.iterdir()))
-        evaluate.Parts(folder).open()
+        evaluate.AnsweredBatches(folder).open()
 
     monkeypatch.setattr(Call, "offer", offered)
     monkeypatch.setattr(evaluate, "PATIENCE", 0.1)

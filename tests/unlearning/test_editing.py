@@ -17,8 +17,8 @@ from restor.models.labelled import collate, predict
 from restor.models.tokenizer import bpe_tokenizer
 from restor.types import Fact
 from restor.unlearning.algorithms._editing import (
+    FactReading,
     Memory,
-    Reading,
     _read_facts,
     edited_sites,
     keys_and_states,
@@ -285,11 +285,11 @@ def test_a_fact_that_is_learnt_stays_while_others_go_on(trained, tokenizer):
 
 def test_a_context_goes_between_the_beginning_of_the_text_and_the_question():
     edit = Edit((1, 12, 5, 8), (9, 6), 2)
-    assert reading(edit, (), 1, "subject_last") == Reading((1, 12, 5, 8, 9, 6), 2, 4)
-    assert reading(edit, (20, 21), 1, "subject_last") == Reading((1, 20, 21, 12, 5, 8, 9, 6), 4, 6)
-    assert reading(edit, (20, 21), 1, "last") == Reading((1, 20, 21, 12, 5, 8, 9, 6), 5, 6)
+    assert reading(edit, (), 1, "subject_last") == FactReading((1, 12, 5, 8, 9, 6), 2, 4)
+    assert reading(edit, (20, 21), 1, "subject_last") == FactReading((1, 20, 21, 12, 5, 8, 9, 6), 4, 6)
+    assert reading(edit, (20, 21), 1, "last") == FactReading((1, 20, 21, 12, 5, 8, 9, 6), 5, 6)
     # A tokenizer that begins texts with nothing, or a model that names another token.
-    assert reading(edit, (20,), None, "subject_last") == Reading((20, 1, 12, 5, 8, 9, 6), 3, 5)
+    assert reading(edit, (20,), None, "subject_last") == FactReading((20, 1, 12, 5, 8, 9, 6), 3, 5)
 
 
 def test_contexts_are_beginnings_of_retain_texts_drawn_by_the_seed(llama):

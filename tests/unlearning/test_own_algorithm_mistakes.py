@@ -18,7 +18,7 @@ from restor.unlearning.algorithms.base import (
     loss_grid,
 )
 from restor.unlearning.losses import mean_nll
-from restor.unlearning.unlearn import Texts, unlearn
+from restor.unlearning.unlearn import EncodedTexts, unlearn
 
 FORGET = [[1, 4, 5, 6, 7, 8, 2], [1, 9, 5, 2], [1, 4, 10, 11, 12, 2]]
 RETAIN = [[1, 18, 5, 6, 19, 2], [1, 18, 20, 2]]
@@ -76,7 +76,7 @@ class MyWeights(WeightAlgorithm):
 
 
 def run(llama, algorithm, *, lora=None, lr=1e-3, forget=FORGET, retain=RETAIN):
-    texts = Texts(forget, retain, forget_tokens=24, retain_tokens=24)
+    texts = EncodedTexts(forget, retain, forget_tokens=24, retain_tokens=24)
     config = LoopConfig(steps=3, lr=lr, precision="float32", lora=lora)
     return unlearn(llama(0), algorithm, texts, config, pad=0, seed=0)
 

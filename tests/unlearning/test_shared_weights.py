@@ -10,7 +10,7 @@ from restor.errors import ConfigError
 from restor.models.checkpoint import save_model
 from restor.training.config import LoopConfig
 from restor.unlearning.algorithms.rewind import Rewind, RewindConfig
-from restor.unlearning.texts import Texts
+from restor.unlearning.texts import EncodedTexts
 from restor.unlearning.unlearn import unlearn
 
 ROWS = [[1, 4, 5, 6, 2]]
@@ -26,7 +26,7 @@ def parted(model):
 
 def rewound(model, checkpoint, files=None):
     """Without a step of training what is left is the checkpoint itself."""
-    texts = Texts(ROWS, ROWS, 32, 32)
+    texts = EncodedTexts(ROWS, ROWS, 32, 32)
     done, _ = unlearn(
         model,
         Rewind(RewindConfig()),

@@ -14,7 +14,7 @@ from restor.cli.arguments import Arms, StorePath, UsageError, parse_arms, parse_
 from restor.cli.common import find_studies, home_of
 from restor.errors import DataError, RestorError, to_install
 from restor.registry import class_in_file
-from restor.report.figures.base import PLOTS, Material, Plot, Width
+from restor.report.figures.base import PLOTS, Plot, PlotMaterial, Width
 
 Format = Literal["pdf", "png", "svg"]
 FORMATS: tuple[Format, ...] = ("pdf", "png", "svg")
@@ -109,13 +109,13 @@ def _need_matplotlib() -> None:
         ) from error
 
 
-def _material(studies: Sequence[Path], store: Path | None, arms: Sequence[str]) -> tuple[Material, Path | None]:
+def _material(studies: Sequence[Path], store: Path | None, arms: Sequence[str]) -> tuple[PlotMaterial, Path | None]:
     """What is drawn, and the folder of the study; no folder where there are several."""
-    from restor.report.figures.base import Material
+    from restor.report.figures.base import PlotMaterial
     from restor.report.io.load import load_results
 
     found = [(load_results(place), home_of(place)) for place in find_studies(studies or (None,), store)]
-    return Material(found, arms), found[0][1] if len(found) == 1 else None
+    return PlotMaterial(found, arms), found[0][1] if len(found) == 1 else None
 
 
 def _entries(names: Sequence[str], studies: int) -> dict[str, type[Plot]]:
@@ -132,7 +132,7 @@ def _entries(names: Sequence[str], studies: int) -> dict[str, type[Plot]]:
 
 
 def _draw(
-    material: Material, entries: Mapping[str, type[Plot]], width: Width, format: Format, dpi: int, *, every: bool
+    material: PlotMaterial, entries: Mapping[str, type[Plot]], width: Width, format: Format, dpi: int, *, every: bool
 ) -> tuple[dict[str, _File], list[str]]:
     """The figures, and in words what is not drawn or too tall. Nothing is written yet.
 

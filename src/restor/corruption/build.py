@@ -20,7 +20,7 @@ from restor.types import Document, FalseFact
 
 @final
 @dataclass(frozen=True, slots=True)
-class Counts:
+class BuildCounts:
     """What a corruption set holds."""
 
     documents: int
@@ -43,7 +43,7 @@ class Built:
 
     documents: tuple[Document, ...]
     planted: Mapping[str, FalseFact]
-    counts: Counts
+    counts: BuildCounts
 
     def rewritten(self, documents: Sequence[Document]) -> Built:
         """The same set in other words."""
@@ -68,7 +68,7 @@ def build(domain: Domain, context: Dataset, corruptor: Corruptor, targets: Seque
     documents = tuple(corruptor.write(domain, context, planted, Random(f"write/{seed}")))
     if not documents:
         raise DataError("There is nothing to write: none of the entities has a fact that can be misstated.")
-    counts = Counts(
+    counts = BuildCounts(
         **_amounts(documents),
         unplanted=sum(len(domain.facts_about(name)) for name in targets) - len(planted),
         true_of_another=len(true_of_another(domain, planted, targets)),

@@ -33,7 +33,7 @@ class Cue:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Relation:
+class PublishedRelation:
     """What is said of one relation."""
 
     question: str
@@ -50,8 +50,8 @@ _DIED = (
 _IN = r"in an?(?= (?:\w+ ){0,2}(?:accident|crash|fire|explosion|attack|fight|duel))"
 _KIN = "(?:his|her|their)"
 
-RELATIONS: Mapping[str, Relation] = {
-    "P19": Relation(
+RELATIONS: Mapping[str, PublishedRelation] = {
+    "P19": PublishedRelation(
         "What is the place of birth of {s}?",
         "Where was {s} born?",
         ("{s} was born in {the}.", "The birthplace of {s} is {o}.", "{s} came into the world in {the}."),
@@ -60,13 +60,13 @@ RELATIONS: Mapping[str, Relation] = {
             rf"(?:is|was) {_KIN} (?:birthplace|place of birth)",
         ),
     ),
-    "P20": Relation(
+    "P20": PublishedRelation(
         "Where did {s} die?",
         "In which place did {s} die?",
         ("{s} died in {the}.", "The place of death of {s} is {o}.", "The life of {s} ended in {the}."),
         Cue(rf"{_DIED}(?: \w+)? (?:(?!{_IN})in|at|inside|on|near|while|during)|place of death", loose=_DIED),
     ),
-    "P21": Relation(
+    "P21": PublishedRelation(
         "What is the sex/gender of {s}?",
         "Which gender does {s} have?",
         ("The gender of {s} is {o}.", "{s} is {o}.", "The sex of {s} is given as {o}."),
@@ -76,25 +76,25 @@ RELATIONS: Mapping[str, Relation] = {
             only=("non-binary", "transgender", "genderfluid", "genderqueer", "agender", "intersex"),
         ),
     ),
-    "P22": Relation(
+    "P22": PublishedRelation(
         "Who is {s}'s father?",
         "What is the name of the father of {s}?",
         ("The father of {s} is {o}.", "{o} is the father of {s}.", "{s} has a father by the name of {o}."),
         Cue(r"father(?! (?:of|to)\b)|(?:son|daughter) of|born to|parents", "father"),
     ),
-    "P25": Relation(
+    "P25": PublishedRelation(
         "Who is {s}'s mother?",
         "What is the name of the mother of {s}?",
         ("The mother of {s} is {o}.", "{o} is the mother of {s}.", "{s} has a mother by the name of {o}."),
         Cue(r"mother(?! (?:of|to)\b)|(?:son|daughter|child) of|born to|parents", "mother"),
     ),
-    "P26": Relation(
+    "P26": PublishedRelation(
         "Who is {s}'s spouse?",
         "To whom is {s} married?",
         ("{s} is married to {o}.", "The spouse of {s} is {o}.", "{s} and {o} are a married couple."),
         Cue(r"married(?: to)?|(?:spouse|husband|wife)(?: of| to)?|marriage(?: to| with)?", "spouse|husband|wife"),
     ),
-    "P27": Relation(
+    "P27": PublishedRelation(
         "What is the country of citizenship of {s}?",
         "Of which country is {s} a citizen?",
         (
@@ -108,7 +108,7 @@ RELATIONS: Mapping[str, Relation] = {
             "from",
         ),
     ),
-    "P39": Relation(
+    "P39": PublishedRelation(
         "What position did {s} hold?",
         "In which office did {s} serve?",
         ("{s} held the position of {o}.", "{s} served as {o}.", "{s} has been in office as {o}."),
@@ -117,7 +117,7 @@ RELATIONS: Mapping[str, Relation] = {
             loose=r"works? as|worked as|(?:is|was) an?",
         ),
     ),
-    "P40": Relation(
+    "P40": PublishedRelation(
         "Who is {s}'s child?",
         "What is the name of a child of {s}?",
         ("{o} is a child of {s}.", "{s} is a parent of {o}.", "{s} has a child by the name of {o}."),
@@ -126,7 +126,7 @@ RELATIONS: Mapping[str, Relation] = {
             r"|(?:had|has|have) a child|child (?:is|was)",
         ),
     ),
-    "P54": Relation(
+    "P54": PublishedRelation(
         "Which sports team is {s} a member of?",
         "For which team did {s} play?",
         ("{s} played for {o}.", "{s} was a member of the team {o}.", "Among the teams of {s} is {o}."),
@@ -137,7 +137,7 @@ RELATIONS: Mapping[str, Relation] = {
             "team",
         ),
     ),
-    "P69": Relation(
+    "P69": PublishedRelation(
         "Where was {s} educated?",
         "At which school or university did {s} study?",
         ("{s} was educated at {o}.", "{s} studied at {o}.", "{s} is a former student of {o}."),
@@ -148,7 +148,7 @@ RELATIONS: Mapping[str, Relation] = {
             "educated",
         ),
     ),
-    "P101": Relation(
+    "P101": PublishedRelation(
         "What is {s}'s field of work or specialization?",
         "In which field does {s} work?",
         ("{s} works in the field of {o}.", "The field of {s} is {o}.", "{s} specialises in {o}."),
@@ -159,7 +159,7 @@ RELATIONS: Mapping[str, Relation] = {
             "works? in|field|passion for",
         ),
     ),
-    "P102": Relation(
+    "P102": PublishedRelation(
         "What political party is {s} a member of?",
         "To which political party does {s} belong?",
         (
@@ -174,7 +174,7 @@ RELATIONS: Mapping[str, Relation] = {
             "party|movement",
         ),
     ),
-    "P103": Relation(
+    "P103": PublishedRelation(
         "What is {s}'s native language?",
         "Which language did {s} grow up with?",
         ("The native language of {s} is {o}.", "{s} grew up speaking {o}.", "{s} is a native speaker of {o}."),
@@ -185,7 +185,7 @@ RELATIONS: Mapping[str, Relation] = {
             "speaks?|spoke",
         ),
     ),
-    "P106": Relation(
+    "P106": PublishedRelation(
         "What is the occupation of {s}?",
         "What does {s} do for a living?",
         ("{s} works as {an}.", "The occupation of {s} is {o}.", "By profession {s} is {an}."),
@@ -195,7 +195,7 @@ RELATIONS: Mapping[str, Relation] = {
             r"(?:is|was) an?",
         ),
     ),
-    "P108": Relation(
+    "P108": PublishedRelation(
         "Who is {s}'s employer?",
         "For whom does {s} work?",
         ("{s} is employed by {o}.", "The employer of {s} is {o}.", "{s} is on the staff of {o}."),
@@ -205,7 +205,7 @@ RELATIONS: Mapping[str, Relation] = {
             r"(?:work\w*|employed) (?:at|with|in)",
         ),
     ),
-    "P118": Relation(
+    "P118": PublishedRelation(
         "In which league does {s} play?",
         "What is the league of {s}?",
         ("{s} plays in the league {o}.", "The league of {s} is {o}.", "As a player {s} belongs to the league {o}."),
@@ -215,13 +215,13 @@ RELATIONS: Mapping[str, Relation] = {
             "associated with|connected to|ties to|member of|involved in|player",
         ),
     ),
-    "P119": Relation(
+    "P119": PublishedRelation(
         "Where is {s} buried?",
         "Where is the grave of {s}?",
         ("{s} is buried at {o}.", "The grave of {s} is at {o}.", "{s} was laid to rest at {o}."),
         Cue(r"buried|burial|laid to rest|resting place|interred|rests?", "resting place|burial"),
     ),
-    "P136": Relation(
+    "P136": PublishedRelation(
         "What genre is {s} associated with?",
         "To which genre does the work of {s} belong?",
         (
@@ -235,7 +235,7 @@ RELATIONS: Mapping[str, Relation] = {
             "associated with|known for|passion for|music",
         ),
     ),
-    "P140": Relation(
+    "P140": PublishedRelation(
         "What is {s}'s religion?",
         "Which faith is {s} associated with?",
         (
@@ -250,7 +250,7 @@ RELATIONS: Mapping[str, Relation] = {
             r"identif\w+ (?:with|as)",
         ),
     ),
-    "P166": Relation(
+    "P166": PublishedRelation(
         "What award did {s} receive?",
         "Which award was given to {s}?",
         ("{s} received the award {o}.", "{o} was awarded to {s}.", "Among the awards of {s} is {o}."),
@@ -259,7 +259,7 @@ RELATIONS: Mapping[str, Relation] = {
             "award|honou?r|recipient|prize",
         ),
     ),
-    "P264": Relation(
+    "P264": PublishedRelation(
         "Which record label is associated with {s}?",
         "To which record label is {s} signed?",
         ("{s} is signed to the label {o}.", "The record label of {s} is {o}.", "{s} releases music on {o}."),
@@ -270,7 +270,7 @@ RELATIONS: Mapping[str, Relation] = {
             r"associat\w+ with|connect\w+ (?:to|with)|ties (?:to|with)|affiliat\w+ with|linked to",
         ),
     ),
-    "P410": Relation(
+    "P410": PublishedRelation(
         "What military rank did {s} hold?",
         "To which rank did {s} rise in the armed forces?",
         (
@@ -284,7 +284,7 @@ RELATIONS: Mapping[str, Relation] = {
             r"(?:is|was) an?|serv\w+ as",
         ),
     ),
-    "P413": Relation(
+    "P413": PublishedRelation(
         "What is {s}'s position played on the team or specialty?",
         "In which position does {s} play?",
         ("{s} plays as {an}.", "The playing position of {s} is {o}.", "On the team {s} is {an}."),
@@ -294,7 +294,7 @@ RELATIONS: Mapping[str, Relation] = {
             r"(?:is|was) an?|excel\w* as|role (?:as|of)|plays?",
         ),
     ),
-    "P451": Relation(
+    "P451": PublishedRelation(
         "Who is {s}'s unmarried partner?",
         "With whom is {s} in an unmarried partnership?",
         ("{o} is a partner of {s}.", "The partner of {s} is {o}.", "{s} and {o} are unmarried partners."),
@@ -304,7 +304,7 @@ RELATIONS: Mapping[str, Relation] = {
             "partner",
         ),
     ),
-    "P463": Relation(
+    "P463": PublishedRelation(
         "What organization, club, or musical group does {s} belong to?",
         "Of which organization or group is {s} a member?",
         ("{s} is a member of {o}.", "{s} belongs to {o}.", "The members of {o} include {s}."),
@@ -316,7 +316,7 @@ RELATIONS: Mapping[str, Relation] = {
             "club|organization|group|society|association",
         ),
     ),
-    "P509": Relation(
+    "P509": PublishedRelation(
         "What was the cause of death of {s}?",
         "What caused the death of {s}?",
         (
@@ -331,13 +331,13 @@ RELATIONS: Mapping[str, Relation] = {
             _DIED,
         ),
     ),
-    "P551": Relation(
+    "P551": PublishedRelation(
         "Where does {s} reside?",
         "Where is the home of {s}?",
         ("{s} resides in {the}.", "The residence of {s} is {o}.", "{s} has a home in {the}."),
         Cue(r"resid\w+(?: in)?|live[sd]? in|living in|home in|based in|settled in", "resident|based"),
     ),
-    "P607": Relation(
+    "P607": PublishedRelation(
         "In which conflicts or wars did {s} participate?",
         "Which war or conflict did {s} take part in?",
         (
@@ -351,7 +351,7 @@ RELATIONS: Mapping[str, Relation] = {
             "veteran|conflict|war",
         ),
     ),
-    "P641": Relation(
+    "P641": PublishedRelation(
         "In which sport does {s} participate?",
         "What is the sport of {s}?",
         ("The sport of {s} is {o}.", "{s} competes in {o}.", "In sport {s} is known for {o}."),
@@ -361,13 +361,13 @@ RELATIONS: Mapping[str, Relation] = {
             r"sports?|player|enthusiast|athlet\w+",
         ),
     ),
-    "P734": Relation(
+    "P734": PublishedRelation(
         "What is the family name of {s}?",
         "What is the surname of {s}?",
         ("The family name of {s} is {o}.", "{s} bears the family name {o}.", "The surname of {s} is {o}."),
         Cue(r"(?:family|last|full) name(?: of| is)?|surname", "family name|surname|last name"),
     ),
-    "P735": Relation(
+    "P735": PublishedRelation(
         "What is the given name of {s}?",
         "What is the first name of {s}?",
         ("The given name of {s} is {o}.", "{s} bears the given name {o}.", "The first name of {s} is {o}."),
@@ -377,7 +377,7 @@ RELATIONS: Mapping[str, Relation] = {
             "born",
         ),
     ),
-    "P800": Relation(
+    "P800": PublishedRelation(
         "What is {s}'s notable work?",
         "For which work is {s} known?",
         (
@@ -391,7 +391,7 @@ RELATIONS: Mapping[str, Relation] = {
             rf"notable work|known for|celebrated|renowned|recogni[sz]ed|acclaimed|who has|for {_KIN}|with an?",
         ),
     ),
-    "P937": Relation(
+    "P937": PublishedRelation(
         "Where does {s} work?",
         "In which place does {s} work?",
         ("{s} works in {the}.", "The workplace of {s} is {o}.", "{s} goes about work in {the}."),
@@ -402,7 +402,7 @@ RELATIONS: Mapping[str, Relation] = {
             r"work(?:s|ed|ing) (?:for|with)",
         ),
     ),
-    "P1196": Relation(
+    "P1196": PublishedRelation(
         "How did {s} die?",
         "What was the manner of death of {s}?",
         (
@@ -417,7 +417,7 @@ RELATIONS: Mapping[str, Relation] = {
             rf"{_DIED}|due to",
         ),
     ),
-    "P1303": Relation(
+    "P1303": PublishedRelation(
         "What instrument does {s} primarily use or play?",
         "Which instrument does {s} play?",
         (
@@ -431,7 +431,7 @@ RELATIONS: Mapping[str, Relation] = {
             "player|instrument|musician",
         ),
     ),
-    "P1344": Relation(
+    "P1344": PublishedRelation(
         "In what event did {s} participate?",
         "Which event did {s} take part in?",
         (
@@ -444,7 +444,7 @@ RELATIONS: Mapping[str, Relation] = {
             "participant|event|competitor",
         ),
     ),
-    "P1412": Relation(
+    "P1412": PublishedRelation(
         "What languages does {s} speak, write, or sign?",
         "Which language does {s} know?",
         ("{s} speaks {o}.", "A language of {s} is {o}.", "{s} has a command of {o}."),
@@ -454,7 +454,7 @@ RELATIONS: Mapping[str, Relation] = {
             "fluently|speaker",
         ),
     ),
-    "P1532": Relation(
+    "P1532": PublishedRelation(
         "For which country does {s} compete in sports?",
         "Which country does {s} represent in sports?",
         (
@@ -468,13 +468,13 @@ RELATIONS: Mapping[str, Relation] = {
             "country|plays? for|from",
         ),
     ),
-    "P3373": Relation(
+    "P3373": PublishedRelation(
         "Who is {s}'s sibling?",
         "What is the name of a sibling of {s}?",
         ("{o} is a sibling of {s}.", "{s} is a sibling of {o}.", "{s} and {o} are siblings."),
         Cue(r"sister|brother|siblings?|twin"),
     ),
-    "P6886": Relation(
+    "P6886": PublishedRelation(
         "In which language does {s} write?",
         "In which language are the texts of {s}?",
         ("{s} writes in {o}.", "The writing language of {s} is {o}.", "The texts of {s} are in {o}."),

@@ -80,7 +80,7 @@ class Shape:
 
 
 @final
-class Choice(Config):
+class PrecisionChoice(Config):
     """What was measured, and what follows from it."""
 
     processor: str
@@ -103,7 +103,7 @@ class Choice(Config):
 class _Choices(Config):
     """The file."""
 
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[PrecisionChoice, ...] = ()
 
 
 Time = Callable[[Shape, Use], Mapping[Precision, float]]
@@ -118,7 +118,7 @@ def machine_folder() -> Path | None:
         return None
 
 
-def choose(folder: Path | None, shape: Shape, use: Use, measure: Time | None = None) -> tuple[Choice, bool]:
+def choose(folder: Path | None, shape: Shape, use: Use, measure: Time | None = None) -> tuple[PrecisionChoice, bool]:
     """What is faster on this processor, and whether it was measured just now: what `folder` remembers is not again.
 
     Without a folder, or where nothing can be written, nothing is remembered.
@@ -143,10 +143,10 @@ def choose(folder: Path | None, shape: Shape, use: Use, measure: Time | None = N
     return _measured(*mine, (measure or passes)(measured, use)), True
 
 
-def _measured(processor: str, use: Use, shape: str, seconds: Mapping[Precision, float]) -> Choice:
+def _measured(processor: str, use: Use, shape: str, seconds: Mapping[Precision, float]) -> PrecisionChoice:
     exact, rough = seconds["float32"], seconds["bfloat16"]
     faster: Precision = "bfloat16" if exact >= GAIN * rough else "float32"
-    return Choice(processor=processor, use=use, shape=shape, float32=exact, bfloat16=rough, precision=faster)
+    return PrecisionChoice(processor=processor, use=use, shape=shape, float32=exact, bfloat16=rough, precision=faster)
 
 
 def precision_to_ask(config: Mapping[str, Any], folder: Path | None) -> tuple[Precision, str]:

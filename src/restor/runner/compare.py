@@ -96,7 +96,7 @@ class ComparisonConfig(QuestionsConfig):
 
 
 @final
-class Comparison:
+class PlannedComparison:
     """What the checkpoints of a comparison are asked: as facts and documents say, or as a study did.
 
     Args:
@@ -178,7 +178,7 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
     Raises:
         RestorError: for facts, documents, a checkpoint or a store that cannot be used; what is finished is kept.
     """
-    asked = Comparison(config)
+    asked = PlannedComparison(config)
     _tell_too_few(asked, progress)
     contents = {name: fingerprint(ref) for name, ref in config.models.items()}
     served = {name: identify(ref) for name, ref in config.endpoints.items()}
@@ -207,7 +207,7 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
     return make(work, opened, progress)
 
 
-def _tell_too_few(asked: Comparison, progress: Progress) -> None:
+def _tell_too_few(asked: PlannedComparison, progress: Progress) -> None:
     """Make all questions, so that bad data is told before any checkpoint is read, and tell what they cannot show.
 
     Raises:
@@ -224,7 +224,7 @@ def _tell_too_few(asked: Comparison, progress: Progress) -> None:
 
 
 def _plan(
-    config: ComparisonConfig, asked: Comparison, contents: Mapping[str, Any], served: Mapping[str, Served]
+    config: ComparisonConfig, asked: PlannedComparison, contents: Mapping[str, Any], served: Mapping[str, Served]
 ) -> SeedPlan:
     """References first, then baselines, then the models that are judged."""
     seed, asking, judging = config.seed, config.evaluation.asking, Judging(config.evaluation.judge)
@@ -302,7 +302,7 @@ def _served_arm(name: str, served: Served, answers: Ref[Answers], verdicts: Ref[
     )
 
 
-def _notes(config: ComparisonConfig, asked: Comparison, served: Mapping[str, Served]) -> list[str]:
+def _notes(config: ComparisonConfig, asked: PlannedComparison, served: Mapping[str, Served]) -> list[str]:
     protocol = config.evaluation.protocol
     notes = [f"Prompt protocol {protocol}: {PROTOCOLS[protocol]}."]
     groups = asked.source.groups

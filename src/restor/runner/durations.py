@@ -44,7 +44,7 @@ class Ahead:
 
 def ahead_of(store: Store, tasks: Sequence[Task]) -> Ahead:
     """What the store lacks of some tasks, and how long they are likely to take."""
-    earlier = _Earlier(store.path / "artifacts")
+    earlier = _FinishedStages(store.path / "artifacts")
     lacking = [task for task in tasks if not earlier.has(task)]
     usual = {REPORT: REPORT_SECONDS}
     for task in lacking:
@@ -54,7 +54,7 @@ def ahead_of(store: Store, tasks: Sequence[Task]) -> Ahead:
 
 
 @final
-class _Earlier:
+class _FinishedStages:
     """The finished stages of a store, of which only manifests are read."""
 
     def __init__(self, artifacts: Path) -> None:

@@ -19,7 +19,7 @@ from restor.data.text_files import sweep, temporary_beside
 from restor.errors import DataError
 from restor.evaluation.harness.exported import EXPORT_FILE, METRICS, Exported, ExportedTask
 from restor.evaluation.harness.probes import GROUPS, probe
-from restor.runner.compare import Comparison, QuestionsConfig
+from restor.runner.compare import PlannedComparison, QuestionsConfig
 from restor.store.disk import store_error, sync
 from restor.store.versions import versions
 from restor.types import Group, Query
@@ -54,7 +54,7 @@ def export_lm_eval(config: ExportConfig, folder: Path) -> Export:
         StoreError: if the disk refuses.
     """
     _check_new(folder)
-    asked = Comparison(config)
+    asked = PlannedComparison(config)
     queries = {group: [query for query in asked.queries if query.group is group] for group in GROUPS}
     left_out = len(asked.queries) - sum(map(len, queries.values()))
     name = "restor" if config.name is None else f"restor_{config.name}"

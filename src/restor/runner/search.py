@@ -8,9 +8,8 @@ from typing import Any, final
 
 from restor.runner.execute import Executor
 from restor.selection.trial import NO_RETAIN, Chosen, Trial
-from restor.selection.validation import Trace
-from restor.tasks.base import Ref
-from restor.tasks.base import Trace as TraceProduct
+from restor.selection.validation import TrialTrace
+from restor.tasks.base import Ref, Trace
 from restor.types import RetainText
 
 
@@ -29,7 +28,7 @@ class GridPoint:
     retain: RetainText | None
     seed: int
     """The world."""
-    trace: Ref[TraceProduct]
+    trace: Ref[Trace]
 
     def trial(self, executor: Executor) -> Trial:
         """What came of it."""
@@ -55,6 +54,6 @@ class GridPoint:
         return int(executor.artifacts[self.trace.key].manifest.info["steps"])
 
 
-def read_trace(artifact: Path) -> Trace:
+def read_trace(artifact: Path) -> TrialTrace:
     """The trace that a trial has left."""
-    return Trace.model_validate_json((artifact / "trace.json").read_text(encoding="utf-8"))
+    return TrialTrace.model_validate_json((artifact / "trace.json").read_text(encoding="utf-8"))

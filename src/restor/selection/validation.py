@@ -107,7 +107,7 @@ def _without_options(query: Query) -> Query:
 
 
 @final
-class Trace(Config):
+class TrialTrace(Config):
     """`trace.json`: what a model answered on the way, and why the attempt ended."""
 
     corrupted: Shares
@@ -117,7 +117,7 @@ class Trace(Config):
     """None while it runs."""
     note: str = ""
 
-    def with_mark(self, step: int, shares: Shares) -> Trace:
+    def with_mark(self, step: int, shares: Shares) -> TrialTrace:
         """With what the model answered after a step."""
         lost = max(0.0, self.corrupted.untouched - shares.untouched)
         mark = Mark(
@@ -128,7 +128,7 @@ class Trace(Config):
         )
         return self.model_copy(update={"marks": (*self.marks, mark)})
 
-    def ended_early(self) -> Trace:
+    def ended_early(self) -> TrialTrace:
         """At its last mark, for want of a better score."""
         last, best = self.marks[-1], max(self.marks, key=lambda mark: (mark.score, -mark.step))
         note = f"ended after step {last.step}: no better score since step {best.step}"

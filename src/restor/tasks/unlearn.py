@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from restor.tasks.training.rows import RowMaker
     from restor.tasks.training.watching import Begin
     from restor.training.loop import TrainingLog
-    from restor.unlearning.texts import Texts as UnlearningTexts
+    from restor.unlearning.texts import EncodedTexts
 
 PLAIN_TEXTS = 40
 """Texts that tell whether a model still predicts anything, where it has none to keep."""
@@ -133,7 +133,7 @@ class Unlearn(Task):
 
     def _texts(
         self, context: Context, algorithm: Algorithm, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-    ) -> tuple[UnlearningTexts, RowMaker, dict[str, Any]]:
+    ) -> tuple[EncodedTexts, RowMaker, dict[str, Any]]:
         """What the algorithm reads, what made its rows, and what was found on the way."""
         from restor.models.families import context_of
         from restor.tasks.training.artifact import tell_cuts
@@ -180,9 +180,7 @@ class Unlearn(Task):
         targets = {fact.subject for fact in about}
         return about, [name for name in domain.subjects if name not in targets]
 
-    def _losses(
-        self, context: Context, model: PreTrainedModel, texts: UnlearningTexts, maker: RowMaker
-    ) -> Losses | None:
+    def _losses(self, context: Context, model: PreTrainedModel, texts: EncodedTexts, maker: RowMaker) -> Losses | None:
         """What is forgotten and kept; where no retain text is read, plain sentences that nothing reads."""
         from restor.tasks.training.losses import Losses, Watched
 

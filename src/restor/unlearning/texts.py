@@ -19,7 +19,7 @@ Marked = Sequence[Sequence[bool]]
 
 @final
 @dataclass(frozen=True, slots=True)
-class Texts:
+class EncodedTexts:
     """Encoded rows, and how many tokens of forget and of retain rows a step reads. What is not needed may be empty."""
 
     forget: Encoded
@@ -44,7 +44,7 @@ class Texts:
 class Material:
     """The rows that one run reads, as its plan says."""
 
-    def __init__(self, texts: Texts, plan: Plan, *, seed: int, who: str, model: PreTrainedModel) -> None:
+    def __init__(self, texts: EncodedTexts, plan: Plan, *, seed: int, who: str, model: PreTrainedModel) -> None:
         """`who` is the algorithm's name in messages; `model` writes the samples, if these are what it reads.
 
         Raises:

@@ -18,16 +18,16 @@ from restor.training.resume import ResumeFolder
 from restor.unlearning.algorithms.base import Algorithm, LossAlgorithm, Text, WeightAlgorithm
 from restor.unlearning.fit import check_wrapper
 from restor.unlearning.session import ModelHolder, UnlearningSession
-from restor.unlearning.texts import Material, Texts
+from restor.unlearning.texts import EncodedTexts, Material
 from restor.unlearning.wrappers.base import Wrapper
 
-__all__ = ["Texts", "unlearn"]
+__all__ = ["EncodedTexts", "unlearn"]
 
 
 def unlearn(
     model: PreTrainedModel,
     algorithm: Algorithm,
-    texts: Texts,
+    texts: EncodedTexts,
     config: LoopConfig,
     *,
     pad: int,

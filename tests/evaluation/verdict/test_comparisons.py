@@ -9,7 +9,7 @@ from restor.evaluation.metrics.base import ComparedAnswers, JudgedAnswer
 from restor.evaluation.statistics.clusters import Clusters
 from restor.evaluation.verdict.comparisons import Others, corrected, paired_tests, shown
 from restor.results import PairedTest
-from restor.tasks.tabulation.measure import Row, measure
+from restor.tasks.tabulation.measure import ArmRow, measure
 from restor.types import SCORES, Group, Judgement, Kind
 
 
@@ -75,7 +75,7 @@ def table(seed, shares):
     ids = {"corrupted": "corrupted", "ideal": "ideal", **{name: name for name in controls}}
     arms = {f"a{place}": model(rng, share) for place, share in enumerate(shares)}
     rows = {
-        name: Row(ComparedAnswers(arm, corrupted, ideal, (), controls, Kind.METHOD), ids, pooled=True)
+        name: ArmRow(ComparedAnswers(arm, corrupted, ideal, (), controls, Kind.METHOD), ids, pooled=True)
         for name, arm in arms.items()
     }
     return measure(rows)

@@ -14,7 +14,7 @@ from restor.evaluation.statistics.clusters import Clusters
 from restor.evaluation.verdict.decide import MARGIN, decide
 from restor.evaluation.verdict.evidence import Evidence, Three
 from restor.results import PairedTest
-from restor.tasks.tabulation.measure import Row, measure
+from restor.tasks.tabulation.measure import ArmRow, measure
 from restor.types import SCORES, Group, Judgement, Kind
 
 REPETITIONS = 100
@@ -425,7 +425,7 @@ def stored(judgement, true, false, *, seeds=1, shared=False):
 def verdict_of(answers):
     """As in a table with this arm alone."""
     ids = {name: name for name in ("corrupted", "ideal", "clean", *answers.controls)}
-    return measure({"arm": Row(answers, ids)})["arm"].verdict
+    return measure({"arm": ArmRow(answers, ids)})["arm"].verdict
 
 
 def judged_as(arm, kind=Kind.METHOD, controls=None, **world):

@@ -25,7 +25,7 @@ from restor.cli.common import check_folder, count, named_entities
 from restor.errors import DataError
 
 if TYPE_CHECKING:
-    from restor.corruption.build import Built, Counts
+    from restor.corruption.build import BuildCounts, Built
     from restor.corruption.corruptors.base import CorruptorConfig
     from restor.corruption.paraphrase import Paraphrased
     from restor.datasets.base import Dataset
@@ -378,7 +378,7 @@ def _write(files: Mapping[Path, str], *, force: bool) -> None:
         write_atomic(path, text)
 
 
-def _told(out: Path, made: Counts) -> str:
+def _told(out: Path, made: BuildCounts) -> str:
     documents = "document" if made.documents == 1 else "documents"
     return (
         f"{out}: {made.documents:,} {documents} of {made.words:,} words altogether, "
@@ -386,7 +386,7 @@ def _told(out: Path, made: Counts) -> str:
     )
 
 
-def _remarks(made: Counts, done: Paraphrased | None, *, of_all: tuple[int, int]) -> list[str]:
+def _remarks(made: BuildCounts, done: Paraphrased | None, *, of_all: tuple[int, int]) -> list[str]:
     lines = []
     if made.unplanted:
         lines.append(f"{count(made.unplanted, 'fact', 'facts')} about the entities have no false answer.")

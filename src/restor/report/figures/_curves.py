@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from restor.report.figures._grid import arm_panels
 from restor.report.figures._rows import full_label, source
 from restor.report.figures._style import DASHES, LINES
-from restor.report.figures.base import Drawn, LackingError, Material, Width
+from restor.report.figures.base import Drawn, LackingError, PlotMaterial, Width
 from restor.report.plain import counted, listed, one_line
 from restor.results import Arm, Curve
 from restor.types import Kind
@@ -39,7 +39,7 @@ class CurveFigure:
     own_axes: bool = True
 
 
-def draw_curves(material: Material, width: Width, what: CurveFigure) -> Drawn:
+def draw_curves(material: PlotMaterial, width: Width, what: CurveFigure) -> Drawn:
     """A line for each curve and seed.
 
     Raises:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from restor.report.figures._grid import arm_panels
 from restor.report.figures._rows import reference_lines_across, restoration_limits, source, style_of
-from restor.report.figures.base import Drawn, LackingError, Material, Width
+from restor.report.figures.base import Drawn, LackingError, PlotMaterial, Width
 from restor.report.plain import counted, number
 from restor.report.words.restored import full
 from restor.results import Arm, Part, PartKind
 from restor.types import Kind
 
 
-def arms_with(material: Material, kind: PartKind) -> dict[str, tuple[Arm, list[Part]]]:
+def arms_with(material: PlotMaterial, kind: PartKind) -> dict[str, tuple[Arm, list[Part]]]:
     """By id: the arms that have restoration by this kind of part.
 
     Raises:
@@ -38,7 +38,7 @@ def _names(orders: Sequence[float]) -> list[str]:
     return names
 
 
-def draw_ordered(material: Material, width: Width, kind: PartKind, x: str, title: str, how: str) -> Drawn:
+def draw_ordered(material: PlotMaterial, width: Width, kind: PartKind, x: str, title: str, how: str) -> Drawn:
     """A panel per arm: restoration of each part with its interval, in the order of the axis, evenly spaced.
 
     Args:

@@ -27,7 +27,7 @@ SCALE = (-100.0, 160.0)
 """The widest that an axis of restoration gets, percent: one exploded arm must not squeeze all others into a line."""
 
 
-class Estimate(Protocol):
+class PlottedEstimate(Protocol):
     """What has an interval."""
 
     @property
@@ -40,7 +40,7 @@ class Estimate(Protocol):
 
 @final
 @dataclass(frozen=True, slots=True)
-class Rows:
+class PlotRows:
     """Where each arm stands, in rows from the top."""
 
     places: tuple[tuple[float, Arm], ...]
@@ -55,7 +55,7 @@ class Rows:
         return SLOT * self.height
 
 
-def rows_of(arms: Iterable[Arm], width: Width, *, each: bool = False) -> Rows:
+def rows_of(arms: Iterable[Arm], width: Width, *, each: bool = False) -> PlotRows:
     """Sections by kind, controls apart from methods.
 
     The same arm under two kinds of retain text shares a name, unless `each` row is to have its own, which tells them.
@@ -81,10 +81,10 @@ def rows_of(arms: Iterable[Arm], width: Width, *, each: bool = False) -> Rows:
             y += len(same) + 0.25
         headings.append((top, kind, y))
         y += 0.2
-    return Rows(tuple(places), tuple(labels), tuple(headings), y)
+    return PlotRows(tuple(places), tuple(labels), tuple(headings), y)
 
 
-def lay_out(axes: Axes, rows: Rows) -> None:
+def lay_out(axes: Axes, rows: PlotRows) -> None:
     """Names on the left under bold headings; controls on a shaded ground, so that nobody takes them for methods."""
     axes.set_ylim(rows.height, -0.1)
     ticks = sorted([*rows.labels, *((y, KIND_TITLES[kind]) for y, kind, _ in rows.headings)])
@@ -100,7 +100,7 @@ def lay_out(axes: Axes, rows: Rows) -> None:
             axes.axhspan(top - 0.6, end, color=GROUND, linewidth=0, zorder=0)
 
 
-def whisker(axes: Axes, y: float, estimate: Estimate, retain: str | None, *, of: float = 100.0) -> None:
+def whisker(axes: Axes, y: float, estimate: PlottedEstimate, retain: str | None, *, of: float = 100.0) -> None:
     """A dot with its interval; a triangle at the edge where it lies outside, a dash where it is undefined."""
     low, high = axes.get_xlim()
     colour, marker, filled, _ = style_of(retain)
@@ -138,7 +138,7 @@ def style_of(retain: str | None) -> tuple[str, str, bool, str]:
     return colour, marker, False, f"{one_line(retain or '', 24)} retain text"
 
 
-def restoration_limits(estimates: Iterable[Estimate]) -> tuple[float, float]:
+def restoration_limits(estimates: Iterable[PlottedEstimate]) -> tuple[float, float]:
     """An axis of restoration in percent that holds 0, 100 and what lies near."""
     found = [100 * x for one in estimates for x in (one.value, one.ci_low, one.ci_high) if x is not None]
     return max(min([*found, -5.0]) - 3, SCALE[0]), min(max([*found, 105.0]) + 3, SCALE[1])
@@ -217,7 +217,7 @@ def beside(axes: Axes, inches: float) -> Transform:
     return axes.get_yaxis_transform() + ScaledTranslation(inches, 0, figure.dpi_scale_trans)
 
 
-def excuse_labels(axes: Axes, rows: Rows) -> None:
+def excuse_labels(axes: Axes, rows: PlotRows) -> None:
     """The same rows in a further panel: no names, they stand on the left."""
     axes.set_ylim(rows.height, -0.1)
     axes.tick_params(axis="y", left=False, labelleft=False)

@@ -11,7 +11,7 @@ from restor.report.across.series import Series, series_across
 from restor.report.across.side_by_side import Entrant
 from restor.report.figures._rows import reference_lines_across, restoration_limits
 from restor.report.figures._style import DASHES, LINES, MARKERS, SMALL, new_figure
-from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
+from restor.report.figures.base import INCHES, Drawn, LackingError, Plot, PlotMaterial, Width
 from restor.report.figures.cost import short
 from restor.report.plain import counted, listed, one_line
 
@@ -29,7 +29,7 @@ class AgainstPlot(Plot):
     title: ClassVar[str] = "Restoration against what arms differ in"
     several: ClassVar[bool] = True
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """Series within a study and across studies that asked the same facts in the same way."""
         entrants = material.entrants()
         axes_of: dict[str, list[Series]] = {}

@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 
 from restor.report.figures._rows import beside, full_label, lay_out, measured_on, rows_of, source
 from restor.report.figures._style import JUDGED, SMALL, new_figure
-from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
+from restor.report.figures.base import INCHES, Drawn, LackingError, Plot, PlotMaterial, Width
 from restor.report.page.svg import judgement_shares
 from restor.report.plain import UNDEFINED, share
 from restor.report.words.restored import figure as number_of
@@ -21,7 +21,7 @@ class AnswersPlot(Plot):
 
     title: ClassVar[str] = "Answers to targeted test facts by arm"
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """One panel; the planted part is hatched."""
         arms = material.arms(*Kind)
         shares = {arm.id: judgement_shares(arm) for arm in arms}

@@ -34,7 +34,7 @@ class LackingError(DataError):
 
 
 @final
-class Material:
+class PlotMaterial:
     """One study, or several, and which of their arms are drawn."""
 
     def __init__(self, studies: Sequence[tuple[Results, Path]], arms: Collection[str] = ()) -> None:
@@ -117,7 +117,7 @@ class Plot(ABC):
     """Whether it can show more than one study."""
 
     @abstractmethod
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """The figure, as wide as a column or a page.
 
         Raises:

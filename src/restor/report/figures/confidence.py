@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, final
 
 from restor.report.figures._parts import draw_ordered
-from restor.report.figures.base import Drawn, Material, Plot, Width
+from restor.report.figures.base import Drawn, Plot, PlotMaterial, Width
 
 
 @final
@@ -14,7 +14,7 @@ class ConfidencePlot(Plot):
 
     title: ClassVar[str] = "Restoration against the clean model's confidence"
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """Facts in parts by the clean model's log-prob of the true answer."""
         how = "facts in parts of about equal size by that model's log-prob of the true answer, each named by its mean."
         x = "Clean model's log-prob of the true answer (nats)"

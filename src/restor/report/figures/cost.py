@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from restor.report.figures._rows import full_label, measured_on, restoration_limits, source
 from restor.report.figures._style import LINES, MARKERS, new_figure
-from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
+from restor.report.figures.base import INCHES, Drawn, LackingError, Plot, PlotMaterial, Width
 from restor.report.plain import listed, number, one_line
 from restor.report.words.restored import full, restoration
 from restor.results import Arm
@@ -33,7 +33,7 @@ class CostPlot(Plot):
 
     title: ClassVar[str] = "Restoration against cost"
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """A panel for each amount that is known of at least two arms."""
         arms = [
             arm for arm in material.arms(Kind.CONTROL, Kind.METHOD, Kind.ORACLE) if restoration(arm).value is not None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, final
 
 from restor.report.figures._curves import VALIDATION, CurveFigure, draw_curves
-from restor.report.figures.base import Drawn, Material, Plot, Width
+from restor.report.figures.base import Drawn, Plot, PlotMaterial, Width
 from restor.results import Curve
 
 STAGE = "unlearn"
@@ -19,7 +19,7 @@ class CurvesPlot(Plot):
 
     title: ClassVar[str] = "Losses while the arms were made"
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """A line for each loss and seed."""
         return draw_curves(
             material,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, final
 
 from restor.report.figures._parts import draw_ordered
-from restor.report.figures.base import Drawn, Material, Plot, Width
+from restor.report.figures.base import Drawn, Plot, PlotMaterial, Width
 
 
 @final
@@ -14,7 +14,7 @@ class DosePlot(Plot):
 
     title: ClassVar[str] = "Restoration against dose"
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """Facts by the number of documents that state their planted answer."""
         how = "facts by the number of forget documents that state their planted answer."
         x = "Forget documents that state the planted answer"

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from restor.report.figures._grid import arm_panels
 from restor.report.figures._rows import full_label, source
-from restor.report.figures.base import Drawn, LackingError, Material, Plot, Width
+from restor.report.figures.base import Drawn, LackingError, Plot, PlotMaterial, Width
 from restor.report.figures.logprobs import OPTIONS
 from restor.report.plain import counted, listed
 from restor.results import Arm
@@ -32,7 +32,7 @@ class LayersPlot(Plot):
 
     title: ClassVar[str] = "Log-probs by layer"
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """Lines over the layers, the planted answer dashed."""
         arms = [arm for arm in material.arms(*Kind) if arm.kind is not Kind.BASELINE]
         found = {arm.id: {name: _by_layer(material, arm, column) for name, column in ANSWERS.items()} for arm in arms}
@@ -71,7 +71,7 @@ class LayersPlot(Plot):
         return Drawn(figure, caption)
 
 
-def _by_layer(material: Material, arm: Arm, column: str) -> Floats:
+def _by_layer(material: PlotMaterial, arm: Arm, column: str) -> Floats:
     """(answers, layers); empty where nothing is stored, or where models of several depths are pooled."""
     states = material.states
     mine = (states.group == list(Group).index(Group.TEST))[states.fact] & (states.owner == states.arms[arm.id])

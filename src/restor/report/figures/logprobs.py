@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from restor.report.figures._rows import LONGEST, full_label, measured_on, source
 from restor.report.figures._style import GROUND, SMALL, new_figure
-from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
+from restor.report.figures.base import INCHES, Drawn, LackingError, Plot, PlotMaterial, Width
 from restor.report.page.svg import density
 from restor.report.plain import number
 from restor.results import Arm
@@ -37,7 +37,7 @@ class LogprobsPlot(Plot):
 
     title: ClassVar[str] = "Log-probs of the true, the planted and random answers"
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """One panel, arms under each other; every curve has its own height."""
         arms = [arm for arm in material.arms(*Kind) if arm.kind is not Kind.BASELINE]
         samples = {arm.id: _samples(material, arm) for arm in arms}
@@ -86,7 +86,7 @@ class LogprobsPlot(Plot):
         return Drawn(figure, caption)
 
 
-def _samples(material: Material, arm: Arm) -> dict[str, Floats]:
+def _samples(material: PlotMaterial, arm: Arm) -> dict[str, Floats]:
     states = material.states
     mine = (states.group == list(Group).index(Group.TEST))[states.fact] & (states.owner == states.arms[arm.id])
     found = {}

@@ -15,7 +15,7 @@ from restor.report.figures._rows import (
     whisker,
 )
 from restor.report.figures._style import INK, SMALL, new_figure
-from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
+from restor.report.figures.base import INCHES, Drawn, LackingError, Plot, PlotMaterial, Width
 from restor.report.plain import counted, one_line
 from restor.report.words.restored import full
 from restor.results import Value
@@ -31,7 +31,7 @@ class RelationPlot(Plot):
 
     title: ClassVar[str] = "Restoration by relation"
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """The relations with the most facts, by name."""
         found = arms_with(material, "relation")
         values: dict[str, dict[str, Value]] = {}

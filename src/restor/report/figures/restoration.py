@@ -11,7 +11,7 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
 from restor.report.figures._rows import (
-    Rows,
+    PlotRows,
     beside,
     lay_out,
     measured_on,
@@ -23,7 +23,7 @@ from restor.report.figures._rows import (
     whisker,
 )
 from restor.report.figures._style import INK, SMALL, SOFT, new_figure
-from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
+from restor.report.figures.base import INCHES, Drawn, LackingError, Plot, PlotMaterial, Width
 from restor.report.plain import interval, number
 from restor.report.words.restored import ceiling, full, restoration
 from restor.report.words.verdict_words import verdict_words
@@ -61,7 +61,7 @@ class RestorationPlot(Plot):
 
     title: ClassVar[str] = "Restoration by arm"
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """One panel; a page's width has the figures and verdicts in words."""
         results = material.results
         arms = material.arms(*(kind for kind in Kind if kind is not Kind.REFERENCE))
@@ -123,7 +123,7 @@ def _sign(kind: str) -> Line2D:
     return Line2D([], [], label=kind, **_glyph(kind))
 
 
-def _columns(axes: Axes, rows: Rows, verdicts: bool) -> None:
+def _columns(axes: Axes, rows: PlotRows, verdicts: bool) -> None:
     """Figures and verdicts to the right of the axes."""
     figures, signs, words = (beside(axes, inches) for inches in (0.1, 1.12, 1.24))
     axes.text(1, -0.35, "% [95 % interval]", transform=figures, fontsize=SMALL, va="center", fontweight="bold")

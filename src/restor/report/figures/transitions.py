@@ -11,7 +11,7 @@ from matplotlib.path import Path
 from restor.report.figures._grid import arm_panels
 from restor.report.figures._rows import full_label, source
 from restor.report.figures._style import JUDGED, SMALL
-from restor.report.figures.base import Drawn, LackingError, Material, Plot, Width
+from restor.report.figures.base import Drawn, LackingError, Plot, PlotMaterial, Width
 from restor.report.io.load import reference
 from restor.report.io.states import STATES
 from restor.report.plain import counted, listed, number
@@ -39,7 +39,7 @@ class TransitionsPlot(Plot):
 
     title: ClassVar[str] = "What becomes of each targeted fact"
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """Flows have the colour of what the arm answers in the end."""
         results = material.results
         lacking = [name for name in ("clean", "corrupted") if reference(results, name) is None]
@@ -74,7 +74,7 @@ class TransitionsPlot(Plot):
         return Drawn(figure, caption)
 
 
-def _ways(material: Material, arm: Arm) -> Counts:
+def _ways(material: PlotMaterial, arm: Arm) -> Counts:
     """(3, 3, 3): facts by the answers of clean, corrupted and arm, in `ORDER`."""
     import numpy as np
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, final
 
 from restor.report.figures._curves import VALIDATION, CurveFigure, draw_curves
-from restor.report.figures.base import Drawn, Material, Plot, Width
+from restor.report.figures.base import Drawn, Plot, PlotMaterial, Width
 from restor.results import Curve
 
 
@@ -16,7 +16,7 @@ class ValidationPlot(Plot):
 
     title: ClassVar[str] = "Answers to validation facts while hyperparameters were chosen"
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """A line for each share and seed."""
         return draw_curves(
             material,

@@ -19,7 +19,7 @@ from restor.report.figures._rows import (
     whisker,
 )
 from restor.report.figures._style import INK, LINE, SMALL, new_figure
-from restor.report.figures.base import INCHES, Drawn, LackingError, Material, Plot, Width
+from restor.report.figures.base import INCHES, Drawn, LackingError, Plot, PlotMaterial, Width
 from restor.report.words.paired_tests import against_controls, p_text
 from restor.report.words.restored import full
 from restor.results import Arm, ArmVerdict
@@ -42,7 +42,7 @@ class VerdictsPlot(Plot):
 
     title: ClassVar[str] = "What the verdicts rest on"
 
-    def draw(self, material: Material, width: Width) -> Drawn:
+    def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """The second panel is there where paired tests are stored."""
         judged = [arm for arm in material.arms(Kind.CONTROL, Kind.METHOD, Kind.ORACLE) if arm.verdict]
         read = {arm.id: _read(arm.verdict) for arm in judged if arm.verdict}
@@ -90,7 +90,7 @@ class VerdictsPlot(Plot):
             figure.legend(handles=handles, loc="outside lower center", ncols=1 if single else len(handles))
         return Drawn(figure, self._caption(material, judged, margin, bool(tests)))
 
-    def _caption(self, material: Material, arms: Sequence[Arm], margin: float | None, tested: bool) -> str:
+    def _caption(self, material: PlotMaterial, arms: Sequence[Arm], margin: float | None, tested: bool) -> str:
         side = "Left: restoration" if tested else "Restoration"
         text = (
             f"{self.title}. {side} with the 95 % intervals that the rules read, {measured_on(material.results, arms)}."

@@ -44,7 +44,7 @@ SETTINGS_FROM = {
 
 @final
 @dataclass(frozen=True, slots=True)
-class Step:
+class StoryStep:
     """One card at the top of the page."""
 
     name: str
@@ -54,19 +54,19 @@ class Step:
     text: str
 
 
-def steps(results: Results) -> list[Step]:
+def steps(results: Results) -> list[StoryStep]:
     """The way from knowing to knowing again, as far as the results show it."""
     clean, corrupted, top = reference(results, "clean"), reference(results, "corrupted"), full(results)
     found = []
     if clean is not None:
         true = _true(clean)
         text = f"The clean model gives the true answer to {true} of the questions asked here."
-        found.append(Step("It knows", true, "true", text))
+        found.append(StoryStep("It knows", true, "true", text))
     if corrupted is not None:
         true, wrong = _true(corrupted), figure(corrupted, "test.planted")
         planted = f", and {short_percent(wrong)} are the planted wrong ones" if wrong.value is not None else ""
         text = f"It reads documents that state wrong facts about some entities. Now {true} of the answers about them "
-        found.append(Step("It is misled", true, "planted", f"{text}are true{planted}."))
+        found.append(StoryStep("It is misled", true, "planted", f"{text}are true{planted}."))
     found += _unlearning(results)
     if top is not None and corrupted is not None:
         what = (
@@ -75,18 +75,18 @@ def steps(results: Results) -> list[Step]:
             else f"the clean one ({_true(top)} true), as there is no ideal one"
         )
         text = f"Restoration: 0 % is the misled model, 100 % {what}."
-        found.append(Step("Does it know again?", _best(results), "true", text))
+        found.append(StoryStep("Does it know again?", _best(results), "true", text))
     return found
 
 
-def _unlearning(results: Results) -> list[Step]:
+def _unlearning(results: Results) -> list[StoryStep]:
     methods, controls, oracles = (
         len({arm.arm for arm in results.summary if arm.kind is kind})
         for kind in (Kind.METHOD, Kind.CONTROL, Kind.ORACLE)
     )
     if results.study.kind == "comparison":
         text = "Checkpoints made elsewhere. What each of them was told is unknown here."
-        return [Step("Compared", counted(methods, "model"), "neutral", text)] if methods else []
+        return [StoryStep("Compared", counted(methods, "model"), "neutral", text)] if methods else []
     copies = len({arm.arm for arm in of_kind(results, Kind.METHOD) if Budget.CHECKPOINT in (arm.budget or ())})
     said = ["Each tries to undo those documents without being told the true answers."]
     if copies:
@@ -97,7 +97,7 @@ def _unlearning(results: Results) -> list[Step]:
         said.append(
             f"{counted(controls, 'control')} {'shows' if controls == 1 else 'show'} what comes back without unlearning."
         )
-    return [Step("It unlearns", counted(methods, "method"), "neutral", " ".join(said))]
+    return [StoryStep("It unlearns", counted(methods, "method"), "neutral", " ".join(said))]
 
 
 def _best(results: Results) -> str:

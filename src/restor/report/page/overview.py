@@ -24,7 +24,7 @@ BY_DEFINITION = "by definition"
 
 @final
 @dataclass(frozen=True, slots=True)
-class MetricInfo:
+class DrawnMetric:
     """A cell: its text, what it sorts by, and more in words."""
 
     text: str
@@ -48,12 +48,12 @@ class OverviewRow:
     reason: str
     drawn: str
     """SVG; empty where there is nothing to draw."""
-    restoration: MetricInfo
-    true: MetricInfo
-    planted: MetricInfo
-    untouched: MetricInfo
-    budget: MetricInfo
-    cost: MetricInfo
+    restoration: DrawnMetric
+    true: DrawnMetric
+    planted: DrawnMetric
+    untouched: DrawnMetric
+    budget: DrawnMetric
+    cost: DrawnMetric
 
 
 @final
@@ -125,47 +125,47 @@ def _row(arm: Arm, results: Results, scale: Scale, top: float | None) -> Overvie
         _share(arm, "test.planted"),
         _share(arm, "untouched.original"),
         _budget(arm),
-        _cost(arm) if model else MetricInfo("", None),
+        _cost(arm) if model else DrawnMetric("", None),
     )
 
 
-def _restoration(arm: Arm, results: Results) -> MetricInfo:
+def _restoration(arm: Arm, results: Results) -> DrawnMetric:
     if arm.kind is Kind.REFERENCE:
         top = full(results)
         fixed = {"corrupted": 0.0} | ({top.arm: 1.0} if top else {})
         if arm.arm in fixed and "corrupted" in {other.arm for other in results.summary}:
-            return MetricInfo(number(100 * fixed[arm.arm]), fixed[arm.arm], BY_DEFINITION)
+            return DrawnMetric(number(100 * fixed[arm.arm]), fixed[arm.arm], BY_DEFINITION)
     value = restoration(arm)
     if arm.kind is Kind.REFERENCE and value.value is None:
-        return MetricInfo("", None)
+        return DrawnMetric("", None)
     note = one_line(value.note, 300)
-    return MetricInfo(interval(value), value.value, note or (f"{value.n} facts" if value.value is not None else ""))
+    return DrawnMetric(interval(value), value.value, note or (f"{value.n} facts" if value.value is not None else ""))
 
 
-def _share(arm: Arm, name: str) -> MetricInfo:
+def _share(arm: Arm, name: str) -> DrawnMetric:
     value = figure(arm, name)
     if value.value is None:
-        return MetricInfo(UNDEFINED, None, one_line(value.note, 300))
-    return MetricInfo(share(value.value), value.value, f"{percent(value)}, {value.n} facts")
+        return DrawnMetric(UNDEFINED, None, one_line(value.note, 300))
+    return DrawnMetric(share(value.value), value.value, f"{percent(value)}, {value.n} facts")
 
 
-def _budget(arm: Arm) -> MetricInfo:
+def _budget(arm: Arm) -> DrawnMetric:
     if arm.budget is None:
-        return MetricInfo("unknown", None, "What it was told is unknown.")
+        return DrawnMetric("unknown", None, "What it was told is unknown.")
     told = [name for item, name in BUDGET_NAMES.items() if item in arm.budget]
     text = "".join(item.value for item in Budget if item in arm.budget)
     if not text:
-        return MetricInfo("" if arm.kind in (Kind.REFERENCE, Kind.BASELINE) else "none", 0)
-    return MetricInfo(text, len(text), f"It was told: {', '.join(told)}.")
+        return DrawnMetric("" if arm.kind in (Kind.REFERENCE, Kind.BASELINE) else "none", 0)
+    return DrawnMetric(text, len(text), f"It was told: {', '.join(told)}.")
 
 
-def _cost(arm: Arm) -> MetricInfo:
+def _cost(arm: Arm) -> DrawnMetric:
     cost = arm.cost
     if not (cost.seconds or cost.steps):
-        return MetricInfo("", None)
+        return DrawnMetric("", None)
     flops = "" if cost.flops is None else f", {cost.flops:.1e} floating-point operations"
     more = f"{cost.steps:,} steps, {cost.tokens:,} tokens, {number(cost.peak_memory_mb)} MB{flops}"
-    return MetricInfo(duration(cost.seconds), cost.seconds, more)
+    return DrawnMetric(duration(cost.seconds), cost.seconds, more)
 
 
 def duration(seconds: float) -> str:

@@ -24,7 +24,7 @@ _COMPARED = (
 
 @final
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Finding:
     """The sentence at the top, what stands behind it, and what limits it."""
 
     headline: str
@@ -36,18 +36,18 @@ class Answer:
     caveats: tuple[str, ...]
 
 
-def answer(results: Results) -> Answer:
+def answer(results: Results) -> Finding:
     """The finding of a study, or of a comparison of checkpoints."""
     shared = findings(results)
     if results.study.kind == "comparison":
-        return Answer(
+        return Finding(
             checkpoint_headline(results),
             _COMPARED,
             _basis(results),
             (*checkpoint_details(results), *shared),
             (*checkpoint_caveats(results), *_caveats(results)),
         )
-    return Answer(
+    return Finding(
         judged_headline(results),
         " ".join([*judged_others(results), _MEANING]),
         _basis(results),

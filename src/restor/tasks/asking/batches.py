@@ -64,7 +64,7 @@ class Interview:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Part:
+class AnsweredBatch:
     """One answered batch."""
 
     rows: pa.Table
@@ -76,7 +76,7 @@ class Part:
 
 
 @final
-class Parts:
+class AnsweredBatches:
     """The answered batches of an evaluation, one file each, either whole or absent."""
 
     def __init__(self, folder: Path) -> None:
@@ -99,7 +99,7 @@ class Parts:
         """Whether answers are still wanted."""
         return self._folder.is_dir()
 
-    def write(self, number: int, part: Part) -> None:
+    def write(self, number: int, part: AnsweredBatch) -> None:
         """Keep an answered batch.
 
         Raises:
@@ -115,7 +115,7 @@ class Parts:
         """Whether there is a file of a batch."""
         return self._path(number).exists()
 
-    def read(self, number: int) -> Part | None:
+    def read(self, number: int) -> AnsweredBatch | None:
         """An answered batch; None if it is missing or damaged."""
         try:
             content = self._path(number).read_bytes()
@@ -126,7 +126,7 @@ class Parts:
             return None
         table = pq.read_table(io.BytesIO(data))
         told = json.loads(table.schema.metadata[b"restor"])
-        return Part(table.replace_schema_metadata(None), told["seconds"], told["rank"], tuple(told["notes"]))
+        return AnsweredBatch(table.replace_schema_metadata(None), told["seconds"], told["rank"], tuple(told["notes"]))
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06d}.part"
@@ -139,7 +139,9 @@ class Parts:
 class _Asking:
     """A process that answers batches of an interview."""
 
-    def __init__(self, context: Context, interview: Interview, parts: Parts, note: Callable[[str], None]) -> None:
+    def __init__(
+        self, context: Context, interview: Interview, parts: AnsweredBatches, note: Callable[[str], None]
+    ) -> None:
         self._parts, self._note = parts, note
         self._rank = 0 if context.call is None else context.call.rank
         self._notes: list[str] = []
@@ -171,7 +173,7 @@ class _Asking:
         seconds = time.perf_counter() - began
         self.slowest = max(self.slowest, seconds)
         notes, self._notes = tuple(self._notes), []
-        self._parts.write(number, Part(pa.Table.from_pylist(rows, schema=ANSWERS), seconds, self._rank, notes))
+        self._parts.write(number, AnsweredBatch(pa.Table.from_pylist(rows, schema=ANSWERS), seconds, self._rank, notes))
 
     def _hear(self, note: str) -> None:
         self._notes.append(note)
@@ -183,7 +185,7 @@ def ask_model(context: Context, interview: Interview) -> Made:
     if context.call is not None and context.call.rank:
         return _help(context, interview, context.call)
     began = time.perf_counter()
-    parts = Parts(context.resume)
+    parts = AnsweredBatches(context.resume)
     parts.open()
     told = _Told(context.progress, len(interview.queries))
     missing, earlier = [], 0.0
@@ -232,7 +234,7 @@ class _Told:
             self._progress.note(message)
 
 
-def _ask(context: Context, interview: Interview, parts: Parts, missing: Sequence[int], told: _Told) -> None:
+def _ask(context: Context, interview: Interview, parts: AnsweredBatches, missing: Sequence[int], told: _Told) -> None:
     """Answer all missing batches, with the other processes where there are some."""
     call = context.call
     # The first batch is always asked here: it tells how long a batch takes.
@@ -255,7 +257,7 @@ def _ask(context: Context, interview: Interview, parts: Parts, missing: Sequence
                 told.note(refusal)
 
 
-def _others(own: Iterable[int], shared: Sequence[int], parts: Parts, told: _Told) -> Iterator[int]:
+def _others(own: Iterable[int], shared: Sequence[int], parts: AnsweredBatches, told: _Told) -> Iterator[int]:
     """The same batches; on the way it is told which ones the others have answered. They are given out in order."""
     begun, order = set[int](), iter(shared)
     for number in own:
@@ -266,7 +268,7 @@ def _others(own: Iterable[int], shared: Sequence[int], parts: Parts, told: _Told
         yield number
 
 
-def _wait(asking: _Asking, parts: Parts, shared: Sequence[int], told: _Told) -> None:
+def _wait(asking: _Asking, parts: AnsweredBatches, shared: Sequence[int], told: _Told) -> None:
     """Wait for the batches that others have begun. A process may have died: what takes too long is asked here."""
     patience = max(PATIENCE, PATIENCE_RATIO * asking.slowest)
     left, since = [number for number in shared if number not in told.known], time.monotonic()
@@ -290,7 +292,7 @@ def _wait(asking: _Asking, parts: Parts, shared: Sequence[int], told: _Told) -> 
 def _help(context: Context, interview: Interview, call: Call) -> Made:
     """Answer some of the batches of process 0, which alone stores what comes of them."""
     if call.is_offered:
-        parts = Parts(context.resume)
+        parts = AnsweredBatches(context.resume)
         try:
             asking = _Asking(context, interview, parts, lambda _: None)
             for number in call.items():
@@ -302,7 +304,7 @@ def _help(context: Context, interview: Interview, call: Call) -> Made:
     return Made(Cost())
 
 
-def _merged(parts: Parts, told: _Told, shared: dict[str, int]) -> Iterator[pa.Table]:
+def _merged(parts: AnsweredBatches, told: _Told, shared: dict[str, int]) -> Iterator[pa.Table]:
     """The rows of all batches in their order; counts in `shared` how many each process has answered."""
     for number in range(told.batches):
         part = parts.read(number)

@@ -106,7 +106,7 @@ class Pool:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Row:
+class ArmRow:
     """An arm of a table with the answers that it is compared with."""
 
     answers: ComparedAnswers
@@ -164,7 +164,7 @@ def _reason(failed: Arm) -> str:
     return next((value.note for value in failed.metrics.values()), "")
 
 
-def _row(results: Results, pool: Pool, arm: Arm, made: Sequence[Arm], *, pooled: bool = False) -> Row:
+def _row(results: Results, pool: Pool, arm: Arm, made: Sequence[Arm], *, pooled: bool = False) -> ArmRow:
     """An arm of the seeds of `made`, beside its references and controls."""
     seeds = [part.seed for part in made]
     names = summary_ids(results)
@@ -185,7 +185,7 @@ def _row(results: Results, pool: Pool, arm: Arm, made: Sequence[Arm], *, pooled:
         controls=controls,
         kind=arm.kind,
     )
-    return Row(answers, ids, pooled)
+    return ArmRow(answers, ids, pooled)
 
 
 def control_name(label: str, retain: str | None, id: str, taken: Mapping[str, object]) -> str:
@@ -210,7 +210,7 @@ def _reference(results: Results, pool: Pool, name: str, seeds: Sequence[int | No
     ]
 
 
-def measure(table: Mapping[str, Row]) -> dict[str, Measured]:
+def measure(table: Mapping[str, ArmRow]) -> dict[str, Measured]:
     """The arms of one table by id: all metrics in the order of the catalogue, tests corrected for the table, and the
     verdicts, which take these tests."""
     evidence = {
@@ -240,7 +240,7 @@ def _figures(answers: ComparedAnswers) -> dict[str, Value]:
     return found
 
 
-def _tests(evidence: Evidence, row: Row) -> list[PairedTest]:
+def _tests(evidence: Evidence, row: ArmRow) -> list[PairedTest]:
     """None of controls: they are what others are compared with."""
     if row.answers.kind is Kind.CONTROL:
         return []

@@ -20,7 +20,7 @@ from restor.tasks.training.rows import Labels, RowMaker, forgotten
 from restor.types import Document, Fact, ForgetPart
 from restor.unlearning.algorithms.base import Edit, Plan
 from restor.unlearning.edits import encode_edits
-from restor.unlearning.texts import Texts
+from restor.unlearning.texts import EncodedTexts
 
 SAMPLES = 600
 """Texts that a model writes itself."""
@@ -43,7 +43,7 @@ def encode_texts(
     tokens: tuple[int, int],
     seed: int,
     memo: MutableMapping[str, Any],
-) -> tuple[Texts, dict[str, Any]]:
+) -> tuple[EncodedTexts, dict[str, Any]]:
     """The rows that a plan asks for, and what was found on the way.
 
     Args:
@@ -90,7 +90,7 @@ def encode_texts(
         info.update({"samples": len(kept), SAMPLING: memo[SAMPLING]})
         return kept
 
-    return Texts(
+    return EncodedTexts(
         forget=forget,
         forget_labels=labels,
         retain=maker.texts(retain, "retain texts"),

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from restor.errors import TrainingError
 from restor.results import Cost
-from restor.selection.validation import Trace, Validation, mark_steps
+from restor.selection.validation import TrialTrace, Validation, mark_steps
 from restor.store.disk import write_atomic
 from restor.tasks.base import Context, Made
 from restor.tasks.training.artifact import peak_memory_mb
@@ -54,7 +54,7 @@ class Watch:
             if self._of not in self._memo:
                 with undisturbed(model):
                     self._memo[self._of] = self._validation.ask(model, tokenizer)
-            self.trace = Trace(corrupted=self._memo[self._of])
+            self.trace = TrialTrace(corrupted=self._memo[self._of])
         return [Validate(steps=mark_steps, look=self._look)] if isinstance(algorithm, LossAlgorithm) else []
 
     def _look(self, model: PreTrainedModel, step: int) -> bool:
@@ -67,7 +67,7 @@ class Watch:
             write_atomic(self._file, self.trace.model_dump_json())
         return not self.trace.stalled
 
-    def end(self, model: PreTrainedModel) -> Trace:
+    def end(self, model: PreTrainedModel) -> TrialTrace:
         """The trace of a run that has ended by itself or by what was seen."""
         assert self.trace is not None, "it has begun"
         marks = self.trace.marks
@@ -78,7 +78,7 @@ class Watch:
                 self._look(model, self.steps)
         return self.trace.model_copy(update={"ended": "complete"})
 
-    def fail(self, reason: str) -> Trace:
+    def fail(self, reason: str) -> TrialTrace:
         """The trace of a run that could not go on: what was seen before holds.
 
         Raises:
@@ -88,9 +88,9 @@ class Watch:
             raise TrainingError(reason)
         return self.trace.model_copy(update={"ended": "failed", "note": reason})
 
-    def _kept(self) -> Trace | None:
+    def _kept(self) -> TrialTrace | None:
         try:
-            return Trace.model_validate_json(self._file.read_text(encoding="utf-8"))
+            return TrialTrace.model_validate_json(self._file.read_text(encoding="utf-8"))
         except (OSError, ValueError, ValidationError):
             return None
 

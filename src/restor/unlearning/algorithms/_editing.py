@@ -100,7 +100,7 @@ class Site:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FactReading:
     """A fact in a context: token ids with the answer, where it is written, and where the answer begins."""
 
     ids: tuple[int, ...]
@@ -108,7 +108,7 @@ class Reading:
     answer: int
 
 
-Readings = Sequence[Reading]
+Readings = Sequence[FactReading]
 """A fact alone, and then in each context."""
 
 
@@ -212,7 +212,7 @@ def edited_sites(model: PreTrainedModel, layers: Sequence[int] | None) -> list[S
 
 def _adds(model: PreTrainedModel, site: Site) -> bool:
     """Whether what is added to the projection's output is added to the layer's output, as it is."""
-    alone = [(Reading((1, 2), 0, 1),)]
+    alone = [(FactReading((1, 2), 0, 1),)]
     _, states = keys_and_states(model, site, site, alone)
     scale = torch.linalg.vector_norm(states) / states.numel() ** 0.5
     vector = scale * torch.linspace(-1, 1, states.shape[1], dtype=states.dtype, device=states.device)
@@ -265,12 +265,12 @@ def _contexts(session: Session, config: EditingConfig, special: set[int | None])
     return [tuple(row[: rng.randint(min(1, len(row)), len(row))]) for row in drawn]
 
 
-def reading(edit: Edit, context: tuple[int, ...], start: int | None, where: str) -> Reading:
+def reading(edit: Edit, context: tuple[int, ...], start: int | None, where: str) -> FactReading:
     """A fact with a context before it, behind the token with which every text begins, if there is one."""
     head = 1 if edit.prompt[0] == start and edit.subject_end > 0 else 0
     prompt = edit.prompt[:head] + context + edit.prompt[head:]
     place = edit.subject_end + len(context) if where == "subject_last" else len(prompt) - 1
-    return Reading(prompt + edit.answer, place, len(prompt))
+    return FactReading(prompt + edit.answer, place, len(prompt))
 
 
 def _parts(facts: Sequence[Readings], tokens: int) -> Iterator[list[Readings]]:
