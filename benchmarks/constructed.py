@@ -43,8 +43,8 @@ from restor.experiment import ExperimentConfig
 from restor.models.checkpoint import load_model, new_llama, place, save_model
 from restor.models.families import pad_of
 from restor.models.lineage import History
+from restor.models.model_ref import ModelRef
 from restor.models.quiet import quiet_libraries
-from restor.models.reference import ModelRef
 from restor.models.tokenizer import encode_rows
 from restor.models.tokenizer_loading import load_tokenizer
 from restor.progress import Silent

@@ -14,7 +14,7 @@ from restor.config import alike, read_yaml, validation_message
 from restor.data.locate import data_path, is_released
 from restor.errors import ConfigError
 from restor.experiment import MOST_SEEDS, ArmConfig, ExperimentConfig
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.overrides import apply_overrides, paths
 from restor.progress import Progress, Silent
 from restor.recipes._mistaken import mistaken

@@ -15,7 +15,7 @@ from restor.datasets.general import GeneralConfig
 from restor.domains.base import DomainChoice
 from restor.domains.miniature import MiniatureConfig
 from restor.evaluation.config import EvaluationConfig
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.registry import absolute_name
 from restor.selection.trial import Chosen
 from restor.tasks.clean import CleanConfig, ModelConfig

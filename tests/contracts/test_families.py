@@ -16,7 +16,7 @@ from restor.models.families import context_of, pad_of, window_of
 from restor.models.labelled import check_output_layer, collate, predict
 from restor.models.lineage import new_lineage
 from restor.models.loading import load_checkpoint
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.models.tokenizer import bpe_tokenizer, encode_rows
 from restor.training.batching import SetRows
 from restor.training.config import LoopConfig, LoraConfig

@@ -17,7 +17,7 @@ from restor.domains.triples import TriplesConfig
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.judges.alias import AliasConfig
 from restor.models.checkpoint import new_llama, save_model
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.models.tokenizer import word_tokenizer
 from restor.progress import Silent
 from restor.report.io.load import load_facts

@@ -23,8 +23,8 @@ from restor.errors import DataError
 from restor.evaluation.ask.requests import Request, score
 from restor.models.lineage import new_lineage
 from restor.models.loading import load_checkpoint
+from restor.models.model_ref import ModelRef, fingerprint
 from restor.models.patterns import end_in_time
-from restor.models.reference import ModelRef, fingerprint
 from restor.training.config import LoraConfig
 from restor.training.lora import add_adapter, merge_adapter
 from saving import save_checkpoint

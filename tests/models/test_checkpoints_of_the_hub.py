@@ -104,7 +104,7 @@ SCRIPT = """
 import json, sys
 from restor.errors import RestorError
 from restor.models.files import find_folder
-from restor.models.reference import fingerprint, parse_model_ref
+from restor.models.model_ref import fingerprint, parse_model_ref
 
 for text in sys.argv[1:]:
     try:

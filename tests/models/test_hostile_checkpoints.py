@@ -16,7 +16,7 @@ from restor.errors import DataError
 from restor.evaluation import Request, generate, score
 from restor.models.checkpoint import new_llama, save_model
 from restor.models.loading import load_checkpoint
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.models.tokenizer import bpe_tokenizer
 
 CPU = torch.device("cpu")

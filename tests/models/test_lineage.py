@@ -24,7 +24,7 @@ from restor.models.lineage import (
     write_history,
     write_lineage,
 )
-from restor.models.reference import ModelRef, fingerprint
+from restor.models.model_ref import ModelRef, fingerprint
 from restor.types import Budget
 
 

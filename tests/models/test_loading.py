@@ -25,7 +25,7 @@ from restor.models.device import pick_device
 from restor.models.files import check_weights
 from restor.models.lineage import new_lineage, read_lineage
 from restor.models.loading import load_checkpoint
-from restor.models.reference import ModelRef, fingerprint, parse_model_ref
+from restor.models.model_ref import ModelRef, fingerprint, parse_model_ref
 from restor.training.config import LoraConfig
 from restor.training.lora import add_adapter, merge_adapter
 from saving import save_checkpoint
@@ -274,7 +274,7 @@ MEASURE = """
 import gc, sys, torch
 from pathlib import Path
 from restor.models.loading import load_checkpoint
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 
 def memory(*names):
     lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from restor.errors import ConfigError, DataError
-from restor.models.reference import ModelRef, adapter_source, fingerprint, parse_model_ref, pinned
+from restor.models.model_ref import ModelRef, adapter_source, fingerprint, parse_model_ref, pinned
 
 
 @pytest.mark.parametrize(
@@ -221,6 +221,6 @@ def test_a_folder_that_is_missing_is_told(path):
 
 
 def test_the_command_line_reads_references_without_torch():
-    code = "import sys, restor.models.reference, restor.models.lineage; print('torch' in sys.modules)"
+    code = "import sys, restor.models.model_ref, restor.models.lineage; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

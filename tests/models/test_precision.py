@@ -11,8 +11,8 @@ from restor.evaluation.ask.engine.engine import Engine
 from restor.evaluation.ask.engine.items import Item, Option
 from restor.models.lineage import new_lineage
 from restor.models.loading import load_checkpoint
+from restor.models.model_ref import ModelRef
 from restor.models.precision import FILE, GAIN, Shape, choose, passes, precision_to_ask, processor_name, shape_of
-from restor.models.reference import ModelRef
 from saving import save_checkpoint
 
 MINI = Shape(hidden=128, intermediate=384, vocabulary=646, layers=2)

@@ -12,8 +12,8 @@ from transformers.utils import logging
 from restor.evaluation import Request, score
 from restor.models.checkpoint import save_model
 from restor.models.loading import load_checkpoint
+from restor.models.model_ref import ModelRef
 from restor.models.quiet import quiet_libraries
-from restor.models.reference import ModelRef
 
 
 @pytest.fixture

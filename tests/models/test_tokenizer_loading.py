@@ -18,7 +18,7 @@ from restor.evaluation.ask.local_chat import LocalChat
 from restor.models.files import check_tokenizer
 from restor.models.lineage import new_lineage
 from restor.models.loading import load_checkpoint
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.models.tokenizer import bpe_tokenizer, encode_rows
 from restor.models.tokenizer_loading import load_tokenizer
 from restor.types import Fact

@@ -15,7 +15,7 @@ from restor.data.facts import FactsFile, write_facts_jsonl
 from restor.datasets.documents import DocumentsConfig
 from restor.errors import DataError, TrainingError
 from restor.models.checkpoint import new_llama, save_model
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.models.tokenizer import word_tokenizer
 from restor.runner.checkpoints.make import CorruptConfig, RecoverConfig, UnlearnConfig, make_checkpoint
 from restor.tasks.training.strength import Knowledge, advice
@@ -134,7 +134,7 @@ def test_a_diverged_training_is_an_error_and_leaves_nothing(place, tmp_path, sta
 
 def test_losses_that_are_no_numbers_are_an_error_even_where_diverged_ones_are_kept(place, tmp_path, monkeypatch):
     measured = iter([1.0, float("nan")])
-    monkeypatch.setattr("restor.tasks.training.losses.mean_loss", lambda *_, **__: next(measured))
+    monkeypatch.setattr("restor.tasks.training.watched_losses.mean_loss", lambda *_, **__: next(measured))
     with pytest.raises(TrainingError, match="went from 1 to nan"):
         make_checkpoint(config(place, keep_diverged=True), tmp_path / "out", progress=Heard())
     assert not list(tmp_path.iterdir())

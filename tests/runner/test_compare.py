@@ -10,7 +10,7 @@ from restor.cli.common import named_entities
 from restor.data.document_files import document_lines
 from restor.domains.triples import TriplesConfig
 from restor.errors import DataError
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.runner.compare import ComparisonConfig, PlannedComparison
 from restor.types import Document, Group, Statement
 

@@ -400,7 +400,7 @@ def ours(checkpoints, exported):
 
 def loaded(checkpoint):
     from restor.models.loading import load_checkpoint
-    from restor.models.reference import ModelRef
+    from restor.models.model_ref import ModelRef
 
     return load_checkpoint(ModelRef(path=str(checkpoint), dtype="float32", device="cpu"))
 

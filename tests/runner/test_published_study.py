@@ -17,7 +17,7 @@ from restor.domains.triples import TriplesConfig
 from restor.errors import DataError
 from restor.evaluation.ask.fewshot import build_queries
 from restor.models.checkpoint import new_llama, save_model
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.models.tokenizer import bpe_tokenizer
 from restor.progress import Silent
 from restor.recipes.published_wikidata import published_wikidata

@@ -16,7 +16,7 @@ from restor.data.document_files import document_lines
 from restor.domains.triples import TriplesConfig
 from restor.experiment import ExperimentConfig
 from restor.models.lineage import new_lineage, read_lineage
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.progress import Silent
 from restor.runner.checkpoints.make import CorruptConfig, make_checkpoint
 from restor.runner.compare import ComparisonConfig, compare

@@ -21,7 +21,7 @@ from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.judges.base import JUDGES
 from restor.evaluation.judges.llm import Llm
 from restor.models.checkpoint import new_llama, save_model
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.models.tokenizer import bpe_tokenizer
 from restor.models.tokenizer_loading import load_tokenizer
 from restor.progress import Silent

@@ -26,7 +26,7 @@ from restor.errors import DataError
 from restor.evaluation.ask.endpoint import EndpointRef
 from restor.evaluation.config import EvaluationConfig
 from restor.evaluation.judges.base import JUDGES
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.progress import Silent
 from restor.runner.checkpoints.make import CorruptConfig, RecoverConfig, UnlearnConfig, make_checkpoint
 from restor.runner.compare import ComparisonConfig, compare

@@ -16,7 +16,7 @@ from restor.errors import NEGATIVE_SEED, RestorError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from restor.models.reference import ModelRef
+    from restor.models.model_ref import ModelRef
 
 
 def _data_path(type_: object, tokens: Sequence[Token]) -> Path:

@@ -50,7 +50,7 @@ def reference(text: str, loading: Loading) -> dict[str, Any]:
         ConfigError: if the text names none.
     """
     from restor.api import absolute_ref
-    from restor.models.reference import parse_model_ref
+    from restor.models.model_ref import parse_model_ref
 
     return loading.place(absolute_ref(parse_model_ref(text)))
 

@@ -189,7 +189,7 @@ def build_comparison(
     """
     from restor.api import absolute_paths, absolute_ref, with_judge_hint
     from restor.evaluation.ask.endpoint import PREFIX, parse_endpoint
-    from restor.models.reference import parse_model_ref
+    from restor.models.model_ref import parse_model_ref
     from restor.overrides import configured
     from restor.runner.compare import ComparisonConfig
 

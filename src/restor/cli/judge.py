@@ -87,7 +87,7 @@ def _local(model: str | None) -> dict[str, str | None]:
     """The settings of a judge on this machine."""
     if model is None:
         return {}
-    from restor.models.reference import parse_model_ref
+    from restor.models.model_ref import parse_model_ref
 
     ref = parse_model_ref(model)
     return {"local.model.path": ref.path, "local.model.revision": ref.revision, "local.model.adapter": ref.adapter}

@@ -110,8 +110,8 @@ def also_needed(tokens: Sequence[str]) -> list[str]:
 def _nearest(model: dict[str, Any], forget: Path, named: dict[str, Any]) -> dict[str, Any]:
     """The nearest earlier checkpoint of the model's own lineage, loaded as one that is named would be."""
     from restor.data.locate import locate_documents
+    from restor.models.model_ref import ModelRef
     from restor.models.provenance import earlier_checkpoint
-    from restor.models.reference import ModelRef
 
     found = earlier_checkpoint(ModelRef.model_validate(model), locate_documents(forget))
     place = found.model_dump(mode="json", include={"path", "revision", "adapter"})

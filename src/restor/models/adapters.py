@@ -15,8 +15,8 @@ from transformers import PreTrainedModel
 
 from restor.errors import ConfigError, DataError
 from restor.models.files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, VOCABULARIES, find_folder, read_header, read_json
+from restor.models.model_ref import adapter_source
 from restor.models.patterns import SECONDS, end_in_time
-from restor.models.reference import adapter_source
 
 PREFIX = "base_model.model."
 """What peft puts before a model's own names."""

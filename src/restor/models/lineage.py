@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError
 
 from restor.config import Config, validation_message
 from restor.errors import DataError
-from restor.models.reference import ModelRef, fingerprint
+from restor.models.model_ref import ModelRef, fingerprint
 from restor.types import Budget
 from restor.untrusted import json_value, read_text
 
@@ -141,7 +141,7 @@ class Parent(Config):
     name: str
     """For people: the last part of its path, or its hub id."""
     fingerprint: dict[str, Any]
-    """What identifies its content, see `restor.models.reference.fingerprint`."""
+    """What identifies its content, see `restor.models.model_ref.fingerprint`."""
     lineage: Lineage | None = None
     """Its own, if restor made it."""
     history: History | None = None

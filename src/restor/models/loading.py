@@ -39,9 +39,9 @@ from restor.models.files import (
     weight_shapes,
 )
 from restor.models.limits import check_model, check_sizes
+from restor.models.model_ref import ModelRef
 from restor.models.precision import machine_folder, precision_to_ask
 from restor.models.quiet import quiet_libraries
-from restor.models.reference import ModelRef
 from restor.models.tokenizer_loading import fit_tokenizer, load_tokenizer
 from restor.models.tokenizer_trial import try_tokenizer
 

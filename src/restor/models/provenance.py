@@ -25,7 +25,7 @@ from restor.models.lineage import (
     predates,
     read_lineage,
 )
-from restor.models.reference import ModelRef, fingerprint
+from restor.models.model_ref import ModelRef, fingerprint
 
 
 def forget_marks(documents: Path) -> frozenset[str]:

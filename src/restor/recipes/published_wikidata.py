@@ -9,7 +9,7 @@ from restor.datasets.hub import HubConfig
 from restor.domains.triples import TriplesConfig
 from restor.evaluation.config import EvaluationConfig
 from restor.experiment import ArmConfig, CorruptionConfig, ExperimentConfig, RecoveryConfig, UnlearningConfig
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.recipes._arms import standard_arms
 from restor.tasks.plant import TargetsConfig
 from restor.training.config import LoraConfig, OptimizerConfig

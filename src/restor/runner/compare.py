@@ -22,7 +22,7 @@ from restor.evaluation.ask.protocol import LONGEST_ANSWER, PROTOCOLS
 from restor.evaluation.config import EvaluationConfig
 from restor.experiment import ExperimentConfig
 from restor.models.lineage import read_lineage
-from restor.models.reference import ModelRef, fingerprint
+from restor.models.model_ref import ModelRef, fingerprint
 from restor.progress import Progress
 from restor.runner.enough import too_few
 from restor.runner.plan import Judging, baseline_arm, refer

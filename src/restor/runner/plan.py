@@ -13,7 +13,7 @@ from restor.evaluation.ask.baselines import BASELINES
 from restor.evaluation.ask.local_chat import local_model
 from restor.evaluation.judges.base import JudgeConfig
 from restor.experiment import ArmConfig, ExperimentConfig
-from restor.models.reference import ModelRef, fingerprint, pinned
+from restor.models.model_ref import ModelRef, fingerprint, pinned
 from restor.registry import Catalogue, short_name
 from restor.runner.resolve import Settings, settings_of
 from restor.selection.trial import Chosen

@@ -10,8 +10,8 @@ from restor.experiment import ExperimentConfig
 from restor.models.device import pick_device
 from restor.models.files import check_config, check_weights, find_folder
 from restor.models.hardware import multiplies_bfloat16
+from restor.models.model_ref import ModelRef
 from restor.models.precision import Precision, Shape, choose, precision_to_ask, shape_of
-from restor.models.reference import ModelRef
 
 WORDS = 1024
 """Size of a vocabulary of words, about: it is made later, and differs from world to world."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.results import Cost
 from restor.tasks.base import Context, Made, Model, Task
 

@@ -31,8 +31,8 @@ class Recover(Task):
         """Train and write."""
         from restor.models.families import context_of, pad_of
         from restor.tasks.training.artifact import callbacks, finish, open_folder, resume_folder, tell_cuts
-        from restor.tasks.training.losses import Losses, Watched
         from restor.tasks.training.rows import RowMaker
+        from restor.tasks.training.watched_losses import Losses, Watched
         from restor.training.batching import SetRows
         from restor.training.finetune import fine_tune
 

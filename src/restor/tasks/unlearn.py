@@ -14,7 +14,7 @@ from restor.datasets.base import DATASETS
 from restor.datasets.general import GeneralConfig
 from restor.domains.base import DOMAINS, DomainChoice
 from restor.errors import ConfigError, DataError, TrainingError
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.tasks.base import Context, Made, Model, Planted, Ref, Task, Texts
 from restor.tasks.inputs.about import facts_about_targets
 from restor.tasks.inputs.products import read_planted, read_texts
@@ -27,8 +27,8 @@ from restor.unlearning.wrappers.base import WRAPPERS, WrapperChoice
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from restor.tasks.training.losses import Losses
     from restor.tasks.training.rows import RowMaker
+    from restor.tasks.training.watched_losses import Losses
     from restor.tasks.training.watching import Begin
     from restor.training.loop import TrainingLog
     from restor.unlearning.texts import EncodedTexts
@@ -182,7 +182,7 @@ class Unlearn(Task):
 
     def _losses(self, context: Context, model: PreTrainedModel, texts: EncodedTexts, maker: RowMaker) -> Losses | None:
         """What is forgotten and kept; where no retain text is read, plain sentences that nothing reads."""
-        from restor.tasks.training.losses import Losses, Watched
+        from restor.tasks.training.watched_losses import Losses, Watched
 
         if self.losses is None:
             return None

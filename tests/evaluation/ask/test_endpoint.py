@@ -293,7 +293,7 @@ class ServedModel:
 
 
 def compared(tiny, endpoint, store, **more):
-    from restor.models.reference import ModelRef
+    from restor.models.model_ref import ModelRef
     from restor.progress import Silent
     from restor.runner.compare import ComparisonConfig, compare
 
@@ -394,7 +394,7 @@ def test_the_published_protocol_draws_its_answers_and_no_checkpoint_is_needed(ti
 
 
 def test_a_name_stands_for_one_model():
-    from restor.models.reference import ModelRef
+    from restor.models.model_ref import ModelRef
     from restor.runner.compare import ComparisonConfig
 
     domain, ref = TriplesConfig(facts="facts.jsonl"), EndpointRef(model="m")

@@ -22,7 +22,7 @@ from restor.evaluation.ask.requests import EngineSettings
 from restor.models.checkpoint import new_llama, save_model
 from restor.models.device import pick_device
 from restor.models.loading import load_checkpoint
-from restor.models.reference import parse_model_ref
+from restor.models.model_ref import parse_model_ref
 from restor.models.tokenizer import word_tokenizer
 from restor.text import split_words
 from restor.types import Fact, Group, Query
@@ -224,7 +224,7 @@ from restor.evaluation.ask.requests import EngineSettings
 from restor.errors import DataError, TrainingError
 from restor.models.device import pick_device
 from restor.models.loading import load_checkpoint
-from restor.models.reference import parse_model_ref
+from restor.models.model_ref import parse_model_ref
 from test_sharding import WINDOW, requests, told
 
 rank = int(os.environ["RANK"])

@@ -10,7 +10,7 @@ from restor.chat import ChatRequest
 from restor.errors import DataError
 from restor.evaluation.judges._local import LocalJudge, LocalJudgeConfig, Written
 from restor.evaluation.judges.base import JUDGES, Judge, JudgeConfig
-from restor.models.reference import ModelRef, fingerprint, pinned
+from restor.models.model_ref import ModelRef, fingerprint, pinned
 
 if TYPE_CHECKING:
     import torch

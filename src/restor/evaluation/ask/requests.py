@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from restor.evaluation.ask.engine.encoding import Encoder
     from restor.evaluation.ask.engine.items import Ids, Item, Option, Result
     from restor.evaluation.ask.engine.writer import Writer
-    from restor.models.reference import ModelRef
+    from restor.models.model_ref import ModelRef
 
 WINDOW = 1024
 """Requests that are read ahead: within them, those that begin alike are run together."""
@@ -271,7 +271,7 @@ class _Asked:
             DataError, ConfigError: if it cannot be loaded.
         """
         from restor.models.families import embeddings_in
-        from restor.models.reference import ModelRef, parse_model_ref
+        from restor.models.model_ref import ModelRef, parse_model_ref
         from restor.models.tokenizer import limit_embeddings
 
         if isinstance(model, str | Path):

@@ -15,7 +15,7 @@ from restor.evaluation.harness import task_utils
 from restor.evaluation.harness.exported import ExportedTask, read_export, read_rows
 from restor.evaluation.harness.probes import Row
 from restor.models.loading import load_checkpoint
-from restor.models.reference import ModelRef, parse_model_ref
+from restor.models.model_ref import ModelRef, parse_model_ref
 from restor.models.tokenizer import token_ids
 
 Figures = dict[str, float]

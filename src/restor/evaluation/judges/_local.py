@@ -12,7 +12,7 @@ from pydantic import Field
 from restor.chat import ChatRequest
 from restor.config import Config
 from restor.evaluation.judges.base import Judge, JudgeConfig
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 
 
 @final

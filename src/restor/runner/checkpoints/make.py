@@ -27,9 +27,9 @@ from restor.models.lineage import (
     read_lineage,
     write_lineage,
 )
+from restor.models.model_ref import pinned
 from restor.models.precision import machine_folder
 from restor.models.provenance import check_earlier
-from restor.models.reference import pinned
 from restor.progress import Progress
 from restor.registry import short_name
 from restor.runner.checkpoints.plan import CheckpointBuilder

@@ -15,8 +15,8 @@ from restor.datasets.base import DatasetChoice
 from restor.errors import ConfigError
 from restor.evaluation.ask.protocol import LONGEST_ANSWER
 from restor.evaluation.config import EvaluationConfig
+from restor.models.model_ref import ModelRef
 from restor.models.provenance import suggestion
-from restor.models.reference import ModelRef
 from restor.registry import class_in_file
 from restor.selection.split import SelectConfig
 from restor.tasks.base import content

@@ -11,7 +11,7 @@ from restor.data.locate import is_released, locate_documents
 from restor.datasets.base import DatasetConfig
 from restor.datasets.hub import pinned
 from restor.domains.triples import TriplesConfig, located
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 

@@ -16,7 +16,7 @@ from restor.models.checkpoint import load_model, save_model
 from restor.models.device import pick_device
 from restor.models.families import embeddings_in
 from restor.models.loading import load_checkpoint
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.models.tokenizer_loading import fit_tokenizer, load_tokenizer
 from restor.results import Cost
 from restor.tasks.base import Context, Made

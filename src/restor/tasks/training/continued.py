@@ -12,7 +12,7 @@ from restor.config import Config
 from restor.data.document_files import document_lines
 from restor.datasets.base import DATASETS, DatasetChoice
 from restor.domains.base import DOMAINS, DomainChoice
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from restor.tasks.base import Context, Made, Model, Planted, Ref, Task, Texts
 from restor.tasks.inputs.products import read_targets, read_texts
 from restor.tasks.inputs.streams import original_stream
@@ -83,9 +83,9 @@ class ContinueTraining(Task, ABC):
         from restor.models.families import context_of, pad_of
         from restor.models.lineage import History, Read, inherited, write_history
         from restor.tasks.training.artifact import callbacks, finish, open_folder, resume_folder, tell_cuts
-        from restor.tasks.training.losses import Losses, Watched
         from restor.tasks.training.rows import RowMaker
         from restor.tasks.training.strength import Strength
+        from restor.tasks.training.watched_losses import Losses, Watched
 
         settings = self.training
         model, tokenizer = open_folder(context.folder(self.clean), context.place, full=settings.lora is None)

@@ -20,7 +20,7 @@ from restor.errors import ConfigError, DataError, RestorError, TrainingError
 from restor.evaluation import EngineSettings, OptionScore, Request, generate, matches, score
 from restor.models.checkpoint import new_llama
 from restor.models.lineage import new_lineage
-from restor.models.reference import ModelRef
+from restor.models.model_ref import ModelRef
 from saving import save_checkpoint
 from tokenizer_kinds import tokenizer
 

@@ -14,7 +14,7 @@ from restor.models.families import pad_of
 from restor.progress import Progress
 from restor.tasks.training.checks import LossCheck
 from restor.training.config import TrainingConfig
-from restor.training.measure import mean_loss
+from restor.training.mean_loss import mean_loss
 
 RISE = 1.0
 """Nats per token. No training that works takes a model this far from what it is to learn."""
