@@ -64,15 +64,7 @@ def encode_texts(
         DataError: if the documents or facts do not have what the plan needs.
     """
     info: dict[str, Any] = {}
-    other: list[list[int]] = []
-    other_labels: Labels = None
-    if plan.alternates is not None:
-        stating = [document for document in documents if document.statements] or documents
-        info["documents_without_statements"] = len(documents) - len(stating)
-        known = {fact.key: fact.answers[0] for fact in facts()} if plan.alternates == "truth" else {}
-        (forget, labels), (other, other_labels) = _pairs(maker, stating, part, plan.alternates, known, seed)
-    else:
-        forget, labels = maker.documents(documents, part, "forget documents")
+    (forget, labels), (other, other_labels) = _forget(plan, maker, documents, part, facts, seed, info)
     edits: list[Edit] = []
     if plan.edits:
         edits, left_out = encode_edits(maker.tokenizer, list(facts()))
@@ -102,6 +94,24 @@ def encode_texts(
         samples=samples,
         edits=edits,
     ), info
+
+
+def _forget(
+    plan: Plan,
+    maker: RowMaker,
+    documents: Sequence[Document],
+    part: ForgetPart,
+    facts: Callable[[], Sequence[Fact]],
+    seed: int,
+    info: dict[str, Any],
+) -> tuple[tuple[list[list[int]], Labels], tuple[list[list[int]], Labels]]:
+    """The rows to be forgotten and, if the plan reads some, those that are preferred to them."""
+    if plan.alternates is None:
+        return maker.documents(documents, part, "forget documents"), ([], None)
+    stating = [document for document in documents if document.statements] or documents
+    info["documents_without_statements"] = len(documents) - len(stating)
+    known = {fact.key: fact.answers[0] for fact in facts()} if plan.alternates == "truth" else {}
+    return _pairs(maker, stating, part, plan.alternates, known, seed)
 
 
 def _pairs(
