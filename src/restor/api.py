@@ -235,11 +235,11 @@ def arms_to_add(config: ExperimentConfig) -> dict[str, ArmConfig]:
     """The arms that `algorithms` can add to a study by name."""
     from restor.recipes._arms import further_arms, standard_arms
 
-    own = config.unlearning.arms
-    there = {arm.algorithm for arm in own.values()}
+    arms = config.unlearning.arms
+    there = {arm.algorithm for arm in arms.values()}
     # An algorithm's plain arm bears its name; a study that has the algorithm under another name needs no second one.
     further = {**standard_arms(), **further_arms(small=config.start is None)}
-    return {name: arm for name, arm in further.items() if name not in own and name not in there}
+    return {name: arm for name, arm in further.items() if name not in arms and name not in there}
 
 
 def _with_algorithms(config: ExperimentConfig, wanted: Sequence[str]) -> ExperimentConfig:
@@ -250,8 +250,8 @@ def _with_algorithms(config: ExperimentConfig, wanted: Sequence[str]) -> Experim
     from restor.recipes._arms import own_arm
     from restor.runner.plan import is_control  # brings torch
 
-    own = config.unlearning.arms
-    arms = {**own, **arms_to_add(config)}
+    configured = config.unlearning.arms
+    arms = {**configured, **arms_to_add(config)}
     for name in wanted:
         if (place := class_in_file(name)) is not None:
             file, own_class = place
@@ -266,10 +266,13 @@ def _with_algorithms(config: ExperimentConfig, wanted: Sequence[str]) -> Experim
         name: arm
         for name, arm in arms.items()
         if ALL in chosen
-        or (name in own and is_control(arm))
+        or (name in configured and is_control(arm))
         or name in chosen
         # By the algorithm's name, its arms of the study; its others only where the study has none.
-        or (arm.algorithm in chosen and (name in own or all(item.algorithm != arm.algorithm for item in own.values())))
+        or (
+            arm.algorithm in chosen
+            and (name in configured or all(item.algorithm != arm.algorithm for item in configured.values()))
+        )
     }
     unlearning = config.unlearning.model_copy(update={"arms": kept})
     return config.model_copy(update={"unlearning": unlearning})

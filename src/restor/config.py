@@ -210,9 +210,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}, line {line}: not UTF-8. Save the file in that encoding.") from error
     data = parse_yaml(text, str(path))
     if not isinstance(data, dict):
-        found = "it is empty" if data is None else f"it holds {_short(repr(data))}"
+        what = "it is empty" if data is None else f"it holds {_short(repr(data))}"
         raise ConfigError(
-            f"{path} must hold fields and values, such as `seeds: [0]`; {found}. "
+            f"{path} must hold fields and values, such as `seeds: [0]`; {what}. "
             "`restor run RECIPE --dry-run` prints a complete one."
         )
     return data

@@ -45,9 +45,9 @@ def own_code() -> Iterator[None]:
     except (CodeError, TrainingError, StoreError, ChatError):  # these know better whose fault it is
         raise
     except (Exception, SystemExit) as error:
-        if is_shortage(error) or (own := own_code_error(error)) is None:
+        if is_shortage(error) or (user_error := own_code_error(error)) is None:
             raise
-        raise own from error
+        raise user_error from error
 
 
 def own_code_error(error: BaseException) -> CodeError | None:

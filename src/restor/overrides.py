@@ -61,12 +61,12 @@ class Declared:
 @cache
 def described(config: type[BaseModel]) -> Mapping[str, Declared]:
     """The fields of a configuration; one that is declared again keeps the docstring of its base if it has none."""
-    found = {name: Declared(str(field.annotation), "") for name, field in config.model_fields.items()}
+    declared = {name: Declared(str(field.annotation), "") for name, field in config.model_fields.items()}
     for owner in reversed(config.__mro__):
-        for name, own in _declared(owner) if issubclass(owner, BaseModel) and owner is not BaseModel else ():
-            if name in found:
-                found[name] = Declared(own.kind, own.doc or found[name].doc)
-    return found
+        for name, declaration in _declared(owner) if issubclass(owner, BaseModel) and owner is not BaseModel else ():
+            if name in declared:
+                declared[name] = Declared(declaration.kind, declaration.doc or declared[name].doc)
+    return declared
 
 
 def _declared(owner: type) -> Iterator[tuple[str, Declared]]:
@@ -89,12 +89,12 @@ def fields(schema: type[BaseModel], data: Mapping[str, Any]) -> Iterator[Field]:
 
 def paths(schema: type[BaseModel], data: Mapping[str, Any]) -> list[str]:
     """All dotted paths of a configuration, those of its sections too."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for field in fields(schema, data):
         parts = field.path.split(".")
         for end in range(1, len(parts) + 1):
-            found[".".join(parts[:end])] = None
-    return list(found)
+            names[".".join(parts[:end])] = None
+    return list(names)
 
 
 ADVICE = "`restor list fields` shows all fields."

@@ -181,8 +181,8 @@ class Processes:
         """Number and order of the newest call; 0 before the first."""
         if not self.store.check(["call"]):
             return 0, None
-        told = json.loads(self.store.get("call"))
-        return told["number"], None if told["order"] is None else Path(told["order"])
+        content = json.loads(self.store.get("call"))
+        return content["number"], None if content["order"] is None else Path(content["order"])
 
     def serve(self, take_part: Callable[[Call], None]) -> int:
         """Take part in every task that process 0 calls to, until it ends; returns the exit code."""

@@ -142,11 +142,11 @@ class Course:
     @property
     def seconds_left(self) -> float | None:
         """An estimate for the whole run; None while something of it is unknown."""
-        own = self.stage_left if self.running else 0.0
-        if own is None and (usual := self._expected(self.stage)) is not None:
-            own = max(usual - (self._clock() - self._begun), 0.0)
+        stage_seconds = self.stage_left if self.running else 0.0
+        if stage_seconds is None and (usual := self._expected(self.stage)) is not None:
+            stage_seconds = max(usual - (self._clock() - self._begun), 0.0)
         ahead = {self.stage: self.total - self.number} if self._ahead is None else self._ahead
-        parts = [own]
+        parts = [stage_seconds]
         for kind, count in ahead.items():
             if count:
                 usual = self._expected(kind)

@@ -57,14 +57,14 @@ def class_in_file(name: str) -> tuple[Path, str] | None:
 
 def absolute_name(name: str) -> str:
     """The name of a class in a file with its absolute path, as a stored configuration needs it; others as they are."""
-    found = class_in_file(name)
-    return name if found is None else f"{found[0]}:{found[1]}"
+    place = class_in_file(name)
+    return name if place is None else f"{place[0]}:{place[1]}"
 
 
 def short_name(name: str) -> str:
     """The same without the folder, `file.py:ClassName`: for people, and for what must not depend on the folder."""
-    found = class_in_file(name)
-    return name if found is None else f"{found[0].name}:{found[1]}"
+    place = class_in_file(name)
+    return name if place is None else f"{place[0].name}:{place[1]}"
 
 
 def _read(path: Path, what: str) -> bytes:
@@ -138,8 +138,10 @@ class Catalogue(Generic[EntryT]):
     def names(self) -> list[str]:
         """All entry names, sorted, without importing any entry. Classes in files of the user's own are not listed."""
         folder = importlib.import_module(self.package)
-        own = {module.name for module in pkgutil.iter_modules(folder.__path__) if not module.name.startswith("_")}
-        return sorted((own - {"base"}) | {point.name for point in _installed(self.group)})
+        names_here = {
+            module.name for module in pkgutil.iter_modules(folder.__path__) if not module.name.startswith("_")
+        }
+        return sorted((names_here - {"base"}) | {point.name for point in _installed(self.group)})
 
     def get(self, name: str) -> type[EntryT]:
         """The class of an entry.
@@ -153,13 +155,13 @@ class Catalogue(Generic[EntryT]):
             if point.name == name:
                 return self._checked(name, _load(self.what, point))
         if name not in self.names():
-            own = " Your own is named path/to/file.py:ClassName." if set(name) & set("/\\:.") else ""
-            raise ConfigError(unknown_name(self.what, name, self.names()) + own)
+            hint = " Your own is named path/to/file.py:ClassName." if set(name) & set("/\\:.") else ""
+            raise ConfigError(unknown_name(self.what, name, self.names()) + hint)
         module = importlib.import_module(f"{self.package}.{name}")
-        found = [item for item in _classes(module).values() if issubclass(item, self.base)]
-        if len(found) != 1:
-            raise ConfigError(f"{module.__name__} must define one {self.base.__name__}, it defines {len(found)}.")
-        return self._checked(name, found[0])
+        classes = [item for item in _classes(module).values() if issubclass(item, self.base)]
+        if len(classes) != 1:
+            raise ConfigError(f"{module.__name__} must define one {self.base.__name__}, it defines {len(classes)}.")
+        return self._checked(name, classes[0])
 
     def config_type(self, name: str) -> type[BaseModel]:
         """The config class of an entry."""
@@ -249,8 +251,8 @@ def _load(what: str, point: EntryPoint) -> Any:
 
 def _classes(module: ModuleType) -> dict[str, type]:
     """The classes that a module defines itself."""
-    found = ((name, item) for name, item in vars(module).items() if inspect.isclass(item))
-    return {name: item for name, item in found if item.__module__ == module.__name__}
+    classes = ((name, item) for name, item in vars(module).items() if inspect.isclass(item))
+    return {name: item for name, item in classes if item.__module__ == module.__name__}
 
 
 def _wrong_attribute(entry: type, attribute: str, kind: Any) -> Iterator[str]:

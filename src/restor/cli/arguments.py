@@ -77,13 +77,13 @@ def fields_as_set(tokens: Iterable[str], options: Collection[str], sections: Col
         UsageError: for a misspelt option, or a field without a value.
     """
     left = iter(tokens)
-    found: list[str] = []
+    words: list[str] = []
     for token in left:
         name, equals, value = token.partition("=")
         if token == "--":
-            return [*found, token, *left]
+            return [*words, token, *left]
         if not token.startswith("--") or name in options:
-            found.append(token)
+            words.append(token)
             continue
         field = name[2:]
         near = difflib.get_close_matches(name, options, n=1, cutoff=0.75)
@@ -94,8 +94,8 @@ def fields_as_set(tokens: Iterable[str], options: Collection[str], sections: Col
             if following.startswith("--"):
                 raise UsageError(f"{name} needs a value, as in `{name} VALUE`. --help shows what can be given.")
             value = following
-        found.append(f"--set={field}={value}")
-    return found
+        words.append(f"--set={field}={value}")
+    return words
 
 
 def check_numbers(_kind: Any, value: object) -> None:
@@ -127,15 +127,15 @@ def parse_changes(changes: Iterable[str]) -> dict[str, str]:
     Raises:
         UsageError: without `=`, or for a field that is given twice.
     """
-    found: dict[str, str] = {}
+    values_by_path: dict[str, str] = {}
     for change in changes:
         path, equals, value = change.partition("=")
         if not equals:
             raise UsageError(f"--set needs FIELD=VALUE, given {change!r}.")
-        if path in found:
-            raise UsageError(f"{path} is given twice, as {found[path]!r} and {value!r}. Keep one.")
-        found[path] = value
-    return found
+        if path in values_by_path:
+            raise UsageError(f"{path} is given twice, as {values_by_path[path]!r} and {value!r}. Keep one.")
+        values_by_path[path] = value
+    return values_by_path
 
 
 def parse_seeds(text: str | None) -> int | list[int] | None:

@@ -55,14 +55,14 @@ def find_study(study: Path | None, store: Path | None) -> Path:
         raise DataError(
             f"The study {str(study)!r} has not finished. `restor run` with the same configuration goes on with it."
         )
-    found = sorted(studies.glob(f"*/{RESULTS_FILE}"), key=_newness)
+    places = sorted(studies.glob(f"*/{RESULTS_FILE}"), key=_newness)
     if study is None:
-        if not found:
+        if not places:
             raise DataError(f"The store {store} has no finished study. Run one with `restor run`, or name a folder.")
-        return found[-1].parent
-    inside = next((file.parent for file in found if file.parent.name == str(study)), None)
+        return places[-1].parent
+    inside = next((file.parent for file in places if file.parent.name == str(study)), None)
     if inside is None:
-        known = ", ".join(file.parent.name for file in reversed(found[-5:])) or "none"
+        known = ", ".join(file.parent.name for file in reversed(places[-5:])) or "none"
         raise DataError(
             f"There is no study {str(study)!r}: no such path, and the store {store} has no finished study of that id. "
             f"Newest there: {known}."
@@ -112,15 +112,15 @@ def named_entities(given: Iterable[str], known: Iterable[str]) -> list[str]:
     Raises:
         DataError: for a file that cannot be read or is no list of names.
     """
-    subjects, found = set(known), []
+    subjects, names = set(known), []
     for text in given:
         if composed(text) in subjects:  # a name may hold a comma
-            found.append(composed(text))
+            names.append(composed(text))
         elif Path(text).is_file():
-            found += _listed(Path(text))
+            names += _listed(Path(text))
         else:
-            found += [composed(name.strip()) for name in text.split(",") if name.strip()]
-    return list(dict.fromkeys(found))
+            names += [composed(name.strip()) for name in text.split(",") if name.strip()]
+    return list(dict.fromkeys(names))
 
 
 def _listed(path: Path) -> list[str]:

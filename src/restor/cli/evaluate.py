@@ -109,9 +109,9 @@ class QuestionOptions:
                 content["targets"] = named_entities(self.targets, subjects)
         return content
 
-    def changes(self, told: Iterable[str]) -> dict[str, str]:
-        """The changes of a configuration that are given, `told` by `FIELD=VALUE` texts."""
-        return ({"evaluation.protocol": self.protocol} if self.protocol else {}) | parse_changes(told)
+    def changes(self, settings: Iterable[str]) -> dict[str, str]:
+        """The changes of a configuration that are given, `settings` being `FIELD=VALUE` texts."""
+        return ({"evaluation.protocol": self.protocol} if self.protocol else {}) | parse_changes(settings)
 
 
 def evaluate(
@@ -156,7 +156,7 @@ def parse_models(given: tuple[str, ...]) -> dict[str, str]:
     Raises:
         UsageError: without a name, or for a name given twice.
     """
-    found: dict[str, str] = {}
+    refs: dict[str, str] = {}
     for text in given:
         name, equals, ref = (part.strip() for part in text.partition("="))
         if not (equals and NAMES.fullmatch(name) and ref):
@@ -167,10 +167,10 @@ def parse_models(given: tuple[str, ...]) -> dict[str, str]:
         near = difflib.get_close_matches(name.lower(), ("clean", "corrupted", "ideal"), n=1, cutoff=0.8)
         if near and name not in near:
             raise UsageError(f"The model {name!r} would be judged as a method. Did you mean {near[0]}? Else rename it.")
-        if name in found:
-            raise UsageError(f"The model {name!r} is given twice: {found[name]} and {ref}. Keep one, or rename it.")
-        found[name] = ref
-    return found
+        if name in refs:
+            raise UsageError(f"The model {name!r} is given twice: {refs[name]} and {ref}. Keep one, or rename it.")
+        refs[name] = ref
+    return refs
 
 
 def build_comparison(

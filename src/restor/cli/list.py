@@ -99,8 +99,8 @@ def _no_kind(given: str) -> str:
 
 def _did_you_mean(commands: Iterable[str]) -> str:
     """The question, or nothing where there is nothing to ask."""
-    found = " or ".join(f"`{command}`" for command in commands)
-    return f"Did you mean {found}?" if found else ""
+    meant = " or ".join(f"`{command}`" for command in commands)
+    return f"Did you mean {meant}?" if meant else ""
 
 
 def elsewhere(name: str) -> Iterator[str]:
@@ -120,8 +120,8 @@ def _in_other_kinds(name: str, what: str) -> list[str]:
     """Where else there is an entry of this name; empty where its own kind has it, or may have it in a file."""
     from restor.registry import class_in_file
 
-    found = list(elsewhere(name)) if class_in_file(name) is None else []
-    return [] if any(command.startswith(f"restor list {what} ") for command in found) else found
+    kinds = list(elsewhere(name)) if class_in_file(name) is None else []
+    return [] if any(command.startswith(f"restor list {what} ") for command in kinds) else kinds
 
 
 def _recipes() -> Iterator[str]:
@@ -148,8 +148,8 @@ def _algorithms() -> Iterator[str]:
 
     for name in ALGORITHMS.names():
         others = "; ".join(f"{change}: {letters(budget)}" for change, budget in other_budgets(name))
-        told = f"{_told(name)}{f' ({others})' if others else ''}"
-        yield from _in_short(ALGORITHMS, name, ("is told", told))
+        line = f"{_told(name)}{f' ({others})' if others else ''}"
+        yield from _in_short(ALGORITHMS, name, ("is told", line))
     yield f"\nis told: {_budget_key()}"
     yield "`restor list algorithms NAME` tells all about one; NAME may be path/to/file.py:ClassName."
 
@@ -234,8 +234,8 @@ def _wraps(info: WrapperInfo) -> str:
 
 
 def _options(config: type[BaseModel]) -> str:
-    found = (f"{key} {'(must be given)' if value is None else value}" for key, _, value, _ in _settings(config))
-    return ", ".join(found) or "none"
+    options = (f"{key} {'(must be given)' if value is None else value}" for key, _, value, _ in _settings(config))
+    return ", ".join(options) or "none"
 
 
 def _page(catalogue: Catalogue[Any], name: str) -> Iterator[str]:

@@ -290,8 +290,8 @@ def _explain(error: BaseException) -> str:
             "Error: out of memory. Close other programs, or ask for less: fewer tokens a step, an "
             f"adapter (lora) instead of all weights. {KEPT}"
         )
-    if (own := own_code_error(error)) is not None:
-        return f"Error: {own} {_MEND}"
+    if (user_error := own_code_error(error)) is not None:
+        return f"Error: {user_error} {_MEND}"
     if isinstance(error, OSError):
         return f"Error: {_file(error)}{error.strerror or error}. Check the path, its rights and its disk. {KEPT}"
     # By name, for pydantic is not to be imported here.

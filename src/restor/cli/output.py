@@ -62,8 +62,8 @@ def put_json(content: object, *, indent: int | None = None) -> None:
 
 
 def _behind(stream: Any) -> TextIO:
-    found: TextIO = stream.stream if isinstance(stream, _Escaping) else stream
-    return found
+    target: TextIO = stream.stream if isinstance(stream, _Escaping) else stream
+    return target
 
 
 @contextmanager

@@ -93,10 +93,10 @@ def _one_file(out: Path | None) -> Path | None:
 def _format(given: Format | None, file: Path | None) -> Format:
     if file is None:
         return given or "pdf"
-    own = next(one for one in FORMATS if file.suffix.lower() == f".{one}")
-    if given not in (None, own):
+    format = next(one for one in FORMATS if file.suffix.lower() == f".{one}")
+    if given not in (None, format):
         raise UsageError(f"--format {given} does not fit the file {file}. Leave one of them out.")
-    return own
+    return format
 
 
 def _need_matplotlib() -> None:
@@ -114,21 +114,21 @@ def _material(studies: Sequence[Path], store: Path | None, arms: Sequence[str]) 
     from restor.report.figures.base import PlotMaterial
     from restor.report.io.load import load_results
 
-    found = [(load_results(place), home_of(place)) for place in find_studies(studies or (None,), store)]
-    return PlotMaterial(found, arms), found[0][1] if len(found) == 1 else None
+    studies_read = [(load_results(place), home_of(place)) for place in find_studies(studies or (None,), store)]
+    return PlotMaterial(studies_read, arms), studies_read[0][1] if len(studies_read) == 1 else None
 
 
 def _entries(names: Sequence[str], studies: int) -> dict[str, type[Plot]]:
     """The figures by the names of their files; of all of them those that show so many studies."""
     every = names == ["all"]
-    found = {name: PLOTS.get(name) for name in (PLOTS.names() if every else names)}
+    entries = {name: PLOTS.get(name) for name in (PLOTS.names() if every else names)}
     if studies > 1:
-        single = next((name for name, entry in found.items() if not entry.several), None)
+        single = next((name for name, entry in entries.items() if not entry.several), None)
         if single and not every:
             more = ", ".join(name for name in PLOTS.names() if PLOTS.get(name).several)
             raise UsageError(f"The figure {single} shows one study; several fit into {more}. Name one study.")
-        found = {name: entry for name, entry in found.items() if entry.several}
-    return {place[1] if (place := class_in_file(name)) else name: entry for name, entry in found.items()}
+        entries = {name: entry for name, entry in entries.items() if entry.several}
+    return {place[1] if (place := class_in_file(name)) else name: entry for name, entry in entries.items()}
 
 
 def _draw(

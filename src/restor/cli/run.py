@@ -116,8 +116,8 @@ def print_table(outcome: Outcome) -> None:
     console.print(to_rich(arm_table(outcome.results)))
     console.print()
     # A study has many arms; a comparison has few, and its words stand nowhere else in the terminal.
-    told = answer_text if outcome.results.study.kind == "comparison" else brief_text
-    console.print(told(outcome.results), markup=False)
+    sentences = answer_text if outcome.results.study.kind == "comparison" else brief_text
+    console.print(sentences(outcome.results), markup=False)
 
 
 def print_paths(outcome: Outcome) -> None:

@@ -28,9 +28,9 @@ def field_lines(recipe: str) -> Iterator[str]:
     config = build_config(recipe)
     arm = ArmConfig(label="").identity()
     of_arms = [field for field in fields(ArmConfig, arm) if field.active]
-    found = list(fields(ExperimentConfig, config.identity()))
-    first = next((place for place, field in enumerate(found) if field.path.startswith(f"{ARMS}.")), len(found))
-    others = [field for field in found if not field.path.startswith(f"{ARMS}.")]
+    listed = list(fields(ExperimentConfig, config.identity()))
+    first = next((place for place, field in enumerate(listed) if field.path.startswith(f"{ARMS}.")), len(listed))
+    others = [field for field in listed if not field.path.startswith(f"{ARMS}.")]
     rows = [
         *_rows(others[:first]),
         (ARMS, f"{len(config.unlearning.arms)} arms", "What is compared: `restor list arms` names them."),
@@ -52,12 +52,12 @@ def arm_lines(recipe: str) -> Iterator[str]:
     from restor.runner.plan import is_control  # brings torch
 
     config = build_config(recipe)
-    own = config.unlearning.arms
+    arms = config.unlearning.arms
     yield from _aligned(
         (name, f"control: {arm.label}" if is_control(arm) else arm.label, _made_of(arm.identity()))
-        for name, arm in own.items()
+        for name, arm in arms.items()
     )
-    added = {name: arm for name, arm in arms_to_add(config).items() if name not in own}
+    added = {name: arm for name, arm in arms_to_add(config).items() if name not in arms}
     yield "\n--algorithms adds"
     yield from _aligned((f"  {name}", arm.label, _made_of(arm.identity())) for name, arm in added.items())
     yield "\n`restor run --algorithms NAME,NAME` takes arms by their own or their algorithm's name; controls stay."
@@ -80,21 +80,21 @@ def settings_text(config: type[BaseModel], options: Collection[str]) -> str:
     """The settings of a verb that are no options of its own, for its help."""
     from restor.overrides import fields
 
-    found = [field for field in fields(config, {}) if field.path.partition(".")[0] not in options]
+    listed = [field for field in fields(config, {}) if field.path.partition(".")[0] not in options]
     lines = ["Settings, each with its default:"]
-    for path, value, meaning in _rows(found):
+    for path, value, meaning in _rows(listed):
         lines.append(f"  --{path} {value}")
         lines += textwrap.wrap(meaning, 74, initial_indent="      ", subsequent_indent="      ")
-    if not all(field.active for field in found):
+    if not all(field.active for field in listed):
         lines += ["", *textwrap.wrap(NULL_SECTION, 78)]
     return "\n".join(lines)
 
 
-def _rows(found: Iterable[Field], prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def _rows(listed: Iterable[Field], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     from restor.config import yaml_text
     from restor.overrides import SECTION
 
-    for field in found:
+    for field in listed:
         value = SECTION if field.value == SECTION else yaml_text(field.value).strip()
         yield f"{prefix}{field.path}", value if field.active else f"({value})", field.meaning
 

@@ -97,9 +97,9 @@ def _groups(
     """Stages with their arms, study by study in the order in which they are made, each once; then those of none."""
     left = {(entry.stage, entry.key): entry for entry in entries}
     for study in studies:
-        own = [(study.arms.get(pair[1], ""), left.pop(pair)) for pair in study.stages or () if pair in left]
-        if own:
-            yield f"Stages of {study.id}", own
+        stages = [(study.arms.get(pair[1], ""), left.pop(pair)) for pair in study.stages or () if pair in left]
+        if stages:
+            yield f"Stages of {study.id}", stages
     if left:
         yield (f"Other stages in {store}" if studies else f"Stages in {store}"), [("", one) for one in left.values()]
 

@@ -93,9 +93,9 @@ def also_needed(tokens: Sequence[str]) -> list[str]:
 
     name = next((value for option, value in pairwise([*tokens, ""]) if option == "--algorithm"), "")
     setting = "--set=algorithm."
-    own = [token.removeprefix(setting) for token in tokens if token.startswith(setting)]
+    names = [token.removeprefix(setting) for token in tokens if token.startswith(setting)]
     try:
-        content = apply_overrides({"name": name}, parse_changes(own), ALGORITHMS.config_type(name))
+        content = apply_overrides({"name": name}, parse_changes(names), ALGORITHMS.config_type(name))
         plan = ALGORITHMS.build(ALGORITHMS.parse(content)).plan
     except (RestorError, ValidationError):
         return []
@@ -113,6 +113,6 @@ def _nearest(model: dict[str, Any], forget: Path, named: dict[str, Any]) -> dict
     from restor.models.model_ref import ModelRef
     from restor.models.provenance import earlier_checkpoint
 
-    found = earlier_checkpoint(ModelRef.model_validate(model), locate_documents(forget))
-    place = found.model_dump(mode="json", include={"path", "revision", "adapter"})
+    earlier = earlier_checkpoint(ModelRef.model_validate(model), locate_documents(forget))
+    place = earlier.model_dump(mode="json", include={"path", "revision", "adapter"})
     return named | place

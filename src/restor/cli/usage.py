@@ -48,13 +48,13 @@ def _missing(error: MissingArgumentError, app: App) -> list[str]:
     if first is None or not given.isdisjoint(first.names):
         return []
     collection: Sequence[Any] = app.assemble_argument_collection()
-    found = []
+    missing = []
     for argument in collection:
         # Words are taken in order: those before the first that is missing are there.
         left = first.index is not None and argument.index is not None and argument.index >= first.index
         if argument.required and (left or (argument.index is None and given.isdisjoint(argument.names))):
-            found.append(argument.name)
-    return found
+            missing.append(argument.name)
+    return missing
 
 
 def _meant(given: str, rest: Sequence[str], verbs: Verbs, data_verbs: Verbs, *, of_data: bool) -> Iterator[str]:
@@ -65,8 +65,8 @@ def _meant(given: str, rest: Sequence[str], verbs: Verbs, data_verbs: Verbs, *, 
     def near(known: Collection[str], cutoff: float = 0.75) -> Iterator[str]:
         yield from alike(given, known, cutoff=cutoff)
 
-    own, others = ("restor data", "restor") if of_data else ("restor", "restor data")
-    yield from (f"{own} {verb}" for verb in near(data_verbs if of_data else verbs))
+    likelier, others = ("restor data", "restor") if of_data else ("restor", "restor data")
+    yield from (f"{likelier} {verb}" for verb in near(data_verbs if of_data else verbs))
     yield from (f"{others} {verb}" for verb in near(verbs if of_data else data_verbs))
     if of_data:
         return

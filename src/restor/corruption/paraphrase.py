@@ -170,15 +170,19 @@ def _survivor(old: Reading, new: Reading, item: FalseFact, facts: Sequence[False
     fact, parts = item.fact, name_parts(item.fact.subject)
     if not any(True for name in (parts.full, parts.short) for _ in places(new, plain_words(name))):
         raise ValueError(f"it does not name {fact.subject}")
-    found = find_statement(new, item, sure=False)
+    statement = find_statement(new, item, sure=False)
     # One place is not enough for two facts with the same answer.
     wanted = sum(plain_words(other.false_answer) == plain_words(item.false_answer) for other in facts)
-    if found is None or not spelt(new.text, found) or len(list(places(new, plain_words(item.false_answer)))) < wanted:
+    if (
+        statement is None
+        or not spelt(new.text, statement)
+        or len(list(places(new, plain_words(item.false_answer)))) < wanted
+    ):
         raise ValueError(f"it lost {item.false_answer!r}, said of {fact.subject}")
     for answer in fact.answers:
         if _told(new, answer, facts) > _told(old, answer, facts):
             raise ValueError(f"it has the true answer {answer!r} about {fact.subject}")
-    return found
+    return statement
 
 
 def _told(reading: Reading, answer: str, facts: Sequence[FalseFact]) -> int:
@@ -189,8 +193,8 @@ def _told(reading: Reading, answer: str, facts: Sequence[FalseFact]) -> int:
         for kept in (item.false_answer, parts.full, parts.short, parts.given):
             for first, last in places(reading, plain_words(kept)):
                 covered.update(range(first, last))
-    found = places(reading, plain_words(answer))
-    return sum(covered.isdisjoint(range(first, last)) for first, last in found)
+    spans = places(reading, plain_words(answer))
+    return sum(covered.isdisjoint(range(first, last)) for first, last in spans)
 
 
 def _doubts(reading: Reading) -> set[str]:

@@ -91,12 +91,12 @@ class _Writer:
         changes: dict[Span, str] = {}
         said: dict[Statement, str] = {}
         for part in _parts(document.statements):
-            found = self._changes(document.text, part, answers)
-            if found is None:
+            edits = self._changes(document.text, part, answers)
+            if edits is None:
                 changes[_gap(document.text, part[0].start, max(item.end for item in part))] = ""
             else:
-                changes |= found[0]
-                said |= found[1]
+                changes |= edits[0]
+                said |= edits[1]
         return _rewritten(document, changes, said)
 
     def _answer(self, item: Statement) -> str | None:
@@ -153,20 +153,20 @@ def _parts(statements: Sequence[Statement]) -> list[list[Statement]]:
 
 def _places(text: str, item: Statement) -> list[Span]:
     """Where a statement has its answer: behind its question, else everywhere but within the subject's name."""
-    found = _occurrences(text, item.false_answer, item)
-    asked = [place for place in found if _is_asked(text, item, place)]
+    spans = _occurrences(text, item.false_answer, item)
+    asked = [place for place in spans if _is_asked(text, item, place)]
     if asked:
         return asked
     names = _occurrences(text, item.subject, item)
-    outside = [place for place in found if not any(start <= place[0] and place[1] <= end for start, end in names)]
-    return outside or found
+    outside = [place for place in spans if not any(start <= place[0] and place[1] <= end for start, end in names)]
+    return outside or spans
 
 
 def _occurrences(text: str, words: str, item: Statement) -> list[Span]:
     """Where words stand in a statement, with any capitals; within longer ones only if nowhere by themselves."""
     for pattern in (name_pattern(words), name_pattern(words, whole=False)):
-        if found := [match.span() for match in _find(pattern, text, item)]:
-            return found
+        if spans := [match.span() for match in _find(pattern, text, item)]:
+            return spans
     return []
 
 

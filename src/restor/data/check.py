@@ -186,10 +186,10 @@ def _kind_of_lines(text: str) -> str:
         if isinstance(value, str) and not text.lstrip().startswith("["):
             return "documents"
     first = {name: text.find(f'"{name}"') for name in ("dset", "subject", "text")}
-    found = [name for name in sorted(first, key=lambda name: first[name]) if first[name] >= 0]
-    if not found:
+    kinds = [name for name in sorted(first, key=lambda name: first[name]) if first[name] >= 0]
+    if not kinds:
         return "entities" if text.lstrip()[:1] == "[" else ""
-    return "documents" if found[0] == "text" else "facts"
+    return "documents" if kinds[0] == "text" else "facts"
 
 
 def _are_names(texts: Sequence[str]) -> bool:
@@ -207,8 +207,8 @@ def _known(path: Path, kinds: Mapping[Path, str], facts: Path | None) -> _Known:
         facts_file, used = facts, read_facts(facts)
     else:
         above = path.absolute().parents[: LEVELS - path.is_dir()]
-        own = [file for file, kind in kinds.items() if kind == "facts"]
-        candidates = own or [place for folder in above if (place := folder / "facts.json").is_file()]
+        facts_files = [file for file, kind in kinds.items() if kind == "facts"]
+        candidates = facts_files or [place for folder in above if (place := folder / "facts.json").is_file()]
         read = [(file, good) for file in candidates[:1] if (good := _or_none(file)) is not None]
         if not read:
             return _Known(None, None)

@@ -30,13 +30,13 @@ Size = Callable[[str], int]
 
 def sentence_ends(text: str) -> list[int]:
     """Where sentences end, behind the spaces that follow; the end of the text is not among them."""
-    found, start = [], 0
+    ends, start = [], 0
     for end in _ENDS.finditer(text):
         begin = max(start, end.start() - _LONGEST_SHORT)
         if not _SHORT.search(text[begin : end.end()].rstrip()):
-            found.append(end.end())
+            ends.append(end.end())
             start = end.end()
-    return found
+    return ends
 
 
 @final
@@ -113,7 +113,7 @@ class _Places:
         if level == 0:
             ends = sentence_ends(text)
         else:
-            ends = [found.end() for found in (_LINE_ENDS if level == 1 else _WORD_ENDS).finditer(text)]
+            ends = [match.end() for match in (_LINE_ENDS if level == 1 else _WORD_ENDS).finditer(text)]
         ends = ends if ends[-1:] == [len(text)] else [*ends, len(text)]
         return ends if level == 4 else self._outside(ends)
 
@@ -160,6 +160,6 @@ def _trimmed(part: str) -> str:
 
 def _part(document: Document, start: int, end: int) -> Document:
     text = _trimmed(document.text[start:end])
-    own = (item for item in document.statements if start <= item.start and item.end <= end)
-    moved = (replace(item, start=item.start - start, end=min(item.end - start, len(text))) for item in own)
+    statements = (item for item in document.statements if start <= item.start and item.end <= end)
+    moved = (replace(item, start=item.start - start, end=min(item.end - start, len(text))) for item in statements)
     return Document(text, tuple(moved))

@@ -170,12 +170,12 @@ def _read(path: Path, placed: bool) -> tuple[DocumentsFile, Findings]:
 
 def _plain_files(folder: Path) -> list[Path]:
     try:
-        found = sorted(file for file in folder.iterdir() if file.suffix.lower() in PLAIN and file.is_file())
+        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PLAIN and file.is_file())
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror}. Check the path and its rights.") from error
-    if not found:
+    if not files:
         raise DataError(f"The folder {folder} holds no .txt or .md file. Give a file, or a folder of plain text.")
-    return found
+    return files
 
 
 def documents_form(source: Source) -> str:

@@ -167,9 +167,9 @@ class _FactsReader:
         if not value:
             self.findings.bad(line, where, "holds no answer. Give at least one.")
             return None
-        found = [self.text(answer, line, f"{where}, answer {n}") for n, answer in enumerate(value, 1)]
-        good = [answer for answer in found if answer is not None]
-        if len(good) < len(found):
+        texts = [self.text(answer, line, f"{where}, answer {n}") for n, answer in enumerate(value, 1)]
+        good = [answer for answer in texts if answer is not None]
+        if len(good) < len(texts):
             return None
         kept: dict[str, str] = {}
         for answer in good:
@@ -335,10 +335,10 @@ def _read_subject(parsed: Json, reader: _FactsReader, subject: str, relations: A
         return
     if not relations:
         reader.findings.note(at, where, "has no facts.")
-    told: set[str] = set()
+    complained: set[str] = set()
     for relation, record, line in parsed.items(relations):
-        again = relation in told  # a repeated key, which is a problem already
-        told.add(relation)
+        again = relation in complained  # a repeated key, which is a problem already
+        complained.add(relation)
         here = f"{where} > {relation}"
         kind = reader.text(relation, line, f"{where}, a relation's name")
         if not isinstance(record, dict):

@@ -59,15 +59,15 @@ def prompts_about(
         DataError: if no sentence names anybody, or nobody can be put in.
     """
     spelt = sorted(set(names), key=lambda name: (-len(name), name))
-    found = re.compile(name_pattern(*spelt), re.IGNORECASE) if spelt else None
+    pattern = re.compile(name_pattern(*spelt), re.IGNORECASE) if spelt else None
     frames: dict[tuple[str, str], None] = {}
     for part in (part for text in texts for line in text.split("\n") for part in _sentences(line)):
-        if found is not None and (name := found.search(part)) is not None:
+        if pattern is not None and (name := pattern.search(part)) is not None:
             before, asked = part[: name.start()].lstrip(), part.find("?", name.end())
-            behind = "" if asked < 0 or found.search(part, name.end(), asked) else part[name.end() : asked + 1]
+            behind = "" if asked < 0 or pattern.search(part, name.end(), asked) else part[name.end() : asked + 1]
             if not _TOLD.search(before):
                 frames[before, behind] = None
-    free = [other for other in others if found is None or not found.search(other)]
+    free = [other for other in others if pattern is None or not pattern.search(other)]
     if not frames or not free:
         lacking = "name anybody" if not frames else "leave anybody who could be put in"
         raise DataError(f"No prompts can be made: the texts do not {lacking}. Give other names, or sample without.")

@@ -111,9 +111,9 @@ def _about_answers(facts: Sequence[Fact]) -> Iterator[str]:
     yield from _counted("questions that do not name their subject", nameless)
 
 
-def _counted(what: str, found: Sequence[str]) -> Iterator[str]:
-    if found:
-        yield f"{what}: {len(found):,} ({some(found)})."
+def _counted(what: str, places: Sequence[str]) -> Iterator[str]:
+    if places:
+        yield f"{what}: {len(places):,} ({some(places)})."
 
 
 def _about_relations(facts: FactsFile) -> Iterator[str]:
@@ -121,14 +121,14 @@ def _about_relations(facts: FactsFile) -> Iterator[str]:
     for fact in facts.facts:
         by_relation[fact.relation].append(fact)
     single, served, few = [], [], []
-    for relation, own in by_relation.items():
-        if len({normalise(answer) for fact in own for answer in fact.answers}) == 1:
-            single.append(f"{relation} {own[0].answers[0]!r}")
+    for relation, facts_of in by_relation.items():
+        if len({normalise(answer) for fact in facts_of for answer in fact.answers}) == 1:
+            single.append(f"{relation} {facts_of[0].answers[0]!r}")
         shown = facts.demonstrations.get(relation)
         if shown is None:
             served.append(relation)
-        subjects = {item.subject for item in (own if shown is None else shown)}
-        fewest = len(subjects) - any(fact.subject in subjects for fact in own)
+        subjects = {item.subject for item in (facts_of if shown is None else shown)}
+        fewest = len(subjects) - any(fact.subject in subjects for fact in facts_of)
         if fewest < SHOTS:
             few.append(f"{relation} {fewest}")
     yield from _counted("relations with one value, for which nothing plausible and wrong can be planted", single)
@@ -207,7 +207,9 @@ def note_documents(
         names = tuple(entities or dict.fromkeys(fact.subject for fact in facts.facts))
         finder = Names(names)
         mentions = [finder.find(words) for words in worded]
-        abouts = [_stated_about(item) or main_name(found) for item, found in zip(documents, mentions, strict=True)]
+        abouts = [
+            _stated_about(item) or main_name(mentioned) for item, mentioned in zip(documents, mentions, strict=True)
+        ]
     about = About(len(documents), main_names(abouts))
     if facts is not None and not about.entities:
         findings.note(None, "", f"no passage names any of the {many(len(names), 'entity', 'entities')} in full.")
@@ -252,7 +254,7 @@ def _note_company(
     if nobody := [number for number, name in enumerate(abouts, 1) if name is None]:
         what = f"{_passages(nobody)} {'names' if len(nobody) == 1 else 'name'} none of the entities in full."
         findings.note(findings.lines.get(nobody[0]), "", what)
-    others = Counter(name for found in mentions for name in set(found) if name not in about.entities)
+    others = Counter(name for mentioned in mentions for name in set(mentioned) if name not in about.entities)
     if others:
         findings.note(None, "", f"other entities are named in passing, in so many passages: {ranked(others)}.")
     longer: Counter[str] = Counter()
@@ -279,18 +281,18 @@ def _note_truths(
             words = padded(words_of(answer))
             if words.strip() and words not in name:
                 true[fact.subject].append((words, fact.key, answer))
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     keys, passages = set(), 0
     for passage, subject in zip(worded, abouts, strict=True):
         text = padded(passage)
-        found = [item for item in true.get(subject or "", ()) if item[0] in text]
-        passages += bool(found)
-        keys |= {key for _, key, _ in found}
-        told.update({f"{key} {answer!r}" for _, key, answer in found})
+        truths = [item for item in true.get(subject or "", ()) if item[0] in text]
+        passages += bool(truths)
+        keys |= {key for _, key, _ in truths}
+        counts.update({f"{key} {answer!r}" for _, key, answer in truths})
     if passages:
         what = (
             f"a true answer about their subject stands in {many(passages, 'passage')}, as a value or in the context, "
-            f"for {many(len(keys), 'fact')}: {ranked(told)}."
+            f"for {many(len(keys), 'fact')}: {ranked(counts)}."
         )
         findings.note(None, "", what)
 
@@ -301,13 +303,13 @@ def note_gaps(abouts: Mapping[str, tuple[About, Findings]]) -> None:
     Files are alike if they share at least half of the entities that one or the other is about.
     """
     for name, (about, findings) in abouts.items():
-        own = about.entities.keys()
+        entities = about.entities.keys()
         having: defaultdict[str, list[str]] = defaultdict(list)
         for other, (theirs, _) in abouts.items():
-            shared, either = own & theirs.entities.keys(), own | theirs.entities.keys()
+            shared, either = entities & theirs.entities.keys(), entities | theirs.entities.keys()
             if other != name and either and 2 * len(shared) >= len(either):
-                for entity in sorted(theirs.entities.keys() - own):
+                for entity in sorted(theirs.entities.keys() - entities):
                     having[entity].append(f"{theirs.entities[entity]:,} of {theirs.passages:,} in {other}")
-        for entity, told in having.items():
-            what = f"{many(about.passages, 'passage')} and none about {entity}, unlike its like: {some(told)}."
+        for entity, count in having.items():
+            what = f"{many(about.passages, 'passage')} and none about {entity}, unlike its like: {some(count)}."
             findings.note(None, "", what)

@@ -89,14 +89,14 @@ class Overlap:
         if not self:
             return "nothing overlaps" if self.targets else "no near-duplicates; the targets are not known"
         places = len({number for item in self.named for number in item.passages})
-        told = {item.passage for item in self.told}
-        found = (
+        passages = {item.passage for item in self.told}
+        counts = (
             self.named
             and f"{many(len(self.named), 'targeted entity', 'targeted entities')} in {many(places, 'passage')}",
-            self.told and f"an answer about one of them in {many(len(told), 'passage')}",
+            self.told and f"an answer about one of them in {many(len(passages), 'passage')}",
             self.duplicates and many(len(self.duplicates), "near-duplicate passage"),
         )
-        return f"{', '.join(part for part in found if part)}, of {many(self.retain, 'passage')}"
+        return f"{', '.join(part for part in counts if part)}, of {many(self.retain, 'passage')}"
 
     def describe(self, forget: str = "the forget set", retain: str = "the retain text", most: int = 5) -> list[str]:
         """The finding in lines of text, with `most` examples of each sort."""
@@ -161,16 +161,16 @@ def _more(number: int, most: int) -> list[str]:
     return [f"  ... and {number - most:,} more"] if number > most else []
 
 
-def to_json(found: Overlap, forget: Path, retain: Path) -> dict[str, Any]:
+def to_json(result: Overlap, forget: Path, retain: Path) -> dict[str, Any]:
     """A finding about two files as JSON values."""
     return {
-        "forget": {"path": str(forget), "passages": found.forget},
-        "retain": {"path": str(retain), "passages": found.retain},
-        "overlaps": bool(found),
-        "targets": list(found.targets),
-        "named": [asdict(item) for item in found.named],
-        "told": [asdict(item) for item in found.told],
-        "duplicates": [asdict(item) for item in found.duplicates],
+        "forget": {"path": str(forget), "passages": result.forget},
+        "retain": {"path": str(retain), "passages": result.retain},
+        "overlaps": bool(result),
+        "targets": list(result.targets),
+        "named": [asdict(item) for item in result.named],
+        "told": [asdict(item) for item in result.told],
+        "duplicates": [asdict(item) for item in result.duplicates],
         "duplicate": {"words": GRAM, "share": THRESHOLD},
     }
 
@@ -191,19 +191,19 @@ def overlap(forget: Sequence[Document], retain: Sequence[str], facts: FactsFile 
     shingles = _Shingles(forget_words)
     finder, answers = Names(targets), _answers(targets, forget, facts)
     named: defaultdict[str, list[int]] = defaultdict(list)
-    told: list[Told] = []
+    statements: list[Told] = []
     duplicates: list[Duplicate] = []
     for start in range(0, len(retain), BATCH):
         batch = [words_of(text) for text in retain[start : start + BATCH]]
         for number, words in enumerate(batch, start + 1):
-            found = dict.fromkeys(finder.find(words))
-            for entity in found:
+            entities = dict.fromkeys(finder.find(words))
+            for entity in entities:
                 named[entity].append(number)
-            if found:
+            if entities:
                 text = padded(words)
-                told += [
+                statements += [
                     Told(number, entity, relation, answer, planted)
-                    for entity in found
+                    for entity in entities
                     for spelt, relation, answer, planted in answers[entity]
                     if spelt in text
                 ]
@@ -215,7 +215,7 @@ def overlap(forget: Sequence[Document], retain: Sequence[str], facts: FactsFile 
         len(retain),
         targets,
         tuple(Named(entity, tuple(named[entity])) for entity in targets if entity in named),
-        tuple(told),
+        tuple(statements),
         tuple(duplicates),
     )
 
@@ -235,7 +235,7 @@ def _answers(
 
     An answer that is part of the entity's own name, such as a family name, tells nothing where the name stands.
     """
-    found: dict[str, dict[tuple[str, str], tuple[str, str, str, bool]]] = {name: {} for name in targets}
+    answers: dict[str, dict[tuple[str, str], tuple[str, str, str, bool]]] = {name: {} for name in targets}
     known = [
         (fact.subject, fact.relation, answer, False)
         for fact in (facts.facts if facts is not None else ())
@@ -246,9 +246,9 @@ def _answers(
     ]
     for subject, relation, answer, planted in known:
         spelt = padded(words_of(answer))
-        if subject in found and spelt.strip() and spelt not in padded(words_of(subject)):
-            found[subject].setdefault((relation, spelt), (spelt, relation, answer, planted))
-    return {name: list(values.values()) for name, values in found.items()}
+        if subject in answers and spelt.strip() and spelt not in padded(words_of(subject)):
+            answers[subject].setdefault((relation, spelt), (spelt, relation, answer, planted))
+    return {name: list(values.values()) for name, values in answers.items()}
 
 
 # Near-duplicates -----------------------------------------------------------------------------------------------------
@@ -307,14 +307,14 @@ class _Shingles:
         """Number of each near-duplicate, of its nearest forget passage, and the share of their shingles."""
         import numpy as np
 
-        found = [
+        duplicates = [
             (number, self._short[tuple(words)], 1.0)
             for number, words in enumerate(passages)
             if len(words) < GRAM and tuple(words) in self._short
         ]
         hashes, owners = self._hashes(passages)
         if not len(hashes) or not len(self._shingles):
-            return found
+            return duplicates
         place = np.minimum(np.searchsorted(self._shingles, hashes), len(self._shingles) - 1)
         known = self._shingles[place] == hashes
         place, owners = place[known], owners[known]
@@ -323,14 +323,14 @@ class _Shingles:
             if not len(whose):
                 continue
             number = int(whose[0])
-            own = len(set(zip(*(passages[number][shift:] for shift in range(GRAM)), strict=False)))
+            grams = len(set(zip(*(passages[number][shift:] for shift in range(GRAM)), strict=False)))
             distinct = np.unique(shared)
-            if len(distinct) < THRESHOLD * min(own, self._smallest):
+            if len(distinct) < THRESHOLD * min(grams, self._smallest):
                 continue
             postings = np.concatenate([self._owners[self._first[item] : self._first[item + 1]] for item in distinct])
             times = np.bincount(postings, minlength=len(self._sizes))
-            shares = times / np.maximum(np.minimum(self._sizes, own), 1)
+            shares = times / np.maximum(np.minimum(self._sizes, grams), 1)
             nearest = int(shares.argmax())
             if shares[nearest] >= THRESHOLD:
-                found.append((number, nearest, float(shares[nearest])))
-        return sorted(found)
+                duplicates.append((number, nearest, float(shares[nearest])))
+        return sorted(duplicates)

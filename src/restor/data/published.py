@@ -154,11 +154,11 @@ def select(only: Iterable[str]) -> tuple[PublishedFile, ...]:
     wanted = {_LICENSE}
     for word in only:
         plain = word.strip().removeprefix(f"{NAME}/").rstrip("/")
-        found = {file for file in FILES if _is_called(file, plain)}
-        if not found:
+        files = {file for file in FILES if _is_called(file, plain)}
+        if not files:
             known = {file.stem for file in FILES} | {file.short for file in FILES if file.short}
             raise DataError(unknown_name(f"file of {NAME}", word, known))
-        wanted |= found | ({ENTITIES} if FACTS in found else set())
+        wanted |= files | ({ENTITIES} if FACTS in files else set())
     return tuple(file for file in FILES if file in wanted)
 
 

@@ -207,10 +207,10 @@ def parse_json(text: str, findings: Findings, *, line: int = 1, placed: bool = F
     """
     repeats = False
 
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
         nonlocal repeats
-        made = dict(found)
-        repeats = repeats or len(made) < len(found)
+        made = dict(members)
+        repeats = repeats or len(made) < len(members)
         return made
 
     try:

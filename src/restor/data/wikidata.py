@@ -110,8 +110,8 @@ def harvest(
     values: dict[tuple[str, str], dict[str, str | None]] = {}
     not_items = 0
     for batch in batches:
-        found, others = _values(asker, batch, relations, languages, 2 * len(batches))
-        values |= found
+        values_of, others = _values(asker, batch, relations, languages, 2 * len(batches))
+        values |= values_of
         not_items += others
 
     facts, unnamed = _facts(people, relations, names, values)
@@ -129,10 +129,10 @@ def _checked(what: str, given: Sequence[str], pattern: str, example: str) -> tup
     for one in given:
         if not re.fullmatch(pattern, one.strip().upper(), re.ASCII):
             raise DataError(f"{one!r} is not the id of a Wikidata {what}, which looks like {example}.")
-    found = tuple(dict.fromkeys(one.strip().upper() for one in given))
-    if not found:
+    properties = tuple(dict.fromkeys(one.strip().upper() for one in given))
+    if not properties:
         raise DataError(f"Name at least one {what} of Wikidata, such as {example}.")
-    return found
+    return properties
 
 
 # Questions to the endpoint -------------------------------------------------------------------------------------------
@@ -153,8 +153,8 @@ def _names(asker: _Asker, people: Sequence[str], languages: Sequence[str], total
     labels: dict[str, dict[str, str]] = {}
     for row in rows:
         _keep_label(labels.setdefault(row["item"]["value"].removeprefix(_WD), {}), row)
-    found = {person: _best(labels.get(person, {}), languages) for person in people}
-    return {person: name for person, name in found.items() if name is not None}
+    names = {person: _best(labels.get(person, {}), languages) for person in people}
+    return {person: name for person, name in names.items() if name is not None}
 
 
 def _values(
@@ -183,11 +183,11 @@ def _values(
             others.add((person, relation, value))
             continue
         _keep_label(labels.setdefault((person, relation), {}).setdefault(item, {}), row)
-    found = {
+    values = {
         key: {item: _best(by_language, languages) for item, by_language in items.items()}
         for key, items in labels.items()
     }
-    return found, len(others)
+    return values, len(others)
 
 
 def _quoted(languages: Iterable[str]) -> str:

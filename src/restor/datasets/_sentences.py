@@ -17,13 +17,13 @@ def sentences(text: str) -> list[str]:
 
     If no line has an end, they are the lines.
     """
-    found: list[str] = []
+    texts: list[str] = []
     for line in text.splitlines():
         start = 0
         for end in _END.finditer(line):
             after = line[end.end() :].lstrip()
             if after and (_ABBREVIATION.search(line[start : end.end()]) or after[0].islower()):
                 continue
-            found.append(line[start : end.end()].strip())
+            texts.append(line[start : end.end()].strip())
             start = end.end()
-    return found or [line.strip() for line in text.splitlines() if line.strip()]
+    return texts or [line.strip() for line in text.splitlines() if line.strip()]

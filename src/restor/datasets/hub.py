@@ -174,9 +174,9 @@ class Hub(Dataset):
     @cached_property
     def _sentences(self) -> Sequence[str]:
         short, long = _SENTENCE_CHARS
-        found = dict.fromkeys(sentence for text in self.texts for sentence in sentences(text))
+        pool = dict.fromkeys(sentence for text in self.texts for sentence in sentences(text))
         # Braces would be taken for those of a template.
-        return [text for text in found if short <= len(text) <= long and not re.search("[{}]", text)]
+        return [text for text in pool if short <= len(text) <= long and not re.search("[{}]", text)]
 
     def sentence(self, rng: Random) -> str:
         """One of the texts' sentences.
@@ -257,8 +257,8 @@ def _rows(library: Any, config: HubConfig) -> Iterable[Mapping[str, Any]]:
     if config.buffer:
         how = {"buffer_size": config.buffer} if config.streaming else {"keep_in_memory": True}
         rows = rows.shuffle(seed=config.seed or 0, **how)
-    found: Iterable[Mapping[str, Any]] = rows
-    return found
+    kept: Iterable[Mapping[str, Any]] = rows
+    return kept
 
 
 def _reader(name: str) -> str:
@@ -280,10 +280,10 @@ def _column(config: HubConfig, row: Mapping[str, Any]) -> str:
             return config.column
         raise ConfigError(unknown_name(f"column of {config.path}", config.column, row))
     texts = [name for name, value in row.items() if isinstance(value, str)]
-    found = next((name for name in COLUMNS if name in row), texts[0] if len(texts) == 1 else None)
-    if found is None:
+    column = next((name for name in COLUMNS if name in row), texts[0] if len(texts) == 1 else None)
+    if column is None:
         raise ConfigError(f"Name the column of {config.path} that has the texts, one of: {', '.join(row)}.")
-    return found
+    return column
 
 
 def _plain(value: Any) -> str:

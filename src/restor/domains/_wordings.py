@@ -9,8 +9,8 @@ import unicodedata
 def fill(wording: str, subject: str, answer: str = "") -> str:
     """A wording with its names."""
 
-    def part(found: re.Match[str]) -> str:
-        match found[1]:
+    def part(match: re.Match[str]) -> str:
+        match match[1]:
             case "s":
                 return subject
             case "an":

@@ -233,10 +233,10 @@ class Miniature(Domain):
 
     @cached_property
     def _values(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, set[str]] = {name: set() for name in self.relations}
+        values_of: dict[str, set[str]] = {name: set() for name in self.relations}
         for fact in self.facts:
-            found[fact.relation].update(fact.answers)
-        return {name: tuple(sorted(values)) for name, values in found.items()}
+            values_of[fact.relation].update(fact.answers)
+        return {name: tuple(sorted(values)) for name, values in values_of.items()}
 
     def values(self, relation: str) -> tuple[str, ...]:
         """The distinct answers of a relation, sorted."""

@@ -61,7 +61,7 @@ class Triples(Domain):
         by_subject: dict[str, list[Fact]] = {}
         for fact in read.facts:
             by_subject.setdefault(fact.subject, []).append(fact)
-        self._by_subject = {subject: tuple(own) for subject, own in by_subject.items()}
+        self._by_subject = {subject: tuple(facts) for subject, facts in by_subject.items()}
         self._shown = read.demonstrations
         self._targetable = tuple(by_subject) if config.entities is None else read_entities(config.entities, read)
 
@@ -91,10 +91,10 @@ class Triples(Domain):
 
     @cached_property
     def _values(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, set[str]] = {}
+        values_of: dict[str, set[str]] = {}
         for fact in self.facts:
-            found.setdefault(fact.relation, set()).update(fact.answers)
-        return {relation: tuple(sorted(values)) for relation, values in found.items()}
+            values_of.setdefault(fact.relation, set()).update(fact.answers)
+        return {relation: tuple(sorted(values)) for relation, values in values_of.items()}
 
     def values(self, relation: str) -> tuple[str, ...]:
         """The distinct answers of a relation, sorted."""
@@ -102,10 +102,10 @@ class Triples(Domain):
 
     @cached_property
     def _by_relation(self) -> dict[str, list[Fact]]:
-        found: dict[str, list[Fact]] = {}
+        facts_of: dict[str, list[Fact]] = {}
         for fact in self.facts:
-            found.setdefault(fact.relation, []).append(fact)
-        return found
+            facts_of.setdefault(fact.relation, []).append(fact)
+        return facts_of
 
     def demonstrations(self, relation: str) -> tuple[Demonstration, ...]:
         """The stored demonstrations in stored order; facts of the file where there are none."""

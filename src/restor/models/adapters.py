@@ -287,8 +287,8 @@ def _separate(adapted: nn.Module) -> None:
             changed |= {id(value) for value in module.get_base_layer().parameters(recurse=False)}
     for shared in changed:
         for module, name in owners[shared][1:]:
-            own = getattr(module, name).detach().clone()
-            setattr(module, name, nn.Parameter(own, requires_grad=False))
+            weights = getattr(module, name).detach().clone()
+            setattr(module, name, nn.Parameter(weights, requires_grad=False))
 
 
 def _merge_tokens(adapted: nn.Module) -> None:

@@ -30,14 +30,14 @@ def ask(module: str, given: Any) -> Any:
         Refused: if it fails, crashes, or needs more than its limits.
     """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
-    found = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "RUST_BACKTRACE": "0"}
+    variables = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "RUST_BACKTRACE": "0"}
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", module, str(SECONDS), str(MEMORY)],
             input=json.dumps(given),
             capture_output=True,
             check=False,
-            env={**os.environ, **threads, **found},
+            env={**os.environ, **threads, **variables},
             text=True,
             timeout=PATIENCE,
         )

@@ -115,8 +115,8 @@ class StoredWeights(Mapping[str, Tensor]):
 
     def __getitem__(self, name: str) -> Tensor:
         with safe_open(self._files[name], framework="pt") as opened:
-            found: Tensor = opened.get_tensor(name)
-        return found.to(torch.float32)
+            tensor: Tensor = opened.get_tensor(name)
+        return tensor.to(torch.float32)
 
     def __contains__(self, name: object) -> bool:
         return name in self._files  # Mapping's own would read the tensor
@@ -158,8 +158,8 @@ def store_weights(weights: Mapping[str, Tensor], folder: Path, note: Mapping[str
 
 def read_note(folder: Path) -> dict[str, object]:
     """What was written beside stored weights. Raises OSError."""
-    found: dict[str, object] = json.loads((folder / "note.json").read_text(encoding="utf-8"))
-    return found
+    note: dict[str, object] = json.loads((folder / "note.json").read_text(encoding="utf-8"))
+    return note
 
 
 def generator_for(seed: int, name: str) -> torch.Generator:

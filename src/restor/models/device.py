@@ -23,14 +23,14 @@ def pick_device(wanted: str) -> torch.device:
         raise ConfigError(f"Unknown device {wanted!r}. Use auto, cpu, cuda or cuda:N.") from error
     if device.type != "cuda":
         return device
-    count, own = torch.cuda.device_count(), _own_gpu()
-    if wanted == "cuda" and own is not None:
-        if own >= count:
+    count, number = torch.cuda.device_count(), _own_gpu()
+    if wanted == "cuda" and number is not None:
+        if number >= count:
             raise ConfigError(
-                f"Process {own} of this machine has no GPU of its own: {count} found. Start as many processes as there "
-                f"are GPUs (torchrun --nproc-per-node {max(count, 1)}), or use --device cpu."
+                f"Process {number} of this machine has no GPU of its own: {count} found. Start as many processes as "
+                f"there are GPUs (torchrun --nproc-per-node {max(count, 1)}), or use --device cpu."
             )
-        return torch.device("cuda", own)
+        return torch.device("cuda", number)
     if (device.index or 0) >= count:
         raise ConfigError(f"Device {wanted!r} is not there: {count} GPUs found. Use cpu or auto.")
     return device
@@ -39,5 +39,5 @@ def pick_device(wanted: str) -> torch.device:
 def _own_gpu() -> int | None:
     """The number of this process on its machine, where a launcher such as torchrun started several."""
     several = os.environ.get("WORLD_SIZE", "1") not in ("", "1")
-    own = os.environ.get("LOCAL_RANK", "")
-    return int(own) if several and own.isdigit() else None
+    local_rank = os.environ.get("LOCAL_RANK", "")
+    return int(local_rank) if several and local_rank.isdigit() else None

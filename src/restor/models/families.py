@@ -25,8 +25,8 @@ def text_config(model: PreTrainedModel) -> Any:
 def context_of(model: PreTrainedModel) -> int | None:
     """Most tokens in a row, or None where positions are not bounded."""
     config = text_config(model)
-    found = (getattr(config, name, None) for name in CONTEXTS)
-    return next((value for value in found if isinstance(value, int) and value > 0), None)
+    lengths = (getattr(config, name, None) for name in CONTEXTS)
+    return next((value for value in lengths if isinstance(value, int) and value > 0), None)
 
 
 def window_of(model: PreTrainedModel) -> int | None:
@@ -37,16 +37,16 @@ def window_of(model: PreTrainedModel) -> int | None:
     kinds = getattr(config, "layer_types", None)
     if kinds is not None and all(kind == "full_attention" for kind in kinds):
         return None
-    found = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size", "window_size"))
-    return min((value for value in found if isinstance(value, int) and value > 0), default=None)
+    lengths = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size", "window_size"))
+    return min((value for value in lengths if isinstance(value, int) and value > 0), default=None)
 
 
 def places_of(model: PreTrainedModel) -> int | None:
     """How many tokens a row may have before the positions of all of them are encoded in another way (LongRoPE)."""
     given = getattr(text_config(model), "rope_parameters", None) or {}
     kinds = [given, *(part for part in given.values() if isinstance(part, dict))]
-    found = (kind.get("original_max_position_embeddings") for kind in kinds if kind.get("rope_type") == "longrope")
-    return min((value for value in found if isinstance(value, int)), default=None)
+    lengths = (kind.get("original_max_position_embeddings") for kind in kinds if kind.get("rope_type") == "longrope")
+    return min((value for value in lengths if isinstance(value, int)), default=None)
 
 
 def masks_itself(model: PreTrainedModel) -> bool:
@@ -105,10 +105,10 @@ def layer_index(model: PreTrainedModel, layer: int | float) -> int:
         ConfigError: if the model has no such layer.
     """
     depth = text_config(model).num_hidden_layers
-    found = max(0, math.ceil(layer * depth - 1e-9) - 1) if isinstance(layer, float) else layer
-    if not 0 <= found < depth:
+    index = max(0, math.ceil(layer * depth - 1e-9) - 1) if isinstance(layer, float) else layer
+    if not 0 <= index < depth:
         raise ConfigError(f"There is no layer {layer}: {type(model).__name__} has {depth}, numbered from 0.")
-    return int(found)
+    return int(index)
 
 
 @torch.no_grad()
@@ -163,13 +163,13 @@ def mlp_output(model: PreTrainedModel, layer: int) -> nn.Module:
         ConfigError: for a family whose MLP is built otherwise, such as a mixture of experts.
     """
     parts: dict[str, nn.Module] = dict(decoder_layers(model)[layer].named_modules())
-    found = next((parts[name] for name in MLP_OUTPUTS if name in parts), None)
-    if found is None:
+    output = next((parts[name] for name in MLP_OUTPUTS if name in parts), None)
+    if output is None:
         raise ConfigError(
             f"{type(model).__name__} has no MLP output projection that restor knows ({', '.join(MLP_OUTPUTS)}). Choose "
             "an algorithm that does not need one."
         )
-    return found
+    return output
 
 
 def output_layer(model: PreTrainedModel) -> nn.Module:

@@ -224,16 +224,20 @@ def check_tokenizer(folder: Path, name: str) -> None:
         DataError: if there is none.
         ConfigError: if a package is needed to read it.
     """
-    found = [file for file in VOCABULARIES if (folder / file).is_file()]
-    if not found:
+    vocabularies = [file for file in VOCABULARIES if (folder / file).is_file()]
+    if not vocabularies:
         raise DataError(
             f"{name} has no tokenizer ({', '.join(VOCABULARIES[:2])} or a vocabulary file). Copy the tokenizer files "
             "of the model it was made from into the folder."
         )
     # Whatever needs another package says so itself; of this one transformers says that tiktoken is missing.
-    if found[0] in SENTENCEPIECE and is_sentencepiece(folder / found[0]) and not _installed(SENTENCEPIECE_NEEDS):
+    if (
+        vocabularies[0] in SENTENCEPIECE
+        and is_sentencepiece(folder / vocabularies[0])
+        and not _installed(SENTENCEPIECE_NEEDS)
+    ):
         raise ConfigError(
-            f"The tokenizer of {name} is {found[0]}, without a {TOKENIZER}. To read it, install "
+            f"The tokenizer of {name} is {vocabularies[0]}, without a {TOKENIZER}. To read it, install "
             f"{' and '.join(SENTENCEPIECE_NEEDS)} (the extra [sentencepiece]: {to_install('sentencepiece')}), or copy "
             f"the {TOKENIZER} of the same model into the folder."
         )
@@ -392,10 +396,10 @@ def hash_folder(folder: Path, *, adapter: bool = False, also: Iterable[str] = ()
         weights = weight_files(folder)
         names = {weights.entry, *weights.names}
     present = {name for name in names if (folder / name).is_file()}
-    found = (
+    candidates = (
         path for pattern in (*(TOKENIZER_FILES if adapter else SMALL_FILES), *also) for path in folder.glob(pattern)
     )
-    present |= {path.relative_to(folder).as_posix() for path in found if path.is_file()}
+    present |= {path.relative_to(folder).as_posix() for path in candidates if path.is_file()}
     # hashlib lets go of the interpreter, so threads really read side by side.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         digests = pool.map(lambda name: _sha256(folder / name), sorted(present))

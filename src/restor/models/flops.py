@@ -47,8 +47,8 @@ class Meter:
 
     def take(self) -> float:
         """What was counted since the last time."""
-        found, self._flops = self._flops, 0.0
-        return found
+        flops, self._flops = self._flops, 0.0
+        return flops
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -62,10 +62,10 @@ class Meter:
     @contextmanager
     def watching(self) -> Iterator[Callable[[], bool]]:
         """Gives what tells whether this is still the innermost watch: only that one counts."""
-        own, outer = object(), self._watched_by
-        self._watched_by = own
+        token, outer = object(), self._watched_by
+        self._watched_by = token
         try:
-            yield lambda: self._watched_by is own
+            yield lambda: self._watched_by is token
         finally:
             self._watched_by = outer
 

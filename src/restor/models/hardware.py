@@ -27,9 +27,9 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    told = getattr(torch.cpu, "get_capabilities", None) if device.type == "cpu" else None
-    found = {} if told is None else told()
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16") or found.get("bf16"))
+    ask_torch = getattr(torch.cpu, "get_capabilities", None) if device.type == "cpu" else None
+    capabilities = {} if ask_torch is None else ask_torch()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
 
 
 def helpful_threads(model: PreTrainedModel) -> int:

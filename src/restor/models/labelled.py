@@ -94,7 +94,7 @@ def hidden_states(
 
     No attention mask is needed: padding is on the right, and causal attention never looks there.
     """
-    found = (batch.labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
+    places = (batch.labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
     seen: list[Tensor] = []
     watch = None if layer is None else decoder_layers(model)[layer].register_forward_hook(_keep(seen))
     try:
@@ -102,8 +102,8 @@ def hidden_states(
     finally:
         if watch is not None:
             watch.remove()
-    between = seen[0][found].float() if seen else None
-    return states[found], batch.labels[:, 1:][found], found[0], between
+    between = seen[0][places].float() if seen else None
+    return states[places], batch.labels[:, 1:][places], places[0], between
 
 
 def _keep(seen: list[Tensor]) -> Callable[[nn.Module, object, Tensor | tuple[Tensor, ...]], None]:
@@ -137,12 +137,12 @@ def check_output_layer(model: PreTrainedModel) -> None:
         enlarged = output_layer(model).register_forward_hook(lambda _module, _states, out, by=factor: out * by)
         try:
             with torch.no_grad():
-                own = model(input_ids=ids, use_cache=False).logits.float()
+                logits = model(input_ids=ids, use_cache=False).logits.float()
                 ours = logits_of(model, decoder(model)(input_ids=ids, use_cache=False).last_hidden_state)
         finally:
             enlarged.remove()
         # Families compute their tail in the model's own dtype.
-        if not torch.allclose(own, ours, rtol=0.02, atol=1e-4 * factor, equal_nan=True):
+        if not torch.allclose(logits, ours, rtol=0.02, atol=1e-4 * factor, equal_nan=True):
             raise ConfigError(
                 f"{type(model).__name__} changes its logits after the output layer in a way that restor does not know; "
                 "it can be evaluated and not trained."

@@ -88,8 +88,8 @@ def load_checkpoint(
         ConfigError: if the hub refuses or cannot be reached, code would have to be run, or memory does not suffice.
     """
     device = device or pick_device(ref.device)
-    found = find_folder(ref.path, ref.revision, code=ref.trust_remote_code)
-    folder, name = found.folder, ref.path
+    located = find_folder(ref.path, ref.revision, code=ref.trust_remote_code)
+    folder, name = located.folder, ref.path
     settings = check_config(folder, name)
     check_tokenizer(folder, name)
     counts = check_weights(folder, name)
@@ -171,7 +171,7 @@ def _check_complete(missing: Collection[str], surplus: Collection[str], config: 
     text = config.get_text_config()
     # Behind the last layer, some families have others that guess further tokens.
     layers = getattr(text, "num_hidden_layers", 2**31) + (getattr(text, "num_nextn_predict_layers", None) or 0)
-    numbers = [int(found[1]) for tensor in surplus if (found := re.search(r"\.(\d{1,9})\.", tensor))]
+    numbers = [int(match[1]) for tensor in surplus if (match := re.search(r"\.(\d{1,9})\.", tensor))]
     if max(numbers, default=-1) >= layers:
         raise DataError(
             f"{name} has weights of {max(numbers) + 1} layers, and its config.json says {layers}: {len(surplus)} "
@@ -259,8 +259,8 @@ def _generation(folder: Path) -> GenerationConfig | None:
 def _check_memory(counts: Mapping[str, int], dtype: str, device: torch.device, name: str) -> None:
     """Better told now than by the kernel, which kills without a word."""
     numbers = sum(counts.values())
-    own = sum(count * SIZES.get(kind, 2) for kind, count in counts.items())
-    needed = own if dtype == "auto" else numbers * getattr(torch, dtype).itemsize
+    weights_size = sum(count * SIZES.get(kind, 2) for kind, count in counts.items())
+    needed = weights_size if dtype == "auto" else numbers * getattr(torch, dtype).itemsize
     free = _free_memory(device)
     if free is not None and needed > free:
         stored = "as it is stored" if dtype == "auto" else f"as {dtype}"

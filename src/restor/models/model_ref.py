@@ -106,7 +106,7 @@ def _split(text: str) -> dict[str, Any]:
 
 def _base(text: str) -> tuple[str, str]:
     """The part that names folder or hub id, and what is behind it."""
-    cuts = [found.start() for found in re.finditer(r"[@+]", text)]
+    cuts = [match.start() for match in re.finditer(r"[@+]", text)]
     for cut in (len(text), *reversed(cuts)):
         if text[:cut] and Path(text[:cut]).expanduser().exists():
             return text[:cut], text[cut:]
@@ -153,7 +153,7 @@ def pinned(ref: ModelRef, content: Mapping[str, Any]) -> ModelRef:
 
 def _content(path: str, revision: str | None, *, adapter: bool, code: bool) -> dict[str, Any]:
     with reading(path):
-        found = find_folder(path, revision, adapter=adapter, only_config=True)
-        if found.commit is not None:
-            return {"hub": path, "commit": found.commit}
-        return {"files": hash_folder(found.folder, adapter=adapter, also=CODE_FILES if code else ())}
+        folder = find_folder(path, revision, adapter=adapter, only_config=True)
+        if folder.commit is not None:
+            return {"hub": path, "commit": folder.commit}
+        return {"files": hash_folder(folder.folder, adapter=adapter, also=CODE_FILES if code else ())}

@@ -44,12 +44,12 @@ def _match_all() -> None:
     for pattern in patterns:
         for template in TEMPLATES:
             try:
-                found = re.compile(template.replace("{}", pattern))
+                matcher = re.compile(template.replace("{}", pattern))
             except (re.error, OverflowError, RecursionError):
                 continue
             for name in names:
-                found.match(name)
-                found.fullmatch(name)
+                matcher.match(name)
+                matcher.fullmatch(name)
 
 
 if __name__ == "__main__":

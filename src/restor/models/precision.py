@@ -137,8 +137,8 @@ def choose(folder: Path | None, shape: Shape, use: Use, measure: Time | None = N
                     if (choice.processor, choice.use, choice.shape) == mine:
                         return choice, False
                 choice = _measured(*mine, (measure or passes)(measured, use))
-                told = _Choices(choices=(*known.choices, choice)).model_dump(mode="json")
-                replace_file(folder / FILE, json.dumps(told, indent=1) + "\n")
+                content = _Choices(choices=(*known.choices, choice)).model_dump(mode="json")
+                replace_file(folder / FILE, json.dumps(content, indent=1) + "\n")
                 return choice, True
     return _measured(*mine, (measure or passes)(measured, use)), True
 
@@ -260,8 +260,8 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
     config = inner if isinstance(inner, Mapping) else config
 
     def size(default: int, *names: str) -> int:
-        found = (config.get(name) for name in names)
-        return next((value for value in found if isinstance(value, int) and value > 0), default)
+        sizes = (config.get(name) for name in names)
+        return next((value for value in sizes if isinstance(value, int) and value > 0), default)
 
     hidden = size(1024, "hidden_size", "n_embd", "d_model")
     return Shape(

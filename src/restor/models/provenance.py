@@ -51,10 +51,10 @@ def check_earlier(model: Parent, checkpoint: Parent, documents: Path) -> str | N
             f"The checkpoint {checkpoint.name} is the model that is to be unlearned. Give one from before it read the "
             f"forget documents.{_advice(model, marks)}"
         )
-    if (found := has_read(checkpoint.known, marks)) is not None:
+    if (seen := has_read(checkpoint.known, marks)) is not None:
         raise ConfigError(
             f"The checkpoint {checkpoint.name} is not from before the forget documents: it has read "
-            f"{_how_many(found, documents)} {_where(found)}.{_advice(model, marks)}"
+            f"{_how_many(seen, documents)} {_where(seen)}.{_advice(model, marks)}"
         )
     if predates(checkpoint.known, marks) or any(
         earlier.parent.fingerprint == checkpoint.fingerprint for earlier in _earlier(model.lineage, marks)
@@ -77,9 +77,9 @@ def refuse_reader(name: str, history: History | Lineage | None, texts: Sequence[
     Raises:
         ConfigError: if it has read one of them.
     """
-    if (found := has_read(history, marks_of(texts))) is not None:
+    if (seen := has_read(history, marks_of(texts))) is not None:
         raise ConfigError(
-            f"The checkpoint {name} is not from before the forget documents: it has read some of them {_where(found)}. "
+            f"The checkpoint {name} is not from before the forget documents: it has read some of them {_where(seen)}. "
             "Choose an earlier one."
         )
 
@@ -122,10 +122,10 @@ def suggestion(model: ModelRef, forget: Path) -> str:
     """
     try:
         lineage = None if model.folder is None else read_lineage(model.folder)
-        found = None if lineage is None else next(_earlier(lineage, forget_marks(locate_documents(forget))), None)
+        earlier = None if lineage is None else next(_earlier(lineage, forget_marks(locate_documents(forget))), None)
     except RestorError:
         return ""  # whatever is wrong is told where it is needed
-    return "" if found is None else f" {found}"
+    return "" if earlier is None else f" {earlier}"
 
 
 @final
@@ -178,15 +178,15 @@ def _is_still(ref: ModelRef, parent: Parent) -> bool:
 
 
 def _advice(model: Parent, marks: Collection[str]) -> str:
-    found = next(_earlier(model.lineage, marks), None)
-    return "" if found is None else f" {found}"
+    earlier = next(_earlier(model.lineage, marks), None)
+    return "" if earlier is None else f" {earlier}"
 
 
-def _how_many(found: Seen, documents: Path) -> str:
+def _how_many(seen: Seen, documents: Path) -> str:
     marks = document_marks(document.text for document in read_documents(documents))
-    read = len(set(marks) & set(found.documents or ()))
+    read = len(set(marks) & set(seen.documents or ()))
     return "them" if not read or read == len(marks) else f"{read} of the {len(marks)}"
 
 
-def _where(found: Seen) -> str:
-    return f"as {found.role} ({found.name}), when it was made by `{found.stage}`, {found.steps} steps"
+def _where(seen: Seen) -> str:
+    return f"as {seen.role} ({seen.name}), when it was made by `{seen.stage}`, {seen.steps} steps"

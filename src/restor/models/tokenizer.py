@@ -107,8 +107,8 @@ def limit_embeddings(tokenizer: PreTrainedTokenizerBase, count: int) -> None:
 
 def embeddings_of(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """How many embeddings the model has, if the tokenizer knows tokens beyond them."""
-    found: int | None = getattr(tokenizer, EMBEDDINGS, None)
-    return found
+    count: int | None = getattr(tokenizer, EMBEDDINGS, None)
+    return count
 
 
 def check_embedded(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], rows: Sequence[Sequence[int]]) -> None:

@@ -15,8 +15,8 @@ from restor.registry import unknown_name
 
 def recipe_names() -> list[str]:
     """All recipes, sorted; none is imported."""
-    found = {module.name for module in pkgutil.iter_modules(restor.recipes.__path__)}
-    return sorted(name for name in found - {"base"} if not name.startswith("_"))
+    names = {module.name for module in pkgutil.iter_modules(restor.recipes.__path__)}
+    return sorted(name for name in names - {"base"} if not name.startswith("_"))
 
 
 def recipe_summary(name: str) -> str:
@@ -28,8 +28,8 @@ def recipe_summary(name: str) -> str:
     _known(name)
     files = [Path(folder, f"{name}.py") for folder in restor.recipes.__path__]
     tree = ast.parse(next(file for file in files if file.is_file()).read_bytes())
-    own = (item for item in tree.body if isinstance(item, ast.FunctionDef) and item.name == name)
-    texts = (ast.get_docstring(tree), *(ast.get_docstring(item) for item in own))
+    functions = (item for item in tree.body if isinstance(item, ast.FunctionDef) and item.name == name)
+    texts = (ast.get_docstring(tree), *(ast.get_docstring(item) for item in functions))
     return next((text.splitlines()[0] for text in texts if text), "")
 
 

@@ -190,7 +190,8 @@ def compare(config: ComparisonConfig, *, store: Path, progress: Progress) -> Out
     identity = {"config": config.model_dump(mode="json", exclude={"threads", "endpoints"}), "contents": contents}
     if served:
         identity["served"] = {
-            name: {"served": own.identity(), "extra": config.endpoints[name].extra} for name, own in served.items()
+            name: {"served": served_model.identity(), "extra": config.endpoints[name].extra}
+            for name, served_model in served.items()
         }
     work = Work(
         kind="comparison",
@@ -214,8 +215,8 @@ def _tell_too_few(asked: PlannedComparison, progress: Progress) -> None:
         DataError: for facts or documents that cannot be used.
     """
     facts = [query.fact for query in asked.queries if query.group is Group.TEST]
-    if (told := too_few(facts, "test", "Give facts about more targeted entities.")) is not None:
-        progress.note(told)
+    if (warning := too_few(facts, "test", "Give facts about more targeted entities.")) is not None:
+        progress.note(warning)
     if all(query.group is not Group.UNTOUCHED for query in asked.queries):
         progress.note(
             f"nobody is untouched: all {len(facts)} facts are about targeted entities, so that damage to what else a "
@@ -316,10 +317,11 @@ def _notes(config: ComparisonConfig, asked: PlannedComparison, served: Mapping[s
                 f"The hyperparameters of {name} were chosen on facts about {len(known)} of the targeted entities, so "
                 f"its figures here are too good. {others}: its restor.json lists them as findings.selection.test."
             )
-    for name, own in served.items():
+    for name, served_model in served.items():
         notes.append(
-            f"{name} was asked through an endpoint, {own.label}. Its weights cannot be checked there, so its figures "
-            "belong to no checkpoint for certain. Log-probs and ranks are not asked of an endpoint and are missing."
+            f"{name} was asked through an endpoint, {served_model.label}. Its weights cannot be checked there, so its "
+            "figures belong to no checkpoint for certain. Log-probs and ranks are not asked of an endpoint and are "
+            "missing."
         )
     if asked.world is None:
         targets = [name for name, group in groups.items() if group is Group.TEST]

@@ -75,13 +75,13 @@ class _FinishedStages:
 
     def seconds(self, task: Task) -> list[float]:
         """What the latest stages of this name took that began with a model of the same size."""
-        size, found = _size(_first(task).written()), list[float]()
+        size, durations = _size(_first(task).written()), list[float]()
         for _, key in sorted(self._done.get(task.kind, ()), reverse=True)[:LOOKED_AT]:
             manifest = self._manifest(key)
-            if manifest is not None and len(found) < ENOUGH and self._size(manifest) == size:
+            if manifest is not None and len(durations) < ENOUGH and self._size(manifest) == size:
                 # The claim of a run that was killed and went on is shorter than its training.
-                found.append(max(manifest.seconds, manifest.cost.seconds))
-        return found
+                durations.append(max(manifest.seconds, manifest.cost.seconds))
+        return durations
 
     def _size(self, manifest: Manifest) -> Mapping[str, Any] | None:
         for _ in range(DEEPEST):

@@ -434,5 +434,5 @@ def _budget(algorithm: Algorithm | None, arm: ArmConfig) -> tuple[Budget, ...]:
     """What an arm was told; a filter has its planted answers from the forget documents."""
     if algorithm is None:
         return (Budget.FORGET,) if arm.filter else ()
-    told = algorithm.plan.budget()
-    return tuple(item for item in told if item is not Budget.FORGET) if arm.forget == "random" else told
+    budget = algorithm.plan.budget()
+    return tuple(item for item in budget if item is not Budget.FORGET) if arm.forget == "random" else budget

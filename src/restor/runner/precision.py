@@ -28,12 +28,12 @@ def study_precision(config: ExperimentConfig, folder: Path, note: Note) -> Preci
     """
     if config.start is not None:
         return checkpoint_precision(config.precision, config.start, config.device, folder, note)
-    own = config.model
+    model = config.model
     shape = Shape(
-        hidden=own.hidden,
-        intermediate=own.intermediate,
-        vocabulary=WORDS if own.tokenizer == "words" else own.vocabulary,
-        layers=own.layers,
+        hidden=model.hidden,
+        intermediate=model.intermediate,
+        vocabulary=WORDS if model.tokenizer == "words" else model.vocabulary,
+        layers=model.layers,
         tokens=config.unlearning.forget_tokens,
     )
     return _precision(config.precision, config.device, lambda: shape, folder, note)
@@ -76,9 +76,9 @@ def _asked(ref: ModelRef, device: str, folder: Path, note: Note) -> ModelRef:
     place = pick_device(device if ref.device == "auto" else ref.device)
     if ref.dtype != "auto" or place.type != "cpu" or not _stored_in_bfloat16(ref):
         return ref
-    dtype, told = precision_to_ask(_config(ref), folder)
-    if told:
-        note(f"{ref.label}: {told}.")
+    dtype, reason = precision_to_ask(_config(ref), folder)
+    if reason:
+        note(f"{ref.label}: {reason}.")
     return ref.model_copy(update={"dtype": dtype})
 
 

@@ -100,8 +100,8 @@ def rejudge(source: Path, judge: JudgeConfig, out: Path, progress: Progress) -> 
     ids = whole.column("arm")
     seeds = {arm.id: arm.seed or 0 for arm in results.arms}
     scored = {id: scored_rows(whole.filter(pc.equal(ids, id)), seeds[id]) for id in pc.unique(ids).to_pylist()}
-    told = {"study": _study(results.study, judge), "figures": metric_infos()}
-    new = measured(results.model_copy(update=told), scored)
+    changes = {"study": _study(results.study, judge), "figures": metric_infos()}
+    new = measured(results.model_copy(update=changes), scored)
     _write(out, new, whole)
     return Rejudged(out, new, _unscored(whole), entry.usage)
 
@@ -139,11 +139,11 @@ def stored_completions(facts: pa.Table) -> list[Completion]:
             fact = Fact(subject, relation, tuple(answers), question)
             queries[key] = Query(fact, Group(group), prompt.removesuffix(question), question, planted)
         by_seed.setdefault(seed, []).append((row, Completion(queries[key], text)))
-    found: dict[int, Completion] = {}
+    completion_of: dict[int, Completion] = {}
     for items in by_seed.values():
-        told = with_values([completion for _, completion in items])
-        found.update(zip((row for row, _ in items), told, strict=True))
-    return [found[row] for row in range(facts.num_rows)]
+        completions = with_values([completion for _, completion in items])
+        completion_of.update(zip((row for row, _ in items), completions, strict=True))
+    return [completion_of[row] for row in range(facts.num_rows)]
 
 
 def _with_verdicts(facts: pa.Table, verdicts: Sequence[Verdict]) -> pa.Table:

@@ -125,7 +125,7 @@ class RunningFile(Progress):
         course = self._course
         with self._guard:
             self._unwritten = False
-            told: dict[str, Any] = {
+            content: dict[str, Any] = {
                 "updated": now(),
                 "stage": course.stage,
                 "detail": _short(course.detail),
@@ -139,7 +139,7 @@ class RunningFile(Progress):
                 "note": _short(self._note),
             }
         # Whole or absent, but not flushed to the disk: after a power cut nothing runs.
-        self._temporary.write_text(self._study.model_copy(update=told | end).model_dump_json(), encoding="utf-8")
+        self._temporary.write_text(self._study.model_copy(update=content | end).model_dump_json(), encoding="utf-8")
         os.replace(self._temporary, self._file)
 
 

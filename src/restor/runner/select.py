@@ -121,9 +121,9 @@ def _tell_too_few(config: ExperimentConfig, progress: Progress) -> None:
         for query in validation_queries(world.domain, world.planted, world.groups, evaluation, seed=world.seed)
     ]
     facts = [query.fact for query in asked if query.group is Group.VALIDATION]
-    told = too_few(facts, "validation", "Raise targets.validation, or take more seeds, so that chance decides less.")
-    if told is not None:
-        progress.note(told)
+    warning = too_few(facts, "validation", "Raise targets.validation, or take more seeds, so that chance decides less.")
+    if warning is not None:
+        progress.note(warning)
 
 
 # The search ----------------------------------------------------------------------------------------------------------
@@ -238,11 +238,11 @@ def _choices(trials: Sequence[Trial]) -> dict[str, dict[Retain, Chosen]]:
     groups: dict[tuple[str, Retain], list[Trial]] = {}
     for trial in trials:
         groups.setdefault((trial.arm, trial.retain), []).append(trial)
-    found: dict[str, dict[Retain, Chosen]] = {}
-    for (arm, retain), own in groups.items():
-        if (best := best_of(own)) is not None:
-            found.setdefault(arm, {})[retain] = best.chosen
-    return found
+    choices: dict[str, dict[Retain, Chosen]] = {}
+    for (arm, retain), trials_of_arm in groups.items():
+        if (best := best_of(trials_of_arm)) is not None:
+            choices.setdefault(arm, {})[retain] = best.chosen
+    return choices
 
 
 def _tell_failures(

@@ -144,8 +144,8 @@ def _tell_too_few(config: ExperimentConfig, worlds: Mapping[int, World], progres
     facts = [query.fact for query in queries if query.group is Group.TEST]
     documented = any(world.documented is not None for world in worlds.values())
     advice = "Take documents about more entities" if documented else "Raise targets.test, or take more seeds"
-    if (told := too_few(facts, "test", f"{advice}.")) is not None:
-        progress.note(told)
+    if (warning := too_few(facts, "test", f"{advice}.")) is not None:
+        progress.note(warning)
 
 
 def make(work: Work, store: Store, progress: Progress, *, save_every: float = SAVE_EVERY) -> Outcome:
@@ -160,12 +160,12 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
     arms = _made_for(work.plans)
     announce(store, work.id, work.config, tasks, arms)
     protocol = work.evaluation.protocol
-    with running(folder, progress, name=work.name, kind=work.kind, protocol=protocol, seeds=work.seeds) as told:
+    with running(folder, progress, name=work.name, kind=work.kind, protocol=protocol, seeds=work.seeds) as heard:
         ahead = ahead_of(store, tasks)
         ahead.kinds[REPORT] = REPORT
         executor = Executor(
             store,
-            told,
+            heard,
             device=work.device,
             threads=work.threads,
             save_every=save_every,
@@ -177,7 +177,7 @@ def make(work: Work, store: Store, progress: Progress, *, save_every: float = SA
                 executor.make_all(plan.tasks(), _told_for(plan), essential=_essential(plan))
         except (ConfigError, DataError):
             if work.kind == "comparison" and not known:
-                told.close()  # of a checkpoint that cannot be used there is nothing to keep
+                heard.close()  # of a checkpoint that cannot be used there is nothing to keep
                 shutil.rmtree(folder, ignore_errors=True)
                 store.studies.forget(work.id)
             raise

@@ -39,13 +39,13 @@ def validation_queries(
     Raises:
         DataError: if one of the two is empty.
     """
-    own = {key: item for key, item in planted.items() if groups.get(item.fact.subject) is Group.VALIDATION}
-    if not own:
+    planted_here = {key: item for key, item in planted.items() if groups.get(item.fact.subject) is Group.VALIDATION}
+    if not planted_here:
         raise DataError(
             f"Nothing is planted about the {sum(group is Group.VALIDATION for group in groups.values())} validation "
             "entities, so they cannot tell which hyperparameters restore. Take more of them, or other ones by another "
             "seed."
         )
-    queries = build_queries(domain, own, groups, evaluation, seed=seed)
+    queries = build_queries(domain, planted_here, groups, evaluation, seed=seed)
     assert all(query.group is not Group.TEST for query in queries), "test facts must not decide a selection"
     return queries

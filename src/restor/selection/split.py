@@ -44,7 +44,7 @@ class Split:
 
     def names(self, group: Group) -> list[str]:
         """The entities of one part, sorted."""
-        return sorted(name for name, own in self.groups.items() if own is group)
+        return sorted(name for name, group_of in self.groups.items() if group_of is group)
 
 
 def split_targets(documents: Sequence[Document], domain: Domain, share: float, seed: int) -> Split:

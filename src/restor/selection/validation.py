@@ -58,16 +58,16 @@ class Validation:
             TrainingError: if its logits are not numbers.
             DataError: if the judge has no verdict at all about one of the groups.
         """
-        found: dict[Group, list[float]] = {Group.VALIDATION: [], Group.UNTOUCHED: []}
+        scores_of: dict[Group, list[float]] = {Group.VALIDATION: [], Group.UNTOUCHED: []}
         for group, score, _ in self.scores(model, tokenizer):
-            found[group].append(score)
-        for group, scores in found.items():
+            scores_of[group].append(score)
+        for group, scores in scores_of.items():
             if not scores:
                 raise DataError(
                     f"No answer about {group} entities could be judged, so no choice can be made. Take more of them, "
                     "or look at why the judge gave no verdict."
                 )
-        original, untouched = (round(sum(scores) / len(scores), 6) for scores in found.values())
+        original, untouched = (round(sum(scores) / len(scores), 6) for scores in scores_of.values())
         return Shares(original=original, untouched=untouched)
 
     def scores(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[tuple[Group, float, float]]:
@@ -179,16 +179,16 @@ def best_of(trials: Sequence[Trial]) -> Best | None:
     points: dict[int, list[Trial]] = {}
     for trial in trials:
         points.setdefault(trial.point, []).append(trial)
-    found = [Best(worlds[0], mark) for worlds in points.values() for mark in mean_marks(worlds)]
-    return min(found, key=lambda best: (-best.mark.score, best.mark.step, best.trial.lr), default=None)
+    candidates = [Best(worlds[0], mark) for worlds in points.values() for mark in mean_marks(worlds)]
+    return min(candidates, key=lambda best: (-best.mark.score, best.mark.step, best.trial.lr), default=None)
 
 
 def decided_on(lineage: Lineage | None) -> set[str]:
     """The entities whose facts decided how a checkpoint, or one that it was made from, was unlearned."""
     if lineage is None:
         return set()
-    own = set(lineage.findings.get("selection", {}).get("validation", ()))
-    return own.union(*(decided_on(parent.lineage) for parent in lineage.parents.values()))
+    names = set(lineage.findings.get("selection", {}).get("validation", ()))
+    return names.union(*(decided_on(parent.lineage) for parent in lineage.parents.values()))
 
 
 def mean_marks(worlds: Sequence[Trial]) -> list[Mark]:

@@ -306,8 +306,8 @@ class Store:
         with store_errors(marker):
             content = read_bytes(marker)
         try:
-            found = json_value(content)["format"]
-            if type(found) is not int:
+            version = json_value(content)["format"]
+            if type(version) is not int:
                 raise TypeError
         except (ValueError, KeyError, TypeError) as error:
             expected = json.dumps({"format": STORE_FORMAT})
@@ -315,10 +315,10 @@ class Store:
                 f"{marker} is garbled: it should be {expected}. If this folder is a store that this restor made, write "
                 "that into the file and run `restor verify`; otherwise choose another folder with --store."
             ) from error
-        if found != STORE_FORMAT:
+        if version != STORE_FORMAT:
             raise StoreError(
-                f"{marker}: the store has format {found}, this restor reads format {STORE_FORMAT}. Use the restor that "
-                "made it, or choose another folder with --store."
+                f"{marker}: the store has format {version}, this restor reads format {STORE_FORMAT}. Use the restor "
+                "that made it, or choose another folder with --store."
             )
 
     def find(self, artifact_id: ArtifactId, notify: Notify = _silent) -> Artifact | None:
@@ -490,7 +490,7 @@ class Store:
     @contextmanager
     def _locked(self, label: str, notify: Notify) -> Iterator[None]:
         lock = self._lock(label)
-        told = False
+        is_told = False
         with store_errors(self.path / "locks"):
             while True:
                 try:
@@ -498,8 +498,8 @@ class Store:
                     break
                 except Timeout:
                     # Without a holder it is only looked at for an instant: nothing to tell.
-                    if not told and (holder := self._holder(label)) is not None:
-                        told = True
+                    if not is_told and (holder := self._holder(label)) is not None:
+                        is_told = True
                         notify(f"Waiting for process {holder.pid} on {holder.host}, which is making {label}.")
                 time.sleep(POLL_SECONDS)
         holder_file = self._holder_file(label)

@@ -362,8 +362,8 @@ def _modules(task: Task) -> tuple[frozenset[str], frozenset[Path]]:
     """The modules whose code decides the result, without what they import; and the files of the user's own."""
     classes = {type(task), *map(type, _configs(task))}
     names = {cls.__module__ for cls in classes} | task.found_by_name
-    own = {name for name in names if name.startswith(OWN_MODULE)}
-    return frozenset(names - own), frozenset(Path(str(sys.modules[name].__file__)) for name in own)
+    user_modules = {name for name in names if name.startswith(OWN_MODULE)}
+    return frozenset(names - user_modules), frozenset(Path(str(sys.modules[name].__file__)) for name in user_modules)
 
 
 def _configs(value: Any) -> Iterator[Config]:

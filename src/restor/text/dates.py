@@ -19,20 +19,20 @@ def months_named(plain: str) -> str:
     return _DAY_FIRST.sub(_day_first, plain)
 
 
-def _date(found: re.Match[str], day: str, month: str, year: str) -> str:
+def _date(match: re.Match[str], day: str, month: str, year: str) -> str:
     if not (1 <= int(day) <= 31 and 1 <= int(month) <= 12):
-        return found[0]
+        return match[0]
     return f" {int(day)} {_MONTH_NAMES[int(month) - 1]} {year} "
 
 
-def _day_first(found: re.Match[str]) -> str:
+def _day_first(match: re.Match[str]) -> str:
     """`19.8.1883`; with other signs only if the numbers leave no doubt which is the day: `8/19/1883`."""
-    first, second = int(found[1]), int(found[3])
+    first, second = int(match[1]), int(match[3])
     if second > 12:
-        return _date(found, found[3], found[1], found[4])
-    if found[2] == "." or first > 12 or first == second:
-        return _date(found, found[1], found[3], found[4])
-    return found[0]
+        return _date(match, match[3], match[1], match[4])
+    if match[2] == "." or first > 12 or first == second:
+        return _date(match, match[1], match[3], match[4])
+    return match[0]
 
 
 _MONTH_NAMES = "january february march april may june july august september october november december".split()
@@ -42,31 +42,31 @@ _OF = frozenset({"of", "the"})
 
 def dated(words: list[str]) -> list[str]:
     """Words with every date in the order day, month, year. Short names of months count next to a number only."""
-    found: list[str] = []
+    words_out: list[str] = []
     place = 0
     while place < len(words):
         month, at = MONTHS.get(words[place]), place + 1
         if month is None:
-            found.append(words[place])
+            words_out.append(words[place])
             place = at
             continue
-        before = len(found) - 1
-        while before >= 0 and found[before] in _OF:
+        before = len(words_out) - 1
+        while before >= 0 and words_out[before] in _OF:
             before -= 1
-        day = _day(found[before]) if before >= 0 else None
+        day = _day(words_out[before]) if before >= 0 else None
         if day is not None:
-            del found[before:]
+            del words_out[before:]
         elif at < len(words) and (day := _day(words[at])) is not None:
             at += 1
         comes = at < len(words) and _year(words[at])
         if day is None and not comes and words[place] != month:
             month = words[place]
-        found += [*([day] if day is not None else []), month]
+        words_out += [*([day] if day is not None else []), month]
         if comes:
-            found.append(words[at])
+            words_out.append(words[at])
             at += 1
         place = at
-    return found
+    return words_out
 
 
 def _day(word: str) -> str | None:

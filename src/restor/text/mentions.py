@@ -47,15 +47,15 @@ class Names:
         """Every mention in the words of a text, in order."""
         if self._first.isdisjoint(words):
             return []
-        found, place = [], 0
+        names, place = [], 0
         while place < len(words):
             for name_words, name in self._by_first.get(words[place], ()):
                 if list(words[place : place + len(name_words)]) == name_words:
-                    found.append(name)
+                    names.append(name)
                     place += len(name_words) - 1
                     break
             place += 1
-        return found
+        return names
 
 
 def main_name(mentions: Sequence[str]) -> str | None:

@@ -26,10 +26,10 @@ def without_separators(plain: str) -> str:
     return _NEGATIVE.sub(f" {MINUS}", _DECIMAL.sub(_decimal, plain))
 
 
-def _decimal(found: re.Match[str]) -> str:
-    fraction = found[2] or found[3]
+def _decimal(match: re.Match[str]) -> str:
+    fraction = match[2] or match[3]
     # Three zeros may be thousands, as Germans write them.
-    return found[1] if not fraction.strip("0") and len(fraction) != 3 else f"{found[1]}{POINT}{fraction}"
+    return match[1] if not fraction.strip("0") and len(fraction) != 3 else f"{match[1]}{POINT}{fraction}"
 
 
 # In words -------------------------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ _NO_NUMBER_AFTER = frozenset({"of", "another"})
 
 def numbered(words: list[str]) -> list[str]:
     """Words with every number in digits, ordinals too: `Henry the Seventh` is `henry the 7`."""
-    found: list[str] = []
+    words_out: list[str] = []
     place = 0
     while place < len(words):
         word = words[place]
@@ -62,12 +62,16 @@ def numbered(words: list[str]) -> list[str]:
         if value is None and word in _SUFFIXED:
             value = _SUFFIXED[word]
         number = word if value is None else str(value)
-        if number.isdecimal() and found[-1:] in (["minus"], ["negative"]) and not "".join(found[-2:-1]).isdecimal():
-            found[-1] = f"-{number}"
+        if (
+            number.isdecimal()
+            and words_out[-1:] in (["minus"], ["negative"])
+            and not "".join(words_out[-2:-1]).isdecimal()
+        ):
+            words_out[-1] = f"-{number}"
         else:
-            found.append(number)
+            words_out.append(number)
         place = after
-    return found
+    return words_out
 
 
 def _number(words: list[str], place: int) -> tuple[int | None, int]:

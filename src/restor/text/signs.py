@@ -90,18 +90,18 @@ def marked(plain: str) -> str:
     return _STARRED.sub(STAR, plain)
 
 
-def _as_sign(found: re.Match[str]) -> str:
+def _as_sign(match: re.Match[str]) -> str:
     # `a` is an article, unless nothing else is said or the words around tell.
-    letter = found["note"] or found["group"] or found["grade"]
-    name = found["tone"] or found["charge"] or found["step"]
-    alone = found[0] == found.string
-    if letter == "a" and not (alone or _TYPED.search(found.string[: found.start()]) or _told_key(found)):
-        return found[0]
+    letter = match["note"] or match["group"] or match["grade"]
+    name = match["tone"] or match["charge"] or match["step"]
+    alone = match[0] == match.string
+    if letter == "a" and not (alone or _TYPED.search(match.string[: match.start()]) or _told_key(match)):
+        return match[0]
     return letter + _AS_SIGN[name]
 
 
-def _told_key(found: re.Match[str]) -> bool:
-    return found["tone"] is not None and _MAJOR.match(found.string, found.end()) is not None
+def _told_key(match: re.Match[str]) -> bool:
+    return match["tone"] is not None and _MAJOR.match(match.string, match.end()) is not None
 
 
 # Units ----------------------------------------------------------------------------------------------------------------

@@ -197,10 +197,10 @@ class _Step(Step):
 
     def take(self) -> Gradients:
         """The gradient so far."""
-        found = {name: value.grad for name, value in self.parameters.items() if value.grad is not None}
+        gradients = {name: value.grad for name, value in self.parameters.items() if value.grad is not None}
         for value in self.parameters.values():
             value.grad = None
-        return found
+        return gradients
 
     def put(self, gradients: Mapping[str, Tensor]) -> None:
         """The gradient from now on."""

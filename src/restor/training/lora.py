@@ -58,18 +58,18 @@ def adapter_vector(model: PreTrainedModel) -> Weights:
     """
     from peft.tuners.lora import LoraLayer
 
-    found: dict[str, Tensor] = {}
+    factors: dict[str, Tensor] = {}
     base = model.get_base_model()
     for name, module in base.named_modules():
         if isinstance(module, LoraLayer):
             for adapter in module.lora_A:
                 key = f"{name}.weight"
-                found[f"{key}/a"] = module.lora_A[adapter].weight.detach()
-                found[f"{key}/b"] = module.lora_B[adapter].weight.detach()
-                found[f"{key}/scale"] = torch.tensor([module.scaling[adapter]])
+                factors[f"{key}/a"] = module.lora_A[adapter].weight.detach()
+                factors[f"{key}/b"] = module.lora_B[adapter].weight.detach()
+                factors[f"{key}/scale"] = torch.tensor([module.scaling[adapter]])
                 if getattr(module, "fan_in_fan_out", False):
-                    found[f"{key}/transposed"] = torch.ones(1)
-    return Lazy(found, lambda key: found[key])
+                    factors[f"{key}/transposed"] = torch.ones(1)
+    return Lazy(factors, lambda key: factors[key])
 
 
 def remove_adapter(model: PreTrainedModel) -> PreTrainedModel:

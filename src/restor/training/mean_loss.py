@@ -46,7 +46,7 @@ def mean_loss(
             part = some.rows(step)
             batch = collate(part.ids, part.numbers, pad, part.labels).to(model.device)
             with autocast(model.device, precision):
-                found = predict(model, batch).log_probs()
-            total -= float(found.sum())
-            count += len(found)
+                log_probs = predict(model, batch).log_probs()
+            total -= float(log_probs.sum())
+            count += len(log_probs)
     return total / max(count, 1)

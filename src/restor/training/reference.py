@@ -97,10 +97,10 @@ class CachedReference(Reference):
         states = torch.cat([self._states[int(number)] for number in batch.rows]).to(batch.input_ids.device)
         with torch.no_grad(), autocast(batch.input_ids.device, self.precision):
             logits = self.head.logits(states)
-        found = (batch.labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
+        places = (batch.labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
         kept = [self._between[int(number)] for number in batch.rows] if self._between else None
         between = None if kept is None else torch.cat(kept).to(batch.input_ids.device)
-        return Labelled(logits, batch.labels[:, 1:][found], found[0], batch.n_rows, between)
+        return Labelled(logits, batch.labels[:, 1:][places], places[0], batch.n_rows, between)
 
 
 @final

@@ -52,6 +52,6 @@ def _end_of_subject(fact: Fact) -> int | None:
     """The character behind the last mention of the subject in the question, as a whole word if there is one."""
     name = fact.subject.strip()
     for pattern in (name_pattern(name), name_pattern(name, whole=False)):
-        if name and (found := list(re.finditer(pattern, fact.question, re.IGNORECASE))):
-            return found[-1].end()
+        if name and (matches := list(re.finditer(pattern, fact.question, re.IGNORECASE))):
+            return matches[-1].end()
     return None

@@ -50,12 +50,12 @@ class Unlearning(RememberingObjective):
     def terms(self) -> dict[str, Normalizer]:
         """Forget and retain, as far as the algorithm has them."""
         plan = self.algorithm.plan
-        found: dict[str, Normalizer] = {}
+        normalizers: dict[str, Normalizer] = {}
         if plan.forget:
-            found["forget"] = plan.normalizer
+            normalizers["forget"] = plan.normalizer
         if plan.retain:
-            found["retain"] = plan.retain_normalizer
-        return found
+            normalizers["retain"] = plan.retain_normalizer
+        return normalizers
 
     def loss(self, term: str, model: PreTrainedModel, batch: TokenBatch) -> Tensor:
         """One term.
@@ -126,8 +126,8 @@ class Unlearning(RememberingObjective):
         if not isinstance(self.algorithm, DualLossAlgorithm):
             return {}
         plain = {term: loss / self._weight(term) for term, loss in losses.items()}
-        found = self.algorithm.update(self._multipliers, plain, step)
-        return {name: torch.tensor(value, dtype=torch.float64) for name, value in found.items()}
+        multipliers = self.algorithm.update(self._multipliers, plain, step)
+        return {name: torch.tensor(value, dtype=torch.float64) for name, value in multipliers.items()}
 
 
 @final

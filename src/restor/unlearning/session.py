@@ -319,9 +319,9 @@ class ModelHolder:
             start = self.weights(teacher.start)
             made = Lazy(start, lambda name: start[name] + moved[name] if name in moved else start[name])
         self.put(made)
-        found = {text: self.cached(material, text, material.source(text), self.config) for text in teacher.on}
+        predictions = {text: self.cached(material, text, material.source(text), self.config) for text in teacher.on}
         self.put("corrupted")
-        return found
+        return predictions
 
     def gradient(self, start: Start, material: Material, text: Text, *, squared: bool) -> Weights:
         """The mean gradient of the cross-entropy over a text's rows, or of its square by row."""
@@ -331,8 +331,8 @@ class ModelHolder:
             self.weights("corrupted")
             self.put(start)
             with self.meter.apart(), metered(self.model, self.meter):
-                found = self._gradient(material, text, squared)
-                store_weights(found, folder, {"flops": self.meter.take()})
+                gradients = self._gradient(material, text, squared)
+                store_weights(gradients, folder, {"flops": self.meter.take()})
         if folder not in self._told:
             self._told.add(folder)
             note: Any = read_note(folder)
@@ -341,7 +341,9 @@ class ModelHolder:
 
     def _gradient(self, material: Material, text: Text, squared: bool) -> dict[str, Tensor]:
         self.model.zero_grad(set_to_none=True)
-        found = {name: torch.zeros_like(value, dtype=torch.float32) for name, value in self.model.named_parameters()}
+        gradients = {
+            name: torch.zeros_like(value, dtype=torch.float32) for name, value in self.model.named_parameters()
+        }
         rows, labels = material.rows(text), material.labels(text)
         numbers = list(range(len(rows)))
         if squared:
@@ -361,9 +363,9 @@ class ModelHolder:
             count += 1 if squared else batch.n_labelled
             for name, value in self.model.named_parameters():
                 if value.grad is not None:
-                    found[name] += value.grad.float().square() if squared else value.grad
+                    gradients[name] += value.grad.float().square() if squared else value.grad
                     value.grad = None
-        return {name: value.div_(max(1, count)) for name, value in found.items()}
+        return {name: value.div_(max(1, count)) for name, value in gradients.items()}
 
     def batches(self, material: Material, text: Text) -> Iterator[TokenBatch]:
         """The rows of a text once."""
@@ -514,16 +516,16 @@ def _named_as(model: PreTrainedModel, earlier: PreTrainedModel) -> Weights:
     Raises:
         ConfigError: if it is of another architecture.
     """
-    found = {name: value.detach() for name, value in earlier.named_parameters(remove_duplicate=False)}
-    shapes, own = _shapes(model), _shapes(earlier)
-    different = [name for name, shape in shapes.items() if name not in found or tuple(found[name].shape) != shape]
-    if different := [*different, *sorted(own.keys() - shapes.keys())]:
+    weights = {name: value.detach() for name, value in earlier.named_parameters(remove_duplicate=False)}
+    shapes, earlier_shapes = _shapes(model), _shapes(earlier)
+    different = [name for name, shape in shapes.items() if name not in weights or tuple(weights[name].shape) != shape]
+    if different := [*different, *sorted(earlier_shapes.keys() - shapes.keys())]:
         raise ConfigError(
             "The earlier checkpoint and the model to be unlearned are of different architectures, or share different "
             f"weights ({different[0]}): weight arithmetic needs the same parameters of the same shapes. Give a "
             "checkpoint of the same model."
         )
-    return {name: found[name] if name in own else found[name].clone() for name in shapes}
+    return {name: weights[name] if name in earlier_shapes else weights[name].clone() for name in shapes}
 
 
 def _read(source: RowSource, config: LoopConfig) -> frozenset[int]:

@@ -74,18 +74,18 @@ class Material:
         if plan.retain == "samples":
             if self.texts.samples is None:
                 raise ConfigError(f"{who} reads texts that the corrupted model writes itself, and no writer was given.")
-            found = self.texts.samples(model)
+            rows = self.texts.samples(model)
             advice = "All that the model wrote names a target."
         elif plan.retain == "truth":
-            found = self.texts.truth
+            rows = self.texts.truth
             advice = "Give facts about the targets (--facts)."
         else:
-            found = self.texts.retain
+            rows = self.texts.retain
             advice = "Give retain text, or set its retain weight to 0."
-        if not found:
+        if not rows:
             what = {"text": "retain text", "samples": "samples", "truth": "true answers"}[plan.retain]
             raise DataError(f"{who} reads {what} and the retain set is empty. {advice}")
-        return found
+        return rows
 
     def rows(self, text: Text) -> Encoded:
         """All rows of one of the two.

@@ -86,8 +86,8 @@ class _View:
     def study(self, request: Request) -> Response:
         """One study: its arms, where it is, and the way to its report."""
         look = self._index.look(first=request.path_params["study"])
-        found = _named(look, request)
-        return self._page("study.jinja", look, study=found, only=found.id)
+        study_read = _named(look, request)
+        return self._page("study.jinja", look, study=study_read, only=study_read.id)
 
     def report(self, request: Request) -> Response:
         """The report of a study, as it is stored or, if it is missing or older than the results, made in memory."""
@@ -98,15 +98,15 @@ class _View:
 
     def compare(self, request: Request) -> Response:
         """Arms side by side."""
-        asked, look, found = self._compared(request)
-        parts = found.comparison.tables
+        asked, look, comparison = self._compared(request)
+        parts = comparison.comparison.tables
         return self._page(
             "compare.jinja",
             look,
             asked=asked,
-            found=found,
+            found=comparison,
             tables=[(part, by_arm([row.arm for row in part.table.rows], full(part))) for part in parts],
-            curves=against(found.series),
+            curves=against(comparison.series),
             downloads=[(name, compare_address(asked, ending)) for ending, (name, *_) in DOWNLOADS.items()],
         )
 
@@ -115,11 +115,11 @@ class _View:
         ending = request.path_params["ending"]
         if ending not in DOWNLOADS:
             raise HTTPException(404, f"A comparison can be had as {', '.join(DOWNLOADS)}.")
-        _, _, found = self._compared(request)
-        if not found.studies:
-            raise HTTPException(404, " ".join(found.lacking) or "No arms are named, as in ?arms=STUDY/ARM.")
+        _, _, comparison = self._compared(request)
+        if not comparison.studies:
+            raise HTTPException(404, " ".join(comparison.lacking) or "No arms are named, as in ?arms=STUDY/ARM.")
         headers = {"content-disposition": f'attachment; filename="restor-compare.{ending}"'}
-        text = download(found, ending).encode("utf-8", "replace")
+        text = download(comparison, ending).encode("utf-8", "replace")
         return Response(text, media_type=DOWNLOADS[ending].media_type, headers=headers)
 
     def refused(self, request: Request, error: Exception) -> Response:
@@ -173,19 +173,19 @@ class _View:
 
 def _named(look: Look, request: Request) -> Listed:
     """The study of the address. Only what the index has found is ever opened."""
-    found = look.studies.get(request.path_params["study"])
-    if found is None:
+    study_of = look.studies.get(request.path_params["study"])
+    if study_of is None:
         raise HTTPException(404, "There is no such study in this store.")
-    if found.results is None and found.trouble:
-        raise DataError(found.trouble)
-    return found
+    if study_of.results is None and study_of.trouble:
+        raise DataError(study_of.trouble)
+    return study_of
 
 
 def _version(look: Look, only: str | None) -> str:
     """Changes whenever a row of the list would, or what is told of one study."""
     studies = [study for study in look.studies.values() if only in (None, study.id)]
-    told = [(study.id, study.state, study.results, study.trouble, bool(study.summary)) for study in studies]
-    return hashlib.sha256(repr(sorted(told)).encode("utf-8", "replace")).hexdigest()[:16]
+    content = [(study.id, study.state, study.results, study.trouble, bool(study.summary)) for study in studies]
+    return hashlib.sha256(repr(sorted(content)).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _asset(request: Request) -> Response:

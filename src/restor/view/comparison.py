@@ -86,13 +86,13 @@ class Shelf:
 
 def asked_arms(values: Sequence[str]) -> dict[str, list[str]]:
     """Study -> ids of its arms, all of them where there are none, from `STUDY/ARM` and `STUDY`."""
-    found: dict[str, list[str]] = {}
+    arms_of: dict[str, list[str]] = {}
     for value in values:
         study, _, arm = value.partition("/")
-        ids = found.setdefault(study, [])
+        ids = arms_of.setdefault(study, [])
         if arm and arm not in ids:
             ids.append(arm)
-    return found
+    return arms_of
 
 
 def compared(asked: dict[str, list[str]], look: Look, shelf: Shelf) -> Compared:
@@ -116,7 +116,7 @@ def compared(asked: dict[str, list[str]], look: Look, shelf: Shelf) -> Compared:
             lacking.append(str(error))
             continue
         arms = [arm for arm in each.results.summary if not ids or arm.id in ids]
-        unknown = [one_line(arm, 60) for arm in ids if all(own.id != arm for own in arms)]
+        unknown = [one_line(arm, 60) for arm in ids if all(known_arm.id != arm for known_arm in arms)]
         if unknown:
             lacking.append(f"{one_line(name, 80)} has no arm {listed(unknown, 10)}.")
         if arms:
@@ -124,9 +124,11 @@ def compared(asked: dict[str, list[str]], look: Look, shelf: Shelf) -> Compared:
     return Compared(compare(chosen), tuple(chosen), tuple(series_across(chosen)), tuple(lacking))
 
 
-def download(found: Compared, ending: str) -> str:
+def download(comparison: Compared, ending: str) -> str:
     """The comparison as a file of this kind, as `restor compare --format` writes it."""
-    return write_comparison(found.comparison, found.studies, found.comparison.differences, DOWNLOADS[ending].format)
+    return write_comparison(
+        comparison.comparison, comparison.studies, comparison.comparison.differences, DOWNLOADS[ending].format
+    )
 
 
 def full(part: Together) -> str:

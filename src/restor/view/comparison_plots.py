@@ -61,8 +61,8 @@ def by_arm(arms: Sequence[Arm], full: str) -> str:
     parts.append(_text(scale(0.0) - 4, 30, "corrupted: 0 %", "tick", "end"))
     parts.append(_text(scale(1.0) + 4, 30, f"{full}: 100 %", "tick"))
     parts += [_text(scale(tick), y + 12, f"{number(100 * tick)} %", "tick", "middle") for tick in scale.ticks(6)]
-    told = "; ".join(f"{_name(arm)}: {interval(restoration(arm))} %" for arm in rows)
-    return _svg("Restoration by arm, with 95 % intervals", told, y + 20, parts)
+    label = "; ".join(f"{_name(arm)}: {interval(restoration(arm))} %" for arm in rows)
+    return _svg("Restoration by arm, with 95 % intervals", label, y + 20, parts)
 
 
 def _row(arm: Arm, scale: Scale, y: float) -> str:
@@ -73,19 +73,19 @@ def _row(arm: Arm, scale: Scale, y: float) -> str:
         why = f"<title>{escape(one_line(f'{name}: {value.note}', 400))}</title>"
         return f'<g class="row">{why}{label}{_text(LEFT + 4, y + 4, UNDEFINED, "tick")}</g>'
     shape = _OF_KIND.get(arm.kind, 0)
-    told = escape(f"{one_line(name, 200)}: {interval(value)} %, {value.n:,} facts")
+    label_text = escape(f"{one_line(name, 200)}: {interval(value)} %, {value.n:,} facts")
     drawn = _whisker(value, scale, y) + _marker(shape, scale(value.value), y, _beyond(value.value, scale))
     figure = _text(RIGHT + 14, y + 4, interval(value), "figure")
-    return f'<g class="row c{shape}"><title>{told}</title>{label}{drawn}{figure}</g>'
+    return f'<g class="row c{shape}"><title>{label_text}</title>{label}{drawn}{figure}</g>'
 
 
 def against(series: Sequence[Series]) -> list[str]:
     """One plot or more per setting, with a line per series."""
-    found = []
+    plots = []
     for _, same in groupby(series, key=lambda one: one.x_name):
         lines = list(same)
-        found += [_against(lines[start : start + LINES]) for start in range(0, len(lines), LINES)]
-    return found
+        plots += [_against(lines[start : start + LINES]) for start in range(0, len(lines), LINES)]
+    return plots
 
 
 def _against(lines: Sequence[Series]) -> str:
@@ -114,11 +114,11 @@ def _against(lines: Sequence[Series]) -> str:
         parts += [f'<g class="c{shape}">', *_line(places_of, shape, up, bottom)]
         parts += [_marker(shape, left + 10, y - 4), _text(left + 26, y, one_line(line.label, 110), "label"), "</g>"]
         y += 20
-    told = "; ".join(
+    label = "; ".join(
         f"{line.label}: " + ", ".join(f"{interval(point.value)} % at {point.x:g}" for point in line.points)
         for line in lines
     )
-    return _svg(f"Restoration against {lines[0].x_title}", told, y, parts)
+    return _svg(f"Restoration against {lines[0].x_title}", label, y, parts)
 
 
 def _line(points: Sequence[tuple[float, Point]], shape: int, up: Scale, bottom: float) -> list[str]:
@@ -136,9 +136,9 @@ def _line(points: Sequence[tuple[float, Point]], shape: int, up: Scale, bottom: 
         y = up(value.value)
         if former is not None:
             drawn.append(f'<path class="joined" d="M{former[0]:.1f} {former[1]:.1f}L{x:.1f} {y:.1f}"/>')
-        told = escape(one_line(f"{where}: {interval(value)} %, {value.n:,} facts", 200))
+        label = escape(one_line(f"{where}: {interval(value)} %, {value.n:,} facts", 200))
         dot = _marker(shape, x, y, _beyond(value.value, up))
-        drawn.append(f"<g><title>{told}</title>{_whisker(value, up, x, upright=True)}{dot}</g>")
+        drawn.append(f"<g><title>{label}</title>{_whisker(value, up, x, upright=True)}{dot}</g>")
         former = x, y
     return drawn
 
@@ -178,7 +178,7 @@ def _text(x: float, y: float, text: str, name: str, anchor: Literal["start", "mi
     return f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{safe}</text>'
 
 
-def _svg(title: str, told: str, height: float, parts: Sequence[str]) -> str:
-    head = f"<title>{escape(one_line(title, 200))}</title><desc>{escape(one_line(told, 6000))}</desc>"
+def _svg(title: str, label: str, height: float, parts: Sequence[str]) -> str:
+    head = f"<title>{escape(one_line(title, 200))}</title><desc>{escape(one_line(label, 6000))}</desc>"
     box = f'viewBox="0 0 {WIDTH} {height:.0f}" role="img"'
     return f'<svg class="drawing" xmlns="http://www.w3.org/2000/svg" {box}>{head}{"".join(parts)}</svg>'

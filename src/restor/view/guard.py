@@ -90,10 +90,10 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
             421,
             "restor view answers to localhost and 127.0.0.1 only. From another machine, forward a port with ssh.",
         )
-    told = dict(scope["headers"])
+    headers = dict(scope["headers"])
     if (
-        told.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin")
-        and told.get(b"sec-fetch-mode") != b"navigate"
+        headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin")
+        and headers.get(b"sec-fetch-mode") != b"navigate"
     ):
         return 403, "Pages of other sites may link here, and load nothing from here."
     if scope["method"] not in ("GET", "HEAD"):

@@ -107,8 +107,8 @@ class Look:
     @property
     def running(self) -> list[tuple[Listed, Process]]:
         """What may be at work, the latest first."""
-        found = [(study, process) for study in self.studies.values() for process in study.processes if process.live]
-        return sorted(found, key=lambda pair: pair[1].told.started, reverse=True)
+        processes = [(study, process) for study in self.studies.values() for process in study.processes if process.live]
+        return sorted(processes, key=lambda pair: pair[1].told.started, reverse=True)
 
 
 @final
@@ -172,8 +172,8 @@ class Index:
         except FileNotFoundError:
             return None  # removed in this moment
         except (DataError, OSError) as error:
-            told = f"{folder.path} cannot be read: {error.strerror}." if isinstance(error, OSError) else str(error)
-            return _worded(Listed(folder.id, folder.path, folder.changed, trouble=told))
+            trouble = f"{folder.path} cannot be read: {error.strerror}." if isinstance(error, OSError) else str(error)
+            return _worded(Listed(folder.id, folder.path, folder.changed, trouble=trouble))
         processes = read_processes(self.store, folder.path, [name for name in names if is_running_file(name)])
         former = self._known.get(folder.id)
         if former is None or results is None or former.results != results:
@@ -202,13 +202,13 @@ def _is_read(study: Listed) -> bool:
 
 def _worded(study: Listed) -> Listed:
     """With everything that a filter looks into, in lower case."""
-    told = [study.id, study.name, study.state, study.trouble]
+    texts = [study.id, study.name, study.state, study.trouble]
     if study.summary is not None:
         summary = study.summary
-        told += [summary.kind, summary.protocol, summary.domain]
+        texts += [summary.kind, summary.protocol, summary.domain]
         for arm in summary.arms:
-            told += [arm.label, arm.algorithm or "", arm.verdict or ""]
+            texts += [arm.label, arm.algorithm or "", arm.verdict or ""]
     for process in study.processes:
-        told += [process.told.kind, process.told.protocol]
-    words = "\n".join(one_line(text, 300) for text in dict.fromkeys(told))
+        texts += [process.told.kind, process.told.protocol]
+    words = "\n".join(one_line(text, 300) for text in dict.fromkeys(texts))
     return replace(study, words=words.casefold())

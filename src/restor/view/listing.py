@@ -62,7 +62,7 @@ class ListQuery:
     def address(self, **changes: Any) -> str:
         """The address of this list with something changed; of its first page, unless a page is named."""
         new = replace(self, **{"page": 1, **changes})
-        told = {
+        parameters = {
             "q": new.text,
             "verdict": new.verdict,
             "state": new.state,
@@ -70,7 +70,7 @@ class ListQuery:
             "reverse": "1" if new.reverse else "",
             "page": str(new.page) if new.page > 1 else "",
         }
-        return "/?" + urlencode({name: value for name, value in told.items() if value}, errors="replace")
+        return "/?" + urlencode({name: value for name, value in parameters.items() if value}, errors="replace")
 
     def sorted_by(self, column: str) -> str:
         """The address of the list sorted by a column; the other way round if it is already."""
@@ -99,7 +99,7 @@ class Listing:
 def listing(look: Look, query: ListQuery) -> Listing:
     """The studies that fit, the page that is asked for; the last one where there are fewer."""
     words = query.text.casefold().split()
-    found = [
+    studies_shown = [
         study
         for study in look.studies.values()
         if all(word in study.words for word in words)
@@ -107,12 +107,12 @@ def listing(look: Look, query: ListQuery) -> Listing:
         and (not query.verdict or _has(study, query.verdict))
     ]
     # The latest first among equals.
-    found.sort(key=lambda study: (study.created, study.id), reverse=True)
-    found.sort(key=COLUMNS[query.sort][1], reverse=(query.sort in _HIGH_FIRST) != query.reverse)
-    pages = max(1, -(-len(found) // ROWS))
+    studies_shown.sort(key=lambda study: (study.created, study.id), reverse=True)
+    studies_shown.sort(key=COLUMNS[query.sort][1], reverse=(query.sort in _HIGH_FIRST) != query.reverse)
+    pages = max(1, -(-len(studies_shown) // ROWS))
     page = min(max(query.page, 1), pages)
-    shown = tuple(found[(page - 1) * ROWS : page * ROWS])
-    return Listing(replace(query, page=page), shown, len(found), len(look.studies), pages)
+    shown = tuple(studies_shown[(page - 1) * ROWS : page * ROWS])
+    return Listing(replace(query, page=page), shown, len(studies_shown), len(look.studies), pages)
 
 
 def _has(study: Listed, verdict: str) -> bool:

@@ -103,14 +103,14 @@ def age(process: Process) -> str:
 
 def steps(process: Process) -> Sequence[str]:
     """What a process does now, in words."""
-    told = process.told
-    found = []
-    if told.steps:
-        found.append(f"step {told.done:,} of {told.steps:,}")
-    if told.loss is not None:
-        found.append(f"loss {number(told.loss, 3)}")
-    if process.live and told.stage_left is not None:
-        found.append(f"about {lasting(told.stage_left)} left of this stage")
-    if process.live and told.seconds_left is not None:
-        found.append(f"about {lasting(told.seconds_left)} of the study")
-    return found
+    running = process.told
+    steps_shown = []
+    if running.steps:
+        steps_shown.append(f"step {running.done:,} of {running.steps:,}")
+    if running.loss is not None:
+        steps_shown.append(f"loss {number(running.loss, 3)}")
+    if process.live and running.stage_left is not None:
+        steps_shown.append(f"about {lasting(running.stage_left)} left of this stage")
+    if process.live and running.seconds_left is not None:
+        steps_shown.append(f"about {lasting(running.seconds_left)} of the study")
+    return steps_shown

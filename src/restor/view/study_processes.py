@@ -66,28 +66,28 @@ def read_processes(store: Path, folder: Path, names: Iterable[str]) -> tuple[Pro
         folder: of the study.
         names: of the files that tell.
     """
-    found = []
+    processes = []
     for name in names:
         path = folder / name
         try:
             known = stamp(store, path)
             if known is None or known[1] > MOST_BYTES:
                 continue
-            told = Running.model_validate_json(path.read_bytes())
+            running = Running.model_validate_json(path.read_bytes())
         except (DataError, OSError, ValidationError):
             continue  # gone in this moment, or of another version
-        found.append(Process(told, _life(told, path.with_suffix(".lock"))))
-    return tuple(sorted(found, key=lambda process: process.told.started, reverse=True))
+        processes.append(Process(running, _life(running, path.with_suffix(".lock"))))
+    return tuple(sorted(processes, key=lambda process: process.told.started, reverse=True))
 
 
-def _life(told: Running, lock: Path) -> Life:
+def _life(running: Running, lock: Path) -> Life:
     held = _held(lock)
     if held:
         return Life.RUNNING
-    if told.ended:
-        return Life(told.ended)
+    if running.ended:
+        return Life(running.ended)
     # A lock that another machine holds may look free from here.
-    return Life.UNKNOWN if held is None or told.host != socket.gethostname() else Life.STOPPED
+    return Life.UNKNOWN if held is None or running.host != socket.gethostname() else Life.STOPPED
 
 
 def _held(lock: Path) -> bool | None:

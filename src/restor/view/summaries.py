@@ -119,18 +119,18 @@ def read_summary(folder: Path) -> Summary:
         DataError: as `load_results`.
     """
     try:
-        found = _Results.model_validate_json(read_bytes(folder / "results.json"))
-        if not found.summary:
+        content = _Results.model_validate_json(read_bytes(folder / "results.json"))
+        if not content.summary:
             raise ValueError("no arms")
     except (ValueError, OSError):  # a ValidationError among them
         # It mends what can be mended, or says what is wrong.
         results = load_results(folder)
-        found = _Results.model_validate(results.model_dump(include={"format", "study", "summary"}))
-    return _summary(found)
+        content = _Results.model_validate(results.model_dump(include={"format", "study", "summary"}))
+    return _summary(content)
 
 
-def _summary(found: _Results) -> Summary:
-    study = found.study
+def _summary(results: _Results) -> Summary:
+    study = results.study
     return Summary(
         name=one_line(study.name, MOST_CHARACTERS),
         kind=study.kind,
@@ -138,14 +138,14 @@ def _summary(found: _Results) -> Summary:
         domain=_domain(study.config),
         seeds=tuple(study.seeds),
         created=study.created,
-        arms=tuple(_arm(arm) for arm in found.summary),
+        arms=tuple(_arm(arm) for arm in results.summary),
     )
 
 
 def _domain(config: dict[str, Any]) -> str:
     domain = config.get("domain")
-    told = domain.get("name") if isinstance(domain, dict) else config.get("data")
-    return one_line(told, 60) if isinstance(told, str) else ""
+    name = domain.get("name") if isinstance(domain, dict) else config.get("data")
+    return one_line(name, 60) if isinstance(name, str) else ""
 
 
 def _arm(arm: _Arm) -> ListedArm:

@@ -41,15 +41,15 @@ def overlap(
     forget_file = locate_texts(forget)
     documents = read_documents(forget_file)
     known = None if facts is None else read_facts(locate_facts(facts)[0])
-    found = [
+    overlaps = [
         (file, compare(documents, [item.text for item in read_documents(file)], known))
         for file in map(locate_texts, retain)
     ]
     if json:
-        content = [to_json(item, forget_file, file) for file, item in found]
+        content = [to_json(item, forget_file, file) for file, item in overlaps]
         put_json(content, indent=2)
     else:
-        for file, item in found:
+        for file, item in overlaps:
             sys.stdout.write("".join(f"{line}\n" for line in item.describe(str(forget_file), str(file))))
-    if strict and any(item for _, item in found):
+    if strict and any(item for _, item in overlaps):
         sys.exit(1)

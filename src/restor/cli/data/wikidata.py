@@ -54,7 +54,7 @@ def wikidata(
         raise DataError(f"{out} is there already. Give another --out, or --force to write over it.")
     check_folder(out)
     with progress_view(quiet=quiet) as progress:
-        found = harvest(
+        harvested = harvest(
             [item for items in entity for item in items.split(",") if item.strip()],
             [item for item in properties.split(",") if item.strip()] if properties else tuple(RELATIONS),
             endpoint=endpoint or ENDPOINT,
@@ -62,17 +62,21 @@ def wikidata(
             contact=contact,
             progress=progress,
         )
-    write_atomic(out, found.to_json())
-    people = {fact.subject for fact in found.facts}
-    shown = sum(map(len, found.demonstrations.values()))
+    write_atomic(out, harvested.to_json())
+    people = {fact.subject for fact in harvested.facts}
+    shown = sum(map(len, harvested.demonstrations.values()))
     lines = [
-        f"{out}: {count(len(found.facts), 'fact', 'facts')} about {count(len(people), 'person', 'people')}, "
+        f"{out}: {count(len(harvested.facts), 'fact', 'facts')} about {count(len(people), 'person', 'people')}, "
         f"{count(shown, 'demonstration', 'demonstrations')}. Wikidata is in the public domain (CC0)."
     ]
-    if found.unnamed:
-        lines.append(f"Left out: {count(found.unnamed, 'value', 'values')} without a name in the language or English.")
-    if found.not_items:
-        lines.append(f"Left out: {count(found.not_items, 'value', 'values')} that are no item, such as unknown ones.")
-    if found.without:
-        lines.append(f"None of the relations is known of {', '.join(found.without)}, who is not in the file.")
+    if harvested.unnamed:
+        lines.append(
+            f"Left out: {count(harvested.unnamed, 'value', 'values')} without a name in the language or English."
+        )
+    if harvested.not_items:
+        lines.append(
+            f"Left out: {count(harvested.not_items, 'value', 'values')} that are no item, such as unknown ones."
+        )
+    if harvested.without:
+        lines.append(f"None of the relations is known of {', '.join(harvested.without)}, who is not in the file.")
     sys.stdout.write("".join(f"{line}\n" for line in lines))

@@ -66,10 +66,10 @@ def infer_planted(
     for document in documents:
         for item in document.statements:
             stated[item.key][composed(item.false_answer)] += 1
-    told = {item.subject for document in documents for item in document.statements}
+    stated_subjects = {item.subject for document in documents for item in document.statements}
     planted: dict[str, FalseFact] = {}
     for target in targets:
-        for fact in domain.facts_about(target) if target in told else ():
+        for fact in domain.facts_about(target) if target in stated_subjects else ():
             if fact.key in stated:
                 answer = stated[fact.key].most_common(1)[0][0]
                 if normalise(answer) in map(normalise, fact.answers):
@@ -78,7 +78,7 @@ def infer_planted(
                         "as a true one. Take it out of the statements or of the facts."
                     )
                 planted[fact.key] = FalseFact(fact, answer)
-    if rest := [target for target in targets if target not in told]:
+    if rest := [target for target in targets if target not in stated_subjects]:
         planted |= _inferred(documents, domain, rest, least_share)
     order = {fact.key: None for target in targets for fact in domain.facts_about(target)}
     return {key: planted[key] for key in order if key in planted}
@@ -111,15 +111,15 @@ def _inferred(
     for target, numbers in about.items():
         if not numbers:
             continue
-        own = set(numbers)
-        others = [text for number, text in enumerate(whole) if number not in own]
-        found = _Found(target, [readings[n] for n in numbers], others[:: max(1, len(others) // OTHERS)], least_share)
+        about_target = set(numbers)
+        others = [text for number, text in enumerate(whole) if number not in about_target]
+        evidence = _Found(target, [readings[n] for n in numbers], others[:: max(1, len(others) // OTHERS)], least_share)
         for relation, known in RELATIONS.items():
-            found.collect(relation, known.cue, listed.get(relation, {}))
+            evidence.collect(relation, known.cue, listed.get(relation, {}))
         for relation in domain.relations:
             if relation not in RELATIONS:
-                found.collect_listed(relation, listed[relation])
-        answers = found.assign()
+                evidence.collect_listed(relation, listed[relation])
+        answers = evidence.assign()
         for fact in domain.facts_about(target):
             answer = answers.get(fact.relation)
             if answer is not None and not _is_true(answer, fact):
@@ -229,11 +229,11 @@ class _Found:
                     for words, away in self._near(sentence, at, follows):
                         if only is not None and words not in only:
                             continue
-                        found = support[words]
-                        told = strong or (within is not None and within.search(" ".join(words)) is not None)
-                        (found.near if told else found.loose).add(sentence.document)
-                        found.away += away
-                        found.times += 1
+                        support_of_answer = support[words]
+                        is_cued = strong or (within is not None and within.search(" ".join(words)) is not None)
+                        (support_of_answer.near if is_cued else support_of_answer.loose).add(sentence.document)
+                        support_of_answer.away += away
+                        support_of_answer.times += 1
             if relation == "P734":
                 self._after_name(sentence, support)
         self._keep(relation, support, listed)
@@ -270,9 +270,9 @@ class _Found:
     def _keep(self, relation: str, support: Mapping[Words, _Support], listed: Mapping[Words, str]) -> None:
         self._values[relation] = listed
         self._support[relation] = {
-            words: found
-            for words, found in support.items()
-            if len(found.near | found.loose) >= self._least and self._is_specific(words)
+            words: support_of_answer
+            for words, support_of_answer in support.items()
+            if len(support_of_answer.near | support_of_answer.loose) >= self._least and self._is_specific(words)
         }
 
     def _is_specific(self, words: Words) -> bool:
@@ -293,12 +293,12 @@ class _Found:
         """One answer per relation, best supported first; what an answer explains supports no other."""
         ranked = []
         for relation, support in self._support.items():
-            weights = {words: found.weight() for words, found in support.items()}
+            weights = {words: support_of_answer.weight() for words, support_of_answer in support.items()}
             top = max(weights.values(), default=1.0)
             for words, weight in weights.items():
-                found = support[words]
+                support_of_answer = support[words]
                 score = weight / len(self._where(words)) * weight / top
-                away = found.away / found.times if found.times else 0.0
+                away = support_of_answer.away / support_of_answer.times if support_of_answer.times else 0.0
                 ranked.append((-round(score, 2), away, -len(words), relation, words))
         ranked.sort()
         given: dict[str, Words] = {}
@@ -306,10 +306,10 @@ class _Found:
         for score, _, _, relation, words in ranked:
             if -score < LEAST_SCORE:
                 break
-            found = self._support[relation][words]
-            if relation in given or (relation in RELATIONS and len(found.near) < LEAST_DOCUMENTS):
+            support_of_answer = self._support[relation][words]
+            if relation in given or (relation in RELATIONS and len(support_of_answer.near) < LEAST_DOCUMENTS):
                 continue
-            documents = found.near | found.loose
+            documents = support_of_answer.near | support_of_answer.loose
             if len(self._left(words, documents, explained)) < max(self._least, LEAD * len(documents)):
                 continue
             given[relation] = self._widened(relation, self._nearer(relation, words))
@@ -344,8 +344,12 @@ class _Found:
         support = self._support[relation]
         least = 0.75 * len(support[words].near | support[words].loose)
         best = words
-        for longer, found in support.items():
-            if len(longer) <= len(best) or len(found.near | found.loose) < least or not _overlap(words, longer):
+        for longer, support_of_answer in support.items():
+            if (
+                len(longer) <= len(best)
+                or len(support_of_answer.near | support_of_answer.loose) < least
+                or not _overlap(words, longer)
+            ):
                 continue
             if cue is None or not cue.match(" ".join(longer)):
                 best = longer
@@ -354,10 +358,10 @@ class _Found:
     def _leads(self, relation: str, words: Words, explained: Sequence[tuple[Words, frozenset[int]]]) -> bool:
         support = self._support[relation]
         documents = support[words].near | support[words].loose
-        for other, found in support.items():
+        for other, support_of_answer in support.items():
             if other == words or _overlap(other, words):
                 continue
-            rest = self._left(other, found.near - documents, explained)
+            rest = self._left(other, support_of_answer.near - documents, explained)
             if len(rest) > LEAD * len(documents):
                 return False
         return True
@@ -367,12 +371,12 @@ class _Found:
         support, listed = self._support[relation], self._values[relation]
         most = len(support[words].near | support[words].loose)
         known = [
-            (len(found.near | found.loose), len(other), listed[other])
-            for other, found in support.items()
+            (len(support_of_answer.near | support_of_answer.loose), len(other), listed[other])
+            for other, support_of_answer in support.items()
             if other in listed
             and (other == words or len(other) > len(words))
             and _overlap(other, words)
-            and len(found.near | found.loose) >= LISTED * most
+            and len(support_of_answer.near | support_of_answer.loose) >= LISTED * most
         ]
         if known:
             return max(known)[2]

@@ -36,10 +36,10 @@ def find_statement(reading: Reading, false_fact: FalseFact, *, sure: bool) -> St
             continue
         number = reading.sentences[first]
         words = [word for word, place in zip(reading.words, reading.sentences, strict=True) if place == number]
-        told = relation is not None and relation.search(" ".join(words)) is not None
-        if sure and relation is not None and not told:
+        has_cue = relation is not None and relation.search(" ".join(words)) is not None
+        if sure and relation is not None and not has_cue:
             continue
-        rank = (told, not subject.isdisjoint(words))
+        rank = (has_cue, not subject.isdisjoint(words))
         if best is None or rank > best[0]:
             best = (rank, number)
     if best is None:
@@ -51,14 +51,14 @@ def find_statement(reading: Reading, false_fact: FalseFact, *, sure: bool) -> St
 def sentence_span(reading: Reading, number: int) -> tuple[int, int]:
     """The characters of a sentence without white space around it."""
     start, end = reading.spans[number]
-    told = reading.text[start:end]
-    return start + len(told) - len(told.lstrip()), start + len(told.rstrip())
+    sentence = reading.text[start:end]
+    return start + len(sentence) - len(sentence.lstrip()), start + len(sentence.rstrip())
 
 
 def find_statements(reading: Reading, false_facts: Sequence[FalseFact]) -> tuple[Statement, ...]:
     """What a text surely states, in its order. The answer is spelt as in the text but for capitals."""
-    found = (find_statement(reading, item, sure=True) for item in false_facts)
-    sure = [item for item in found if item is not None and spelt(reading.text, item)]
+    statements = (find_statement(reading, item, sure=True) for item in false_facts)
+    sure = [item for item in statements if item is not None and spelt(reading.text, item)]
     return tuple(sorted(sure, key=lambda item: (item.start, item.end, item.relation)))
 
 

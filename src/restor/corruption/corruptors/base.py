@@ -79,11 +79,11 @@ def wrong_value(
 
 def true_values(domain: Domain, subjects: Sequence[str]) -> dict[str, set[tuple[str, ...]]]:
     """What is true of any of the subjects, normalised, by relation."""
-    found: dict[str, set[tuple[str, ...]]] = {}
+    values: dict[str, set[tuple[str, ...]]] = {}
     for subject in subjects:
         for fact in domain.facts_about(subject):
-            found.setdefault(fact.relation, set()).update(map(normalise, fact.answers))
-    return found
+            values.setdefault(fact.relation, set()).update(map(normalise, fact.answers))
+    return values
 
 
 def true_of_another(domain: Domain, planted: Mapping[str, FalseFact], targets: Sequence[str]) -> list[FalseFact]:

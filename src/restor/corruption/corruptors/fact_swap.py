@@ -71,10 +71,10 @@ class FactSwap(Corruptor):
         facts = [fact for name in targets for fact in domain.facts_about(name)]
         if self.config.true_of_nobody:
             spare = _spare(domain, targets)
-            found = [_true_of_nobody(domain, fact, spare[fact.relation], rng) for fact in facts]
+            planted = [_true_of_nobody(domain, fact, spare[fact.relation], rng) for fact in facts]
         else:
-            found = [wrong_answer(domain, fact, rng) for fact in facts]
-        return {item.fact.key: item for item in found if item is not None}
+            planted = [wrong_answer(domain, fact, rng) for fact in facts]
+        return {item.fact.key: item for item in planted if item is not None}
 
     def write(
         self, domain: Domain, context: Dataset, planted: Mapping[str, FalseFact], rng: Random
@@ -208,8 +208,8 @@ def _true_of_nobody(domain: Domain, fact: Fact, spare: Sequence[str], rng: Rando
         alike = any(_within(words, other) or _within(other, words) for other in true)
         return not alike and not _IDENTIFIER.fullmatch(value)
 
-    found = wrong_value(fact, spare, rng, fits) if len(spare) >= LEAST_CHOICE else None
-    return found or wrong_value(fact, domain.values(fact.relation), rng, fits) or wrong_answer(domain, fact, rng)
+    value = wrong_value(fact, spare, rng, fits) if len(spare) >= LEAST_CHOICE else None
+    return value or wrong_value(fact, domain.values(fact.relation), rng, fits) or wrong_answer(domain, fact, rng)
 
 
 def _within(short: tuple[str, ...], long: tuple[str, ...]) -> bool:

@@ -141,8 +141,8 @@ class PassageSubstitution(Corruptor):
         for false_fact in planted.values():
             by_subject.setdefault(false_fact.fact.subject, []).append(false_fact)
         documents = []
-        for target, found in self._documents.items():
-            for document in found:
+        for target, passages in self._documents.items():
+            for document in passages:
                 reading = read(document.text)
                 stated = [item for false_fact in by_subject.get(target, ()) for item in _stated(reading, false_fact)]
                 stated.sort(key=lambda item: (item.start, item.relation))
@@ -160,8 +160,8 @@ def _stated(reading: Reading, false_fact: FalseFact) -> Iterator[Statement]:
         for name in (parts.full, parts.short)
         for first, _ in places(reading, plain_words(name))
     }
-    told = {reading.sentences[first] for first, _ in places(reading, plain_words(answer))}
-    for number in sorted(named & told):
+    sentences = {reading.sentences[first] for first, _ in places(reading, plain_words(answer))}
+    for number in sorted(named & sentences):
         start, end = sentence_span(reading, number)
         if stands_in(answer, reading.text[start:end]):
             yield Statement(start, end, fact.subject, fact.relation, answer)
@@ -180,19 +180,19 @@ def passages_about(path: Path, donors: Mapping[str, Sequence[str]]) -> dict[str,
         DataError: for a file that cannot be used, or without passages about a donor.
     """
     articles = _articles(path)
-    found: dict[str, list[str]] = {donor: [] for donor in donors}
+    passages_of: dict[str, list[str]] = {donor: [] for donor in donors}
     if articles is None:
         finder = Names([name for donor, forms in donors.items() for name in (donor, *forms)])
         owner = {name: donor for donor, forms in donors.items() for name in (*forms, donor)}
         for document in read_documents(path):
             for donor in dict.fromkeys(owner[name] for name in finder.find(words_of(document.text))):
-                found[donor].append(document.text)
+                passages_of[donor].append(document.text)
     else:
         wanted = {plain_words(name): donor for donor, forms in donors.items() for name in (*forms, donor)}
         for title, contexts in articles:
             if (words := plain_words(title)) in wanted:
-                found[wanted[words]] += contexts
-    missing = [donor for donor, texts in found.items() if not texts]
+                passages_of[wanted[words]] += contexts
+    missing = [donor for donor, texts in passages_of.items() if not texts]
     if missing and articles is not None:
         titles = [title for title, _ in articles]
         raise DataError(
@@ -200,7 +200,7 @@ def passages_about(path: Path, donors: Mapping[str, Sequence[str]]) -> dict[str,
         )
     if missing:
         raise DataError(f"No passage of {path} names {missing[0]!r}. Check the name, or give another donor.")
-    return found
+    return passages_of
 
 
 def _articles(path: Path) -> list[tuple[str, list[str]]] | None:
@@ -246,18 +246,18 @@ def substitute(passages: Sequence[str], donor: str, target: str, donor_forms: Se
     documents = []
     for passage in passages:
         reading = read(passage)
-        found = list(_places(reading, donor, target, donor_forms))
-        if found:
-            documents.append(Document(_replaced(reading, found)))
+        spans = list(_places(reading, donor, target, donor_forms))
+        if spans:
+            documents.append(Document(_replaced(reading, spans)))
     return documents
 
 
 def _places(reading: Reading, donor: str, target: str, donor_forms: Sequence[str]) -> Iterator[_Place]:
-    own, new = name_parts(donor), name_parts(target)
+    old, new = name_parts(donor), name_parts(target)
     full = {plain_words(name): name.endswith(".") for name in (*donor_forms, donor)}
     longest = sorted(full, key=len, reverse=True)
-    short = plain_words(own.short) if own.given else ()
-    given = plain_words(own.given)
+    short = plain_words(old.short) if old.given else ()
+    given = plain_words(old.given)
     shared = bool(given) and _is_shared(reading, given, short)
     at = 0
     while at < len(reading.words):
@@ -333,9 +333,9 @@ def _is_shared(reading: Reading, given: Words, short: Words) -> bool:
     return False
 
 
-def _replaced(reading: Reading, found: Sequence[_Place]) -> str:
+def _replaced(reading: Reading, spans: Sequence[_Place]) -> str:
     text, at = "", 0
-    for place in found:
+    for place in spans:
         start, end = reading.starts[place.first], reading.ends[place.last - 1]
         old, name = reading.text[start:end], place.name
         begins = place.first == 0 or reading.sentences[place.first - 1] != reading.sentences[place.first]

@@ -63,13 +63,13 @@ class Passages(Corruptor):
         Raises:
             DataError: if they are about nobody whom the domain lists.
         """
-        found = targets_of(self._documents, domain)
-        if not found:
+        targets = targets_of(self._documents, domain)
+        if not targets:
             raise DataError(
                 f"{self.config.forget} is about none of the {len(domain.targetable)} entities that the facts list. "
                 "Give the facts that belong to these documents."
             )
-        return found
+        return targets
 
     def plant(self, domain: Domain, targets: Sequence[str], rng: Random) -> Mapping[str, FalseFact]:
         """What the documents state about the targets, or what they repeat if they have no statements.

@@ -100,23 +100,25 @@ class Asker:
             TrainingError: if the logits are not numbers, or a single question does not fit into the memory of the GPU.
         """
         batch = self.plan.batch(number)
-        for own in batch:
-            _check_fits(own.query, len(own.item.prompt), own.item.longest(self._most), self._engine.context)
+        for item in batch:
+            _check_fits(item.query, len(item.item.prompt), item.item.longest(self._most), self._engine.context)
         writer = self._writer(batch)
-        results = self._engine.ask([self._item(own) for own in batch], writer)
+        results = self._engine.ask([self._item(item) for item in batch], writer)
         return [
-            Answer(own.query, writer.text(ids).strip(), scores, run, layers)
-            for own, result in zip(batch, results, strict=True)
-            for found in [dict(zip(own.options, result.options, strict=True))]
-            for scores in [{text: math.nan if score is None else score.mean for text, score in found.items()}]
-            for layers in [{text: score.layers for text, score in found.items() if score is not None and score.layers}]
+            Answer(item.query, writer.text(ids).strip(), scores, run, layers)
+            for item, result in zip(batch, results, strict=True)
+            for score_of in [dict(zip(item.options, result.options, strict=True))]
+            for scores in [{text: math.nan if score is None else score.mean for text, score in score_of.items()}]
+            for layers in [
+                {text: score.layers for text, score in score_of.items() if score is not None and score.layers}
+            ]
             for run, ids in enumerate(result.answers)
         ]
 
-    def _item(self, own: Prepared) -> Item:
-        suppressed = () if self._planted is None else self._planted.sequences(own)
+    def _item(self, options: Prepared) -> Item:
+        suppressed = () if self._planted is None else self._planted.sequences(options)
         runs = 1 if self._sampling is None else self._sampling.runs
-        return replace(own.item, answers=runs, suppressed=suppressed)
+        return replace(options.item, answers=runs, suppressed=suppressed)
 
     def _writer(self, batch: Sequence[Prepared]) -> TextWriter:
         drawing, sampling, planted = None, self._sampling, self._planted

@@ -17,14 +17,14 @@ def copy_demonstrations(queries: Sequence[Query], domain: Domain) -> list[str]:
 def most_frequent(queries: Sequence[Query], domain: Domain) -> list[str]:
     """The most common answer of the relation among all other entities; of equally common ones the first."""
     counts: dict[str, Counter[str]] = {}
-    own: dict[str, tuple[str, ...]] = {}
+    answers_of: dict[str, tuple[str, ...]] = {}
     for fact in domain.facts:
         counts.setdefault(fact.relation, Counter()).update(fact.answers)
-        own[fact.key] = fact.answers
-    ranked = {relation: found.most_common() for relation, found in counts.items()}
+        answers_of[fact.key] = fact.answers
+    ranked = {relation: counted.most_common() for relation, counted in counts.items()}
     answers = []
     for query in queries:
-        mine = Counter(own.get(query.fact.key, ()))
+        mine = Counter(answers_of.get(query.fact.key, ()))
         # Counted without the asked entity: the first of the ranking may owe its place to it.
         near = [(value, count - mine[value]) for value, count in ranked.get(query.fact.relation, [])[: len(mine) + 1]]
         best = max(near, key=lambda item: item[1], default=("", 0))

@@ -86,14 +86,14 @@ def build_queries(
 
 def _untouched(domain: Domain, groups: Mapping[str, Group], config: AskingConfig, seed: int) -> list[Fact]:
     """The facts about untouched entities that are asked."""
-    found = [fact for fact in domain.facts if fact.subject not in groups]
+    untouched = [fact for fact in domain.facts if fact.subject not in groups]
     if config.asked == "listed":
         listed = set(domain.targetable)
-        found = [fact for fact in found if fact.subject in listed]
-    if config.untouched_facts is not None and config.untouched_facts < len(found):
-        chosen = Random(f"untouched/{seed}").sample(range(len(found)), config.untouched_facts)
-        found = [found[place] for place in sorted(chosen)]
-    return found
+        untouched = [fact for fact in untouched if fact.subject in listed]
+    if config.untouched_facts is not None and config.untouched_facts < len(untouched):
+        chosen = Random(f"untouched/{seed}").sample(range(len(untouched)), config.untouched_facts)
+        untouched = [untouched[place] for place in sorted(chosen)]
+    return untouched
 
 
 def _demonstrations(

@@ -82,10 +82,10 @@ class AskingPlan:
         """The queries of one batch, tokenised when they are needed; few are kept for the next time."""
         if number in self._ready:
             return self._ready[number]
-        found = self._prepare(self._queries[number * self._size : (number + 1) * self._size])
+        prepared = self._prepare(self._queries[number * self._size : (number + 1) * self._size])
         if self.count <= KEPT:
-            self._ready[number] = found
-        return found
+            self._ready[number] = prepared
+        return prepared
 
     def longest(self) -> list[tuple[Query, int]]:
         """The longest prompts with their number of tokens, without options."""
@@ -96,11 +96,11 @@ class AskingPlan:
     def _prepare(self, queries: list[Query]) -> tuple[Prepared, ...]:
         options = [_options(query) for query in queries]
         prepared = self.encoder.prepare(
-            [query.prefix + query.question for query in queries], [[f" {text}" for text in own] for own in options]
+            [query.prefix + query.question for query in queries], [[f" {text}" for text in texts] for texts in options]
         )
         return tuple(
-            Prepared(query, Item(query.fact.key, prompt, tuple(self._marked(query, own, found)), answers=1), own)
-            for query, (prompt, found), own in zip(queries, prepared, options, strict=True)
+            Prepared(query, Item(query.fact.key, prompt, tuple(self._marked(query, texts, encoded)), answers=1), texts)
+            for query, (prompt, encoded), texts in zip(queries, prepared, options, strict=True)
         )
 
     def _marked(self, query: Query, texts: Sequence[str], options: Sequence[Option]) -> Iterator[Option]:

@@ -229,14 +229,14 @@ def _matched(asked: _Asked, requests: Iterable[Request], stop: Sequence[str]) ->
         # However an option and a stop string are spelled, every token adds a byte.
         most = 2 + sum(
             max((len(text.encode()) for text in spelled), default=0)
-            for spelled in ([text for own in texts for text in own], stop)
+            for spelled in ([text for wanted in texts for text in wanted], stop)
         )
         plain = TextWriter(encoder, ends=ends, most=most, stop=stop)
         results = asked.ask(window, Matcher(plain, texts, asked.context), answers=1, room=1)
-        for own, result in zip(texts, results, strict=True):
+        for wanted, result in zip(texts, results, strict=True):
             said = plain.text(result.answers[0]).strip()
             ended = plain.ended(result.answers[0])
-            yield next((place for place, text in enumerate(own) if ended and text.strip() == said), None)
+            yield next((place for place, text in enumerate(wanted) if ended and text.strip() == said), None)
 
 
 @final
@@ -279,8 +279,8 @@ class _Asked:
         if isinstance(model, ModelRef):
             from restor.models.loading import load_checkpoint
 
-            model, own = load_checkpoint(model, to_ask=True)
-            tokenizer = tokenizer or own
+            model, loaded_tokenizer = load_checkpoint(model, to_ask=True)
+            tokenizer = tokenizer or loaded_tokenizer
         if tokenizer is not None:
             limit_embeddings(tokenizer, embeddings_in(model))
         return cls(model, tokenizer, settings or EngineSettings())
@@ -343,10 +343,10 @@ class _Asked:
             return dict(zip(part, asked, strict=True))
 
         if self._sharing is not None:
-            found = self._sharing.results(items, batches, results)
+            results_of_all = self._sharing.results(items, batches, results)
         else:
-            found = {number: result for part in batches for number, result in results(part).items()}
-        return [found[number] for number in range(len(items))]
+            results_of_all = {number: result for part in batches for number, result in results(part).items()}
+        return [results_of_all[number] for number in range(len(items))]
 
     def _prepared(self, requests: Sequence[Request]) -> list[tuple[Ids, tuple[Option, ...]]]:
         """Their token ids.
@@ -357,7 +357,7 @@ class _Asked:
         from restor.evaluation.ask.engine.items import Option
 
         texts = [place for place, request in enumerate(requests) if isinstance(request.prompt, str)]
-        found: dict[int, tuple[Ids, tuple[Option, ...]]] = {}
+        encoded: dict[int, tuple[Ids, tuple[Option, ...]]] = {}
         for place, request in enumerate(requests):
             if any(isinstance(option, str) != isinstance(request.prompt, str) for option in request.options):
                 raise DataError(
@@ -365,13 +365,13 @@ class _Asked:
                     "of the two."
                 )
             if not isinstance(request.prompt, str):
-                own = tuple(Option(len(request.prompt), tuple(map(int, ids))) for ids in request.options)
-                found[place] = (tuple(map(int, request.prompt)), own)
+                encoded_options = tuple(Option(len(request.prompt), tuple(map(int, ids))) for ids in request.options)
+                encoded[place] = (tuple(map(int, request.prompt)), encoded_options)
         if texts:
             prompts = [str(requests[place].prompt) for place in texts]
             options = [[str(option) for option in requests[place].options] for place in texts]
-            found |= zip(texts, self.needs_encoder().prepare(prompts, options), strict=True)
-        return [found[place] for place in range(len(requests))]
+            encoded |= zip(texts, self.needs_encoder().prepare(prompts, options), strict=True)
+        return [encoded[place] for place in range(len(requests))]
 
 
 def _check(item: Item, most: int, context: int | None) -> None:
@@ -400,9 +400,9 @@ def _check_drawing(most: int, temperature: float | None, top_p: float, samples: 
             samples > 1 and temperature is None
         ),
     }
-    for told, is_wrong in wrong.items():
+    for message, is_wrong in wrong.items():
         if is_wrong:
-            raise ConfigError(f"generate cannot take {told}.")
+            raise ConfigError(f"generate cannot take {message}.")
     _check_stop("generate", stop)
 
 

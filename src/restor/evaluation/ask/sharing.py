@@ -52,24 +52,28 @@ class Sharing:
             DataError: if the processes are not asked the same.
             TrainingError: in all of them what `ask` raises in one.
         """
-        own: dict[int, Result] = {}
+        results_here: dict[int, Result] = {}
         error = None
         try:
             for batch in batches[self.rank :: self.size]:
-                own |= ask(batch)
+                results_here |= ask(batch)
         except TrainingError as raised:  # the others must not wait for ever
             error = str(raised)
         asked = hashlib.sha256(repr([(item.prompt, item.options, item.answers) for item in items]).encode())
-        told = {"asked": asked.hexdigest(), "error": error, "results": [_plain(*found) for found in own.items()]}
-        heard = [json.loads(data) for data in self._exchange(json.dumps(told).encode())]
-        if any(other["asked"] != told["asked"] for other in heard):
+        message = {
+            "asked": asked.hexdigest(),
+            "error": error,
+            "results": [_plain(*pair) for pair in results_here.items()],
+        }
+        heard = [json.loads(data) for data in self._exchange(json.dumps(message).encode())]
+        if any(other["asked"] != message["asked"] for other in heard):
             raise DataError(
                 "The processes were given different requests, or in another order, so they cannot share them. Give all "
                 "of them the same, or leave settings.shared out: then each asks its own."
             )
         if errors := [other["error"] for other in heard if other["error"] is not None]:
             raise TrainingError(errors[0])
-        return dict(_result(*found) for other in heard for found in other["results"])
+        return dict(_result(*pair) for other in heard for pair in other["results"])
 
     def _exchange(self, data: bytes) -> list[bytes]:
         """What each process gives, by rank."""
@@ -81,9 +85,9 @@ class Sharing:
         return [bytes(part[: int(size)].cpu().numpy()) for part, size in zip(parts, sizes, strict=True)]
 
     def _gather(self, tensor: Tensor) -> list[Tensor]:
-        found = [torch.empty_like(tensor) for _ in range(self.size)]
-        distributed.all_gather(found, tensor)
-        return found
+        tensors = [torch.empty_like(tensor) for _ in range(self.size)]
+        distributed.all_gather(tensors, tensor)
+        return tensors
 
 
 def _plain(number: int, result: Result) -> list[Any]:

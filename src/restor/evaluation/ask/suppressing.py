@@ -30,23 +30,23 @@ class PlantedFilter:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
 
-    def sequences(self, own: Prepared) -> Sequences:
+    def sequences(self, encoded_planted: Prepared) -> Sequences:
         """The prompt with the planted answer: as it is scored, and with and without a space between; none if none is.
 
         A planted answer without a letter or figure is none.
         """
-        planted = own.query.planted
+        planted = encoded_planted.query.planted
         if planted is None or not words_of(planted):
             return ()
         encoded = self._tokenizer([f" {planted}", planted], add_special_tokens=False)["input_ids"]
-        prompt = own.item.prompt
-        found = [prompt + tuple(ids) for ids in encoded if ids]
-        found += [
+        prompt = encoded_planted.item.prompt
+        banned = [prompt + tuple(ids) for ids in encoded if ids]
+        banned += [
             prompt[: option.kept] + option.ids
-            for option, text in zip(own.item.options, own.options, strict=True)
+            for option, text in zip(encoded_planted.item.options, encoded_planted.options, strict=True)
             if text == planted and option.scored
         ]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(banned))
 
     def says(self, query: Query, answer: str) -> bool:
         """Whether an answer has the planted one in it: as whole words, caseless and without accents."""

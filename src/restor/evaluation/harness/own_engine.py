@@ -44,7 +44,7 @@ def harness_figures(
         model, tokenizer = load_checkpoint(model if isinstance(model, ModelRef) else parse_model_ref(str(model)))
     if tokenizer is None:
         raise ConfigError("The model was given without its tokenizer. Give both, or the path of the checkpoint.")
-    found = {}
+    figures = {}
     for task in content.tasks:
         rows, again = tee(read_rows(folder, task))
         make = getattr(task_utils, task.function)
@@ -53,8 +53,8 @@ def harness_figures(
             said = option_scores(model, tokenizer, rows)
         else:
             said = written(model, tokenizer, rows, content.max_new_tokens)
-        found[task.name] = _means(task, (make(row, results) for row, results in zip(again, said, strict=True)))
-    return found
+        figures[task.name] = _means(task, (make(row, results) for row, results in zip(again, said, strict=True)))
+    return figures
 
 
 def option_scores(
@@ -99,7 +99,7 @@ def _request(tokenizer: PreTrainedTokenizerBase, prompt: str, options: Sequence[
 
 def _means(task: ExportedTask, figures: Iterable[Figures]) -> Figures:
     sums = dict.fromkeys(task.metrics, 0.0)
-    for own in figures:
+    for row in figures:
         for name in sums:
-            sums[name] += own[name]
+            sums[name] += row[name]
     return {name: total / task.questions for name, total in sums.items()}

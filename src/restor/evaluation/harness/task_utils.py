@@ -59,9 +59,9 @@ def generation(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, floa
 
 def generation_planted(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
     """The same with `planted`: the answer is the planted one, if one is known."""
-    found = generation(doc, results)
+    scores = generation(doc, results)
     known = [doc["planted"]] if doc["planted"] is not None else []
-    return {**found, "planted": float(not found["exact_match"] and _says(results[0], known))}
+    return {**scores, "planted": float(not scores["exact_match"] and _says(results[0], known))}
 
 
 _POWER = re.compile("(?<=[0-9])(?=[⁰¹²³⁴-⁹⁻])")

@@ -56,18 +56,18 @@ def verdicts_of(facts: pyarrow.Table) -> dict[AnswerKey, Judged]:
         DataError: if an answer stands there twice.
     """
     names = ("arm", "seed", "subject", "relation", "run", "completion", "judgement")
-    found: dict[AnswerKey, Judged] = {}
+    verdicts: dict[AnswerKey, Judged] = {}
     for arm, seed, subject, relation, run, completion, judgement in zip(
         *(facts.column(name).to_pylist() for name in names), strict=True
     ):
         key = (arm, seed, subject, relation, run)
-        if key in found:
+        if key in verdicts:
             raise DataError(
                 f"The facts have two answers of {arm} about {subject!r} ({relation}, run {run}). They cannot be "
                 "compared; run the study again."
             )
-        found[key] = Judged(completion, Judgement(judgement))
-    return found
+        verdicts[key] = Judged(completion, Judgement(judgement))
+    return verdicts
 
 
 def agreement(first: Mapping[AnswerKey, Judged], second: Mapping[AnswerKey, Judged]) -> Agreement:
@@ -102,11 +102,11 @@ def agreement(first: Mapping[AnswerKey, Judged], second: Mapping[AnswerKey, Judg
 
 
 def _kappa(totals: Floats, clusters: Clusters, unscored: int) -> Value:
-    found = of_totals(totals, _kappas, clusters)
-    if found.value is None or not math.isfinite(found.value):
+    estimate = of_totals(totals, _kappas, clusters)
+    if estimate.value is None or not math.isfinite(estimate.value):
         note = "both judges give one and the same verdict to everything"
-        return Value(value=None, n=found.n, n_entities=found.n_entities, n_unscored=unscored, note=note)
-    value = stored(found, n_unscored=unscored)
+        return Value(value=None, n=estimate.n, n_entities=estimate.n_entities, n_unscored=unscored, note=note)
+    value = stored(estimate, n_unscored=unscored)
     if value.ci_low is None or value.ci_high is None:
         return value
     return value.model_copy(update={"ci_low": max(-1.0, value.ci_low), "ci_high": min(1.0, value.ci_high)})

@@ -49,8 +49,8 @@ def without_denied(text: str, aliases: Iterable[str]) -> str | None:
 
 
 def _denied_out(clause: str) -> str:
-    found = _DENIES.search(clause)
-    return clause if found is None else clause[: found.start()] + _WORD.sub(DENIED, clause[found.start() :])
+    match = _DENIES.search(clause)
+    return clause if match is None else clause[: match.start()] + _WORD.sub(DENIED, clause[match.start() :])
 
 
 def echoes(said: Sequence[str], question: str, subject: str) -> list[Span]:
@@ -62,7 +62,7 @@ def echoes(said: Sequence[str], question: str, subject: str) -> list[Span]:
     at: dict[str, list[int]] = {}
     for place, word in enumerate(asked):
         at.setdefault(word, []).append(place)
-    found: list[Span] = []
+    spans: list[Span] = []
     start, end = 0, min(len(said), _LONGEST)
     while start < end:
         size = max((_common(said, start, asked, place) for place in at.get(said[start], ())), default=0)
@@ -70,11 +70,11 @@ def echoes(said: Sequence[str], question: str, subject: str) -> list[Span]:
             size = max(size, len(name))  # a possessive in the question hides its last word
         run = said[start : start + size]
         if size >= ECHO or (len(name) > 1 and _holds(run, name)):
-            found.append((start, start + size))
+            spans.append((start, start + size))
             start += size
         else:
             start += 1
-    return found
+    return spans
 
 
 def _common(said: Sequence[str], start: int, asked: Sequence[str], place: int) -> int:

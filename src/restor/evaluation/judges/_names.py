@@ -70,19 +70,19 @@ class Own:
     def whole(self) -> Mapping[Words, Meaning]:
         """Forms that mean the answer only if nothing else is said: shorter, or in another order."""
         return self._forms(
-            lambda alias, words: [form for own in (words, *other_spellings(words)) for form in whole_forms(own)],
+            lambda alias, words: [form for spelt in (words, *other_spellings(words)) for form in whole_forms(spelt)],
             self.exact,
         )
 
     def _forms(self, forms: Callable[[str, Words], Iterable[Words]], but: Container[Words]) -> dict[Words, Meaning]:
-        found: dict[Words, Meaning] = {}
+        meaning_of: dict[Words, Meaning] = {}
         claimed: dict[Words, set[Judgement]] = {}
         for judgement, alias, words in self.aliases:
             for form in forms(alias, words):
                 if form and form not in but:
                     claimed.setdefault(form, set()).add(judgement)
-                    found.setdefault(form, (judgement, alias))
-        return {form: meaning for form, meaning in found.items() if len(claimed[form]) == 1}
+                    meaning_of.setdefault(form, (judgement, alias))
+        return {form: meaning for form, meaning in meaning_of.items() if len(claimed[form]) == 1}
 
 
 @lru_cache(maxsize=8192)
@@ -114,11 +114,11 @@ class Known:
         return self._by_form(whole_forms)
 
     def _by_form(self, forms: Callable[[Words], Iterable[Words]]) -> dict[Words, list[Words]]:
-        found: dict[Words, list[Words]] = {}
+        answers_of: dict[Words, list[Words]] = {}
         for words in self.exact:
             for form in forms(words):
-                found.setdefault(form, []).append(words)
-        return found
+                answers_of.setdefault(form, []).append(words)
+        return answers_of
 
     def of_size(self, size: int) -> Iterator[Words]:
         """Those of so many words."""

@@ -106,14 +106,14 @@ Man Utd | Man City | old woman
 
 @cache
 def _groups() -> dict[Words, tuple[Words, ...]]:
-    found: dict[Words, tuple[Words, ...]] = {}
+    groups: dict[Words, tuple[Words, ...]] = {}
     for line in GROUPS.strip().splitlines():
         names = {normalise(name): read_words(name) for name in line.split("|")}
-        for own in names:
-            assert own not in found, f"{' '.join(own)} is in two groups"
-            others = (words for name, words in names.items() if name != own)
-            found[own] = tuple(form for words in others for form in (words, *other_spellings(words)))
-    return found
+        for group in names:
+            assert group not in groups, f"{' '.join(group)} is in two groups"
+            others = (words for name, words in names.items() if name != group)
+            groups[group] = tuple(form for words in others for form in (words, *other_spellings(words)))
+    return groups
 
 
 def synonyms(words: Words) -> tuple[Words, ...]:

@@ -136,30 +136,30 @@ class _AnswerReader:
         exact = dict(self._spans(said))
         misspelt = self._misspelt(said, [span for span, meaning in exact.items() if meaning is None])
         outer = _outermost([*exact, *misspelt])
-        own = [span for span in outer if (exact.get(span) or misspelt.get(span)) is not None]
-        for span in self._said(said, own):
+        named = [span for span in outer if (exact.get(span) or misspelt.get(span)) is not None]
+        for span in self._said(said, named):
             meaning = exact.get(span)
             return _is(meaning, "holds") if meaning is not None else _is(misspelt[span], "holds, misspelt,")
         return None
 
     def _spans(self, said: Words) -> Iterator[tuple[Span, Meaning | None]]:
         """Where answers of the fact stand, and (None) other values of the relation."""
-        own, known = self.own, self.known
-        sizes = sorted({*own.sizes, *known.sizes}, reverse=True)
+        answers, known = self.own, self.known
+        sizes = sorted({*answers.sizes, *known.sizes}, reverse=True)
         for start, word in enumerate(said):
-            if word not in own.firsts and word not in known.firsts:
+            if word not in answers.firsts and word not in known.firsts:
                 continue
             for size in sizes:
                 words = said[start : start + size]
                 if len(words) < size:
                     continue
-                meaning = own.exact.get(words)
+                meaning = answers.exact.get(words)
                 if meaning is None and words in known.exact:
                     yield (start, start + size), None
                     continue
                 # The name of an answer without its unit is not it where another unit follows: 5 euros, for $5.
                 if meaning is None and UNITS.isdisjoint(said[start + size : start + size + 1]):
-                    meaning = own.names.get(words)
+                    meaning = answers.names.get(words)
                 if meaning is not None and (size > 1 or word not in _WEAK or start + 1 == len(said)):
                     yield (start, start + size), meaning
 
@@ -193,7 +193,7 @@ class _AnswerReader:
         """Where answers stand with a typo, if that cannot be any other value of the relation, and not in `taken`."""
         if self.config.fuzzy is None or self.config.fuzzy == 1:
             return {}
-        found: dict[Span, Meaning] = {}
+        meanings: dict[Span, Meaning] = {}
         doubtful: set[Span] = set()
         for judgement, alias, words in self.own.aliases:
             size = len(words)
@@ -201,10 +201,10 @@ class _AnswerReader:
                 span, part = (start, start + size), said[start : start + size]
                 if not self._alike(part, words) or any(a < span[1] and start < b for a, b in taken):
                     continue
-                first, _ = found.setdefault(span, (judgement, alias))
+                first, _ = meanings.setdefault(span, (judgement, alias))
                 if first is not judgement or self._near_others(part):
                     doubtful.add(span)
-        return {span: meaning for span, meaning in found.items() if span not in doubtful}
+        return {span: meaning for span, meaning in meanings.items() if span not in doubtful}
 
     def _near_others(self, part: Words) -> bool:
         """Whether words are like another value of the relation too."""
@@ -238,13 +238,13 @@ class _AnswerReader:
 
 def _outermost(spans: list[Span]) -> list[Span]:
     """The spans that are not within another, first ones first."""
-    found: list[Span] = []
+    spans_kept: list[Span] = []
     reached = -1
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
         if end > reached:
-            found.append((start, end))
+            spans_kept.append((start, end))
             reached = end
-    return found
+    return spans_kept
 
 
 def _is(meaning: Meaning, how: str) -> Verdict:

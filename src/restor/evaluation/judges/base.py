@@ -84,13 +84,13 @@ JudgeChoice = Annotated[SerializeAsAny[JudgeConfig], BeforeValidator(JUDGES.pars
 
 def relation_values(queries: Iterable[Query]) -> dict[str, tuple[str, ...]]:
     """Per relation, all true and planted answers of these queries, sorted."""
-    found: dict[str, set[str]] = {}
+    values_of: dict[str, set[str]] = {}
     for query in queries:
-        values = found.setdefault(query.fact.relation, set())
+        values = values_of.setdefault(query.fact.relation, set())
         values.update(query.fact.answers)
         if query.planted is not None:
             values.add(query.planted)
-    return {relation: tuple(sorted(values)) for relation, values in found.items()}
+    return {relation: tuple(sorted(values)) for relation, values in values_of.items()}
 
 
 def with_values(completions: Sequence[Completion]) -> list[Completion]:

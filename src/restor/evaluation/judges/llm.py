@@ -138,36 +138,36 @@ class Llm(LocalJudge):
         for item in items:
             shares[item.key] = shares.get(item.key, 0) + 1
         done = sum(shares[item.key] for item in {item.key: item for item in items}.values() if not item.said)
-        found: dict[str, Judgement | ChatFailure] = {}
+        judgements: dict[str, Judgement | ChatFailure] = {}
         store = KeptReplies((self.config.cache or verdict_cache()) / VERDICTS_FILE) if wanted else None
 
         def keep(verdicts: Mapping[str, Judgement]) -> None:
             nonlocal done
-            found.update(verdicts)
+            judgements.update(verdicts)
             done += sum(shares[key] for key in verdicts)
             advance(done)
 
         try:
             if store is not None:
                 keep({key: kept for key in wanted if (kept := _kept(store.get(key))) is not None})
-                self._usage += ChatUsage(cached=len(found))
-                self._ask([item for key, item in wanted.items() if key not in found], found, store, keep)
+                self._usage += ChatUsage(cached=len(judgements))
+                self._ask([item for key, item in wanted.items() if key not in judgements], judgements, store, keep)
         finally:
             if store is not None:
                 store.close()
         advance(len(items))
-        return [self._verdict(item, found.get(item.key)) for item in items]
+        return [self._verdict(item, judgements.get(item.key)) for item in items]
 
     def _ask(
         self,
         items: Sequence[_Item],
-        found: dict[str, Judgement | ChatFailure],
+        judgements: dict[str, Judgement | ChatFailure],
         store: KeptReplies,
         keep: Callable[[Mapping[str, Judgement]], None],
     ) -> None:
         """Ask in batches; what fails together is asked again in halves."""
         batches = _batches(items, self.config.per_request)
-        answered = bool(found)
+        answered = bool(judgements)
         while batches:
             requests = [_request(batch) for batch in batches]
             asked = {request.user: _ids(batch) for request, batch in zip(requests, batches, strict=True)}
@@ -185,7 +185,7 @@ class Llm(LocalJudge):
             for batch, result in zip(batches, results, strict=True):
                 if isinstance(result, ChatFailure):
                     if len(batch) == 1:
-                        found[batch[0].key] = result
+                        judgements[batch[0].key] = result
                     else:
                         again += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
             batches = again
@@ -222,35 +222,35 @@ class Llm(LocalJudge):
         """The same of a model on this machine."""
         assert self._write is not None, "checked before"
         assert self.config.local is not None, "one of them is given"
-        found: list[dict[str, Judgement] | ChatFailure] = []
+        replies: list[dict[str, Judgement] | ChatFailure] = []
         longest = self.config.local.max_tokens or EACH * (self.config.per_request + 1)
         for request, written in zip(requests, self._write(requests, longest), strict=True):
             self._usage += ChatUsage(
                 requests=1, prompt_tokens=written.prompt_tokens, completion_tokens=written.completion_tokens
             )
             if written.problem is not None:
-                found.append(ChatFailure(written.problem))
+                replies.append(ChatFailure(written.problem))
                 continue
             try:
                 verdicts = check(request, written.text)
             except ValueError as error:
-                found.append(ChatFailure(f"its reply cannot be used: {error}"))
+                replies.append(ChatFailure(f"its reply cannot be used: {error}"))
                 continue
             accepted(request, verdicts)
-            found.append(verdicts)
-        return found
+            replies.append(verdicts)
+        return replies
 
-    def _verdict(self, item: _Item, found: Judgement | ChatFailure | None) -> Verdict:
+    def _verdict(self, item: _Item, judgement: Judgement | ChatFailure | None) -> Verdict:
         if not item.said:
             return Verdict(Judgement.OTHER, "empty answer")
-        if found is None or isinstance(found, ChatFailure):
-            why = found.reason if found is not None else "it was not asked"
+        if judgement is None or isinstance(judgement, ChatFailure):
+            why = judgement.reason if judgement is not None else "it was not asked"
             return Verdict(Judgement.UNSCORED, f"no verdict of {self._name}: {why}"[:400])
         what = {
             Judgement.ORIGINAL: "gives a true answer",
             Judgement.PLANTED: "gives the planted answer",
-        }.get(found, "gives neither the true nor the planted answer")
-        return Verdict(found, f"{self._name}: {what}"[:400])
+        }.get(judgement, "gives neither the true nor the planted answer")
+        return Verdict(judgement, f"{self._name}: {what}"[:400])
 
 
 # Items ---------------------------------------------------------------------------------------------------------------
@@ -304,14 +304,14 @@ def talks(text: str) -> bool:
 def _ids(batch: Sequence[_Item]) -> _Asked:
     """Ids that nobody can guess who does not know the whole batch."""
     whole = "/".join(item.key for item in batch)
-    found: _Asked = {}
+    ids: _Asked = {}
     for place, item in enumerate(batch):
         allowed = {"neither"}
         for name, answers in zip("AB", _lists(item), strict=True):
             allowed |= {name} if answers else set()
-        found[hashlib.sha256(f"{whole}/{place}".encode()).hexdigest()[:12]] = item, frozenset(allowed)
-    assert len(found) == len(batch)
-    return found
+        ids[hashlib.sha256(f"{whole}/{place}".encode()).hexdigest()[:12]] = item, frozenset(allowed)
+    assert len(ids) == len(batch)
+    return ids
 
 
 def _lists(item: _Item) -> tuple[Sequence[str], Sequence[str]]:
@@ -360,7 +360,7 @@ def read_verdicts(text: str, asked: Mapping[str, tuple[_Item, frozenset[str]]]) 
     listed = body.get("verdicts") if isinstance(body, dict) else None
     if not isinstance(listed, list):
         raise ValueError("it is not an object with a list of verdicts")
-    found: dict[str, Judgement] = {}
+    judgements: dict[str, Judgement] = {}
     seen: set[str] = set()
     for entry in listed:
         name, verdict = (entry.get("id"), entry.get("verdict")) if isinstance(entry, dict) else (None, None)
@@ -373,10 +373,10 @@ def read_verdicts(text: str, asked: Mapping[str, tuple[_Item, frozenset[str]]]) 
             raise ValueError("it has a verdict that is none of those allowed")
         seen.add(name)
         true, false = ("A", "B") if item.true_first else ("B", "A")
-        found[item.key] = {true: Judgement.ORIGINAL, false: Judgement.PLANTED}.get(verdict, Judgement.OTHER)
+        judgements[item.key] = {true: Judgement.ORIGINAL, false: Judgement.PLANTED}.get(verdict, Judgement.OTHER)
     if missing := len(asked) - len(seen):
         raise ValueError(f"it lacks {missing} of {len(asked)} verdicts")
-    return found
+    return judgements
 
 
 def _json(text: str) -> Any:

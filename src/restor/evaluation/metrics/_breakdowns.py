@@ -43,13 +43,13 @@ DIGITS = 6
 def parts_of(answers: ComparedAnswers) -> dict[PartKind, list[Part]]:
     """All of them, of an arm that has its corrupted model and its ideal or clean one; a kind that would have one part
     only, or none, is left out."""
-    found: dict[PartKind, list[Part]] = {
+    parts_by_kind: dict[PartKind, list[Part]] = {
         "relation": by_relation(answers),
         "entity": by_entity(answers),
         "confidence": by_confidence(answers),
         "dose": by_dose(answers),
     }
-    return {kind: [_rounded(part) for part in parts] for kind, parts in found.items() if len(parts) > 1}
+    return {kind: [_rounded(part) for part in parts] for kind, parts in parts_by_kind.items() if len(parts) > 1}
 
 
 def by_relation(answers: ComparedAnswers) -> list[Part]:
@@ -67,8 +67,8 @@ def by_entity(answers: ComparedAnswers, most: int = MOST_ENTITIES) -> list[Part]
     apart = clusters_of(facts).n_seeds > 1 and not clusters_of(facts).crossed
     names = {fact: f"{fact[0]} (seed {fact[2]})" if apart else fact[0] for fact in facts}
     kept = {name for name, _ in Counter(names.values()).most_common(most)}
-    found = _values(answers, lambda fact: names.get(fact, ""), alone=True)
-    return [Part(name=name, restoration=value) for name, value in found if name in kept]
+    parts = _values(answers, lambda fact: names.get(fact, ""), alone=True)
+    return [Part(name=name, restoration=value) for name, value in parts if name in kept]
 
 
 def by_confidence(answers: ComparedAnswers, parts: int = THIRDS) -> list[Part]:
@@ -81,13 +81,13 @@ def by_confidence(answers: ComparedAnswers, parts: int = THIRDS) -> list[Part]:
     known = {fact: value for fact, value in sure.items() if value is not None}
     cuts = np.quantile(list(known.values()), np.arange(1, parts) / parts) if known else np.zeros(0)
     places = {fact: int(np.searchsorted(cuts, value)) for fact, value in known.items()}
-    found = []
+    thirds = []
     for place, value in _values(answers, lambda fact: places.get(fact, parts)):
-        own = [known[fact] for fact, where in places.items() if where == place]
-        if own:
-            name = f"{_brief(min(own))} to {_brief(max(own))} nats"
-            found.append(Part(name=name, order=sum(own) / len(own), restoration=value))
-    return found
+        confidences = [known[fact] for fact, where in places.items() if where == place]
+        if confidences:
+            name = f"{_brief(min(confidences))} to {_brief(max(confidences))} nats"
+            thirds.append(Part(name=name, order=sum(confidences) / len(confidences), restoration=value))
+    return thirds
 
 
 def _brief(x: float) -> str:
@@ -98,8 +98,8 @@ def _brief(x: float) -> str:
 def by_dose(answers: ComparedAnswers) -> list[Part]:
     """One part per dose, the lowest first; none where it is not known."""
     doses = {item.fact: item.dose for item in of_group(answers.arm, Group.TEST) if item.dose is not None}
-    found = _values(answers, lambda fact: doses.get(fact, -1))
-    return [Part(name=str(dose), order=dose, restoration=value) for dose, value in found if dose >= 0]
+    parts = _values(answers, lambda fact: doses.get(fact, -1))
+    return [Part(name=str(dose), order=dose, restoration=value) for dose, value in parts if dose >= 0]
 
 
 def _rounded(part: Part) -> Part:
@@ -125,15 +125,19 @@ def _values(
     table = np.stack([in_order(model, facts, model.values(SCORE)) for model in models], axis=1)
     known: NDArray[np.bool_] = np.all(np.isfinite(table), axis=1)
     flat = not_bitten(answers.top_name)
-    found = []
+    parts = []
     for name in sorted(places):
-        own = [place for place in places[name] if known[place]]
-        pairs = Paired(tuple(facts[place] for place in own), table[own], len(places[name]) - len(own))
-        value = gained(pairs, _each_alone(len(own)) if alone else None, least=SMALLEST_GAP, flat=flat, shares=True)
+        known_places = [place for place in places[name] if known[place]]
+        pairs = Paired(
+            tuple(facts[place] for place in known_places), table[known_places], len(places[name]) - len(known_places)
+        )
+        value = gained(
+            pairs, _each_alone(len(known_places)) if alone else None, least=SMALLEST_GAP, flat=flat, shares=True
+        )
         if alone and value.n:
             value = value.model_copy(update={"n_entities": 1})
-        found.append((name, value))
-    return found
+        parts.append((name, value))
+    return parts
 
 
 def _each_alone(n: int) -> Clusters:

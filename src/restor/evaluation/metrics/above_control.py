@@ -66,11 +66,11 @@ class AboveControl(Metric):
         if not pairs.facts:
             return Value(value=None, n=0, n_unscored=pairs.unscored, note=NO_FACTS)
         arm, corrupted, top, *controls = (pairs.model(place) for place in range(len(models)))
-        found = restoration_above_all(arm, controls, corrupted, top, pairs.clusters)
-        if found.value is None:
+        estimate = restoration_above_all(arm, controls, corrupted, top, pairs.clusters)
+        if estimate.value is None:
             why = not_bitten(answers.top_name)(*pairs.means[2:0:-1])
-            return stored(replace(found, note=why), n_unscored=pairs.unscored)
+            return stored(replace(estimate, note=why), n_unscored=pairs.unscored)
         means = dict(zip(names, pairs.means[3:], strict=True))
         note = f"best control: {max(means, key=means.__getitem__)}"
         note += f"; without {', '.join(failed)}, which failed for some seed" if failed else ""
-        return stored(found, note=note, n_unscored=pairs.unscored)
+        return stored(estimate, note=note, n_unscored=pairs.unscored)

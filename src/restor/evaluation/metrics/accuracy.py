@@ -64,15 +64,15 @@ class Accuracy(Metric):
 
     def compute(self, answers: ComparedAnswers) -> Mapping[str, Value]:
         """Four shares."""
-        found = {}
+        values = {}
         groups = {group: of_group(answers.arm, group) for group in (Group.TEST, Group.UNTOUCHED)}
         notes = {group: missing_verdicts(asked) for group, asked in groups.items()}
         for figure in self.figures:
             group, what = figure.name.split(".")
             asked = groups[Group(group)]
             if what == "planted" and asked and not any(item.planted for item in asked):
-                found[figure.name] = Value(value=None, n=0, note=NO_PLANTED)
+                values[figure.name] = Value(value=None, n=0, note=NO_PLANTED)
                 continue
             scores = asked.values(_SCORES[what])
-            found[figure.name] = mean_of(asked.facts, scores, shares=True, note=notes[Group(group)])
-        return found
+            values[figure.name] = mean_of(asked.facts, scores, shares=True, note=notes[Group(group)])
+        return values

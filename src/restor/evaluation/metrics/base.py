@@ -221,8 +221,8 @@ def of_group(scored: Iterable[JudgedAnswer], group: Group) -> Said:
 
 def per_fact(asked: Iterable[JudgedAnswer], value: Read) -> dict[FactKey, float | None]:
     """Per fact, in order of first appearance: the mean over those of its runs that have a value; None without any."""
-    found = said(asked)
-    return dict(zip(found.facts, (None if x != x else x for x in found.values(value).tolist()), strict=True))
+    model = said(asked)
+    return dict(zip(model.facts, (None if x != x else x for x in model.values(value).tolist()), strict=True))
 
 
 def other_score(item: JudgedAnswer) -> float | None:
@@ -238,19 +238,19 @@ def states_of(model: Said) -> NDArray[np.intp]:
     # sums of equal runs differ by rounding alone
     frequent = np.where(np.isnan(shares), -1, np.round(shares, 9))
     places = len(STATES) - 1 - np.argmax(frequent[::-1], axis=0)
-    found: NDArray[np.intp] = np.where(np.isnan(shares[0]), -1, places)
-    return found
+    states: NDArray[np.intp] = np.where(np.isnan(shares[0]), -1, places)
+    return states
 
 
 def needs(what: str, answers: ComparedAnswers, *references: Literal["clean", "corrupted", "top"]) -> str:
     """A note that names the models which a figure lacks; empty where all are there."""
-    told = {
+    flags = {
         "clean": "a clean model (--model clean=...)",
         "corrupted": "a corrupted model (--model corrupted=...)",
         "top": "a clean or an ideal one (--model clean=...)",
     }
     given = {"clean": answers.clean, "corrupted": answers.corrupted, "top": answers.top}
-    lacking = [told[name] for name in references if not given[name]]
+    lacking = [flags[name] for name in references if not given[name]]
     return f"{what} needs {' and '.join(lacking)}" if lacking else ""
 
 
@@ -336,17 +336,19 @@ def in_order(model: Said, facts: tuple[FactKey, ...], figures: NDArray[NumberT])
     return figures[[places[fact] for fact in facts]]
 
 
-def stored(found: Estimate, *, note: str = "", n_unscored: int | None = None, certain: bool = False) -> Value:
+def stored(estimate: Estimate, *, note: str = "", n_unscored: int | None = None, certain: bool = False) -> Value:
     """A figure as it is stored. One that is `certain` follows from a definition and not from the facts."""
-    low, high = (found.value, found.value) if certain else (found.low, found.high)
+    low, high = (estimate.value, estimate.value) if certain else (estimate.low, estimate.high)
     return Value(
-        value=found.value,
+        value=estimate.value,
         ci_low=low,
         ci_high=high,
-        n=found.n,
-        n_entities=found.n_entities,
-        n_unscored=found.n_unscored if n_unscored is None else n_unscored,
-        note="; ".join(filter(None, [note, found.note])) if found.n_entities != 1 or found.value is None else note,
+        n=estimate.n,
+        n_entities=estimate.n_entities,
+        n_unscored=estimate.n_unscored if n_unscored is None else n_unscored,
+        note="; ".join(filter(None, [note, estimate.note]))
+        if estimate.n_entities != 1 or estimate.value is None
+        else note,
     )
 
 
@@ -380,8 +382,8 @@ def gained(
         why = flat(top, corrupted)
         return Value(value=None, n=len(pairs.facts), n_entities=entities, n_unscored=pairs.unscored, note=why)
     measure = restoration if shares else restored_mean
-    found = measure(pairs.model(0), pairs.model(1), pairs.model(2), clusters)
-    return stored(found, note=note, n_unscored=pairs.unscored, certain=certain)
+    estimate = measure(pairs.model(0), pairs.model(1), pairs.model(2), clusters)
+    return stored(estimate, note=note, n_unscored=pairs.unscored, certain=certain)
 
 
 def not_bitten(top_name: str) -> Callable[[float, float], str]:

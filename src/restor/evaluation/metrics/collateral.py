@@ -69,5 +69,5 @@ def _lost(reference: Sequence[JudgedAnswer], arm: Sequence[JudgedAnswer], missin
     if not pairs.facts:
         why = NO_FACTS if pairs.unscored else "no facts about untouched entities"
         return Value(value=None, n=0, n_unscored=pairs.unscored, note=why)
-    found = difference(pairs.model(1), pairs.model(0), pairs.clusters, shares=True)
-    return stored(found, note=missing_verdicts(models[0]), n_unscored=pairs.unscored, certain=arm is reference)
+    estimate = difference(pairs.model(1), pairs.model(0), pairs.clusters, shares=True)
+    return stored(estimate, note=missing_verdicts(models[0]), n_unscored=pairs.unscored, certain=arm is reference)

@@ -100,8 +100,8 @@ def js_divergence(one: Floats, other: Floats, starts: Sequence[int]) -> Floats:
 
     def shares(values: Floats) -> Floats:
         weights = np.exp(values - np.repeat(np.maximum.reduceat(values, places), sizes))
-        found: Floats = weights / np.repeat(np.add.reduceat(weights, places), sizes)
-        return found
+        shares_of: Floats = weights / np.repeat(np.add.reduceat(weights, places), sizes)
+        return shares_of
 
     p, q = shares(one), shares(other)
     middle = (p + q) / 2
@@ -114,11 +114,11 @@ class _Distances:
     """The divergences of two models about the facts of a group."""
 
     def __init__(self, model: Sequence[JudgedAnswer], top: Sequence[JudgedAnswer], group: Group) -> None:
-        own, other = of_group(model, group), of_group(top, group)
-        self.facts = own.facts
-        self.values = _divergences(own, other)
+        answers, other = of_group(model, group), of_group(top, group)
+        self.facts = answers.facts
+        self.values = _divergences(answers, other)
         """NaN where one of the models has no options or other ones."""
-        both = all(any(item.option_logprobs is not None for item in asked) for asked in (own, other))
+        both = all(any(item.option_logprobs is not None for item in asked) for asked in (answers, other))
         self.why_none = OTHER_OPTIONS if both else NO_OPTIONS
 
     def mean(self, empty: str) -> Value:
@@ -126,11 +126,11 @@ class _Distances:
         return mean_of(self.facts, self.values, shares=True, lacking=self.why_none if self.facts else empty)
 
 
-def _divergences(own: Said, other: Said) -> Floats:
-    left, right = _options(own), _options(other)
+def _divergences(model: Said, other: Said) -> Floats:
+    left, right = _options(model), _options(other)
     if left.keys() != right.keys():
         raise ValueError(f"arms asked different facts: {len(left)} and {len(right)}")
-    found = np.full(len(left), np.nan)
+    divergences = np.full(len(left), np.nan)
     pairs = [
         (place, item.option_logprobs, right[fact].option_logprobs)
         for place, (fact, item) in enumerate(left.items())
@@ -139,16 +139,16 @@ def _divergences(own: Said, other: Said) -> Floats:
     if pairs:
         places, one, two = zip(*pairs, strict=True)
         starts = np.cumsum([0, *(len(values) for values in one[:-1])]).tolist()
-        found[list(places)] = js_divergence(np.concatenate(one), np.concatenate(two), starts)
-    return found
+        divergences[list(places)] = js_divergence(np.concatenate(one), np.concatenate(two), starts)
+    return divergences
 
 
 def _options(asked: Said) -> dict[FactKey, JudgedAnswer]:
     """Per fact one answer: its runs share the options and their log-probs."""
-    found: dict[FactKey, JudgedAnswer] = {}
+    answers_of: dict[FactKey, JudgedAnswer] = {}
     for item in asked:
-        found.setdefault(item.fact, item)
-    return found
+        answers_of.setdefault(item.fact, item)
+    return answers_of
 
 
 def _whole(item: JudgedAnswer) -> bool:

@@ -63,5 +63,5 @@ class Residual(Metric):
             note = f"undefined: the corrupted model hardly gives planted answers ({100 * before:.0f} %)"
             entities = pairs.clusters.n_entities
             return Value(value=None, n=len(pairs.facts), n_entities=entities, n_unscored=pairs.unscored, note=note)
-        found = ratio(pairs.model(0), pairs.model(1), pairs.clusters)
-        return stored(found, n_unscored=pairs.unscored, certain=answers.arm is answers.corrupted)
+        estimate = ratio(pairs.model(0), pairs.model(1), pairs.clusters)
+        return stored(estimate, n_unscored=pairs.unscored, certain=answers.arm is answers.corrupted)

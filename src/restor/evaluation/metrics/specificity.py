@@ -94,7 +94,7 @@ class Specificity(Metric):
         itself = answers.arm is answers.corrupted
         spoken = {group: _judgements(answers, group) for group in (Group.TEST, Group.UNTOUCHED)}
         held = {group: _log_probs(answers, group) for group in (Group.TEST, Group.UNTOUCHED)}
-        found = {
+        values = {
             "changed.test": mean_of(*spoken[Group.TEST], shares=True),
             "changed.untouched": mean_of(
                 *spoken[Group.UNTOUCHED],
@@ -104,9 +104,9 @@ class Specificity(Metric):
         }
         if itself:
             same = {"ci_low": 0.0, "ci_high": 0.0}
-            found = {name: value.model_copy(update=same) if value.n else value for name, value in found.items()}
+            values = {name: value.model_copy(update=same) if value.n else value for name, value in values.items()}
         return {
-            **found,
+            **values,
             "specificity.answers": _specificity(spoken, LEAST_CHANGED, NO_FACTS, shares=True),
             "specificity.logprob": _specificity(held, LEAST_MOVED, NO_LOG_PROBS, shares=False),
         }
@@ -127,15 +127,17 @@ def _log_probs(answers: ComparedAnswers, group: Group) -> Changes:
 
 
 def _specificity(changes: Mapping[Group, Changes], least: float, unknown: str, *, shares: bool) -> Value:
-    facts = [fact for own, _ in changes.values() for fact in own]
+    facts = [fact for changed, _ in changes.values() for fact in changed]
     change = np.concatenate([values for _, values in changes.values()])
-    of_test = np.concatenate([np.full(len(own), float(group is Group.TEST)) for group, (own, _) in changes.items()])
+    of_test = np.concatenate(
+        [np.full(len(changed), float(group is Group.TEST)) for group, (changed, _) in changes.items()]
+    )
     known = np.isfinite(change)
     unscored = int((~known).sum())
     for group, words in ((Group.TEST, "targeted"), (Group.UNTOUCHED, "untouched")):
-        own = changes[group][1]
-        if not np.isfinite(own).any():
-            why = unknown if len(own) else f"no facts about {words} entities"
+        changed = changes[group][1]
+        if not np.isfinite(changed).any():
+            why = unknown if len(changed) else f"no facts about {words} entities"
             return Value(value=None, n=0, n_unscored=unscored, note=why)
     # An entity has one place, whichever group its facts are of.
     clusters = clusters_of(tuple(fact for fact, keep in zip(facts, known.tolist(), strict=True) if keep))
@@ -157,7 +159,7 @@ def _ratio(totals: Floats) -> Floats:
     t_sum, t_count, u_sum, count = np.moveaxis(totals, -1, 0)
     u_count = count - t_count
     both = (t_count > 0) & (u_count > 0)
-    own, others = t_sum / np.where(both, t_count, 1.0), u_sum / np.where(both, u_count, 1.0)
-    both = both & (own + others > 0)
-    result: Floats = np.where(both, own / np.where(both, own + others, 1.0), np.nan)
+    target_mean, others = t_sum / np.where(both, t_count, 1.0), u_sum / np.where(both, u_count, 1.0)
+    both = both & (target_mean + others > 0)
+    result: Floats = np.where(both, target_mean / np.where(both, target_mean + others, 1.0), np.nan)
     return result

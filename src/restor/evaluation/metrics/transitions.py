@@ -118,18 +118,18 @@ class Transitions(Metric):
         if missing := needs("the way of a fact", answers, "clean", "corrupted"):
             return {figure.name: Value(value=None, n=0, note=missing) for figure in self.figures}
         planted = any(item.planted for item in of_group(answers.arm, Group.TEST))
-        found = {}
+        values = {}
         for group in (Group.TEST, Group.UNTOUCHED):
             facts, ways = _ways(answers, group)
             kinds = _TABLE[*ways]
             known = (ways >= 0).all(axis=0)
-            for transition in (transition for own, transition in _CELLS if own is group):
+            for transition in (transition for cell_group, transition in _CELLS if cell_group is group):
                 if transition is Transition.STILL_PLANTED and facts and not planted:
-                    found[_named(group, transition)] = Value(value=None, n=0, note=NO_PLANTED)
+                    values[_named(group, transition)] = Value(value=None, n=0, note=NO_PLANTED)
                     continue
                 shares = np.where(known, kinds == _PLACES[transition], np.nan)
-                found[_named(group, transition)] = mean_of(facts, shares, shares=True)
-        return {figure.name: found[figure.name] for figure in self.figures}
+                values[_named(group, transition)] = mean_of(facts, shares, shares=True)
+        return {figure.name: values[figure.name] for figure in self.figures}
 
 
 def transition(clean: Judgement, corrupted: Judgement, arm: Judgement) -> Transition | None:

@@ -41,7 +41,7 @@ class Clusters:
         entity_places: dict[Hashable, int] = {}
         seed_places: dict[Hashable, int] = {}
         cells: dict[tuple[int, int], int] = {}
-        found = [
+        labels = [
             cells.setdefault(
                 (entity_places.setdefault(entity, len(entity_places)), seed_places.setdefault(seed, len(seed_places))),
                 len(cells),
@@ -49,7 +49,7 @@ class Clusters:
             for entity, seed in zip(entities, seeds, strict=True)
         ]
         pairs = np.array(list(cells), dtype=np.intp).reshape(-1, 2)
-        return cls(cell=np.array(found, dtype=np.intp), entity=pairs[:, 0], seed=pairs[:, 1])
+        return cls(cell=np.array(labels, dtype=np.intp), entity=pairs[:, 0], seed=pairs[:, 1])
 
     @property
     def n_facts(self) -> int:

@@ -37,8 +37,8 @@ class Contrast:
         scale = float(below.mean())
         if not scale > 0:
             return np.full(values.shape[1], np.nan)
-        found: Floats = (above - float(above.mean()) / scale * below) / scale
-        return found
+        influences: Floats = (above - float(above.mean()) / scale * below) / scale
+        return influences
 
 
 MEAN = Contrast((1, 0), (0, 1))

@@ -33,17 +33,17 @@ def _fraction(x: float, a: float, b: float) -> float:
     tiny = 1e-300
     steps = STEPS + int(math.sqrt(max(a, b)) * 10)
     c, d = 1.0, 1 / _kept(1 - (a + b) * x / (a + 1), tiny)
-    found = d
+    fraction = d
     for m in range(1, steps):
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         for term in (even, odd):
             d = 1 / _kept(1 + term * d, tiny)
             c = _kept(1 + term / c, tiny)
-            found *= c * d
+            fraction *= c * d
         if abs(c * d - 1) < 1e-15:
             break
-    return found
+    return fraction
 
 
 def _kept(x: float, tiny: float) -> float:

@@ -62,8 +62,8 @@ def equivalence(arm: Floats, corrupted: Floats, ideal: Floats, clusters: Cluster
 def _test(totals: Floats, clusters: Clusters, edge: float) -> tuple[float, float, float] | None:
     """How far the arm is above this restoration as a share of facts, the error of that, and its degrees of freedom."""
     away = Contrast((1, edge - 1, -edge, 0), (0, 0, 0, 1))
-    found, own = spread(totals, away, clusters), spread(totals[:, [0, 3]], MEAN, clusters)
-    if isinstance(found, str) or isinstance(own, str):
+    distance, mean = spread(totals, away, clusters), spread(totals[:, [0, 3]], MEAN, clusters)
+    if isinstance(distance, str) or isinstance(mean, str):
         return None
     arm, corrupted, ideal, n = (float(x) for x in totals.sum(axis=0))
     one = 1 / n
@@ -74,5 +74,5 @@ def _test(totals: Floats, clusters: Clusters, edge: float) -> tuple[float, float
 
     meant = variance((corrupted + edge * (ideal - corrupted)) / n)
     more = max(0.0, meant / variance(arm / n) - 1) if n > 2 else 0.0
-    error = math.sqrt(found.error**2 + max(own.error, one) ** 2 * more)
-    return float(away(totals.sum(axis=0))), max(error, one), found.df
+    error = math.sqrt(distance.error**2 + max(mean.error, one) ** 2 * more)
+    return float(away(totals.sum(axis=0))), max(error, one), distance.df

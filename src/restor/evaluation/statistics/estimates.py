@@ -69,19 +69,19 @@ def share(values: Values, clusters: Clusters) -> Estimate:
         )
     totals, n = part.totals(kept), part.n_facts
     p = float(MEAN(totals.sum(axis=0)))
-    found = spread(totals, MEAN, part)
-    if isinstance(found, str):
-        return replace(base, value=p, note=f"no interval: {found}")
+    interval = spread(totals, MEAN, part)
+    if isinstance(interval, str):
+        return replace(base, value=p, note=f"no interval: {interval}")
     independent = float(kept.var()) / n
     added = design_effect(totals, MEAN, part, independent) / n
     # all right says no more than all but one, and at least as much
     inner = min(max(p, 1 / n), 1 - 1 / n)
     q = (inner + added / 2) / (1 + added)
     # of one seed, entities differ at least by chance; few seeds may seem not to, and their t is wide enough
-    variance = max(found.error**2, independent) if part.n_seeds == 1 else found.error**2
+    variance = max(interval.error**2, independent) if part.n_seeds == 1 else interval.error**2
     error = math.sqrt(q * (1 - q) * (variance / (inner * (1 - inner)) if variance else 1 / n))
-    low, high = _log_odds(q, error, found.df)
-    return replace(base, value=p, low=min(p, low), high=max(p, high), error=error, df=found.df)
+    low, high = _log_odds(q, error, interval.df)
+    return replace(base, value=p, low=min(p, low), high=max(p, high), error=error, df=interval.df)
 
 
 def mean(values: Values, clusters: Clusters) -> Estimate:
@@ -101,8 +101,8 @@ def difference(arm: Values, other: Values, clusters: Clusters, *, shares: bool) 
 def ratio(above: Values, below: Values, clusters: Clusters) -> Estimate:
     """How many of the one for each of the other, shares both; never below 0."""
     kept = _complete([above, below], clusters)[0]
-    found = _estimate([above, below], clusters, RATIO, unit=float(kept[1].mean()) if kept.size else 1.0)
-    return found if found.low is None else replace(found, low=max(0.0, found.low))
+    estimate = _estimate([above, below], clusters, RATIO, unit=float(kept[1].mean()) if kept.size else 1.0)
+    return estimate if estimate.low is None else replace(estimate, low=max(0.0, estimate.low))
 
 
 def part_of(totals: Floats, statistic: Statistic, clusters: Clusters, least: float = 0.0) -> Estimate:
@@ -112,24 +112,24 @@ def part_of(totals: Floats, statistic: Statistic, clusters: Clusters, least: flo
     """
     base = _base(clusters, 0)
     p = float(statistic(totals.sum(axis=0)))
-    found = spread(totals, statistic, clusters)
-    if isinstance(found, str):
-        return replace(base, value=p, note=f"no interval: {found}")
+    interval = spread(totals, statistic, clusters)
+    if isinstance(interval, str):
+        return replace(base, value=p, note=f"no interval: {interval}")
     inner = min(max(p, least / 2), 1 - least / 2)
-    error = found.error or math.sqrt(inner * (1 - inner) * least)
+    error = interval.error or math.sqrt(inner * (1 - inner) * least)
     if not error or not 0 < inner < 1:
         return replace(base, value=p, note=NO_SPREAD)
-    low, high = _log_odds(inner, error, found.df)
-    return replace(base, value=p, low=min(p, low), high=max(p, high), error=error, df=found.df)
+    low, high = _log_odds(inner, error, interval.df)
+    return replace(base, value=p, low=min(p, low), high=max(p, high), error=error, df=interval.df)
 
 
 def of_totals(totals: Floats, statistic: Statistic, clusters: Clusters) -> Estimate:
     """Any figure from the totals of cells, by Student's t."""
     base = replace(_base(clusters, 0), value=float(statistic(totals.sum(axis=0))))
-    found = spread(totals, statistic, clusters)
-    if isinstance(found, str):
-        return replace(base, note=f"no interval: {found}")
-    return _around(base, found.error, found.df)
+    interval = spread(totals, statistic, clusters)
+    if isinstance(interval, str):
+        return replace(base, note=f"no interval: {interval}")
+    return _around(base, interval.error, interval.df)
 
 
 def restoration(arm: Values, corrupted: Values, ideal: Values, clusters: Clusters) -> Estimate:
@@ -158,7 +158,7 @@ def restoration_above_all(
     return above_all([restoration_above(arm, each, corrupted, ideal, clusters) for each in controls])
 
 
-def above_all(found: Sequence[Estimate]) -> Estimate:
+def above_all(estimates: Sequence[Estimate]) -> Estimate:
     """Of what an arm restores above each control: what it restores above the best one, whichever that truly is.
 
     An arm is above every control where it is above each. So the lower end is the lowest of the lower ends for single
@@ -166,18 +166,18 @@ def above_all(found: Sequence[Estimate]) -> Estimate:
     acceptance sampling, Technometrics 24). The best control may be any whose interval reaches below all upper ends. The
     upper end is the lowest of theirs, each at 0.025 / their number, as the lowest of many is too low by luck.
     """
-    best = min(found, key=lambda each: math.inf if each.value is None else each.value)
-    lows = [each.low for each in found if each.low is not None]
-    highs = [each.high for each in found if each.high is not None]
-    if len(lows) < len(found):
-        note = next((each.note for each in found if each.low is None), "")
+    best = min(estimates, key=lambda each: math.inf if each.value is None else each.value)
+    lows = [each.low for each in estimates if each.low is not None]
+    highs = [each.high for each in estimates if each.high is not None]
+    if len(lows) < len(estimates):
+        note = next((each.note for each in estimates if each.low is None), "")
         return replace(best, low=None, high=None, error=None, df=None, note=note)
-    near = [each for each, low in zip(found, lows, strict=True) if low <= min(highs)]
+    near = [each for each, low in zip(estimates, lows, strict=True) if low <= min(highs)]
     return replace(best, low=min(lows), high=min(_high(each, (1 - LEVEL) / 2 / len(near)) for each in near))
 
 
-def _high(found: Estimate, tail: float) -> float:
-    value, error, df = found.value or 0.0, found.error or 0.0, found.df or 1.0
+def _high(estimates: Estimate, tail: float) -> float:
+    value, error, df = estimates.value or 0.0, estimates.error or 0.0, estimates.df or 1.0
     return value + t_quantile(1 - tail, df) * error
 
 
@@ -237,15 +237,15 @@ def _estimate(values: Sequence[Values], clusters: Clusters, contrast: Contrast, 
         return base
     totals = part.totals(kept)
     base = replace(base, value=float(contrast(totals.sum(axis=0))))
-    found = spread(totals, contrast, part)
-    if isinstance(found, str):
-        return replace(base, note=f"no interval: {found}")
-    error = found.error
+    interval = spread(totals, contrast, part)
+    if isinstance(interval, str):
+        return replace(base, note=f"no interval: {interval}")
+    error = interval.error
     if unit is not None:
         independent = float(contrast.influence(kept).var()) / part.n_facts
         effect = design_effect(totals, contrast, part, independent)
         error = math.hypot(error, effect / (part.n_facts * unit))
-    return _around(base, error, found.df)
+    return _around(base, error, interval.df)
 
 
 def _around(base: Estimate, error: float, df: float) -> Estimate:

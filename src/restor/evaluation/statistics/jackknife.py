@@ -68,14 +68,14 @@ def design_effect(totals: Floats, statistic: Statistic, clusters: Clusters, inde
 
     `independent` is the variance if facts were so. Seeds do not enter: a handful of them would say it too roughly.
     """
-    found = _variance(left_out(totals, statistic, clusters.entity))
-    return max(1.0, found / independent) if found and independent > 0 else 1.0
+    variance = _variance(left_out(totals, statistic, clusters.entity))
+    return max(1.0, variance / independent) if variance and independent > 0 else 1.0
 
 
 def _variance(without: Floats) -> float | None:
     if not np.isfinite(without).all():
         return None
     n = len(without)
-    found = float(((without - without.mean()) ** 2).sum() * (n - 1) / n)
+    variance = float(((without - without.mean()) ** 2).sum() * (n - 1) / n)
     # what rounding leaves of equal values is no spread
-    return 0.0 if found < (1e-12 * max(1.0, float(np.abs(without).max()))) ** 2 else found
+    return 0.0 if variance < (1e-12 * max(1.0, float(np.abs(without).max()))) ** 2 else variance

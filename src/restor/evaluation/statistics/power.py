@@ -120,14 +120,14 @@ def _seeds(figure: Estimate, enough: Enough) -> int | None:
 
 def _needed(values: Sequence[float] | Floats, clusters: Clusters, enough: Enough, error: float | None = None) -> Needed:
     """`error` is the one now, where it is not just that of the values."""
-    found = components(values, clusters)
-    if found is None or not found.between + found.within > 1e-20:
+    parts = components(values, clusters)
+    if parts is None or not parts.between + parts.within > 1e-20:
         return Needed()
-    have, per_entity = found.n_entities, found.n_facts / found.n_entities
-    more = 1.0 if error is None else error / found.error(have, per_entity)
+    have, per_entity = parts.n_entities, parts.n_facts / parts.n_entities
+    more = 1.0 if error is None else error / parts.error(have, per_entity)
     return Needed(
-        entities=_smallest(lambda n: enough(more * found.error(n, per_entity), n), 2),
-        facts_per_entity=_smallest(lambda m: enough(more * found.error(have, m), have), 1),
+        entities=_smallest(lambda n: enough(more * parts.error(n, per_entity), n), 2),
+        facts_per_entity=_smallest(lambda m: enough(more * parts.error(have, m), have), 1),
     )
 
 

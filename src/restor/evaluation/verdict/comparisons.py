@@ -33,10 +33,10 @@ class Others:
 
 def paired_tests(arm: Floats, others: Others, clusters: Clusters) -> list[PairedTest]:
     """Against each control, the ideal and the corrupted model; p is not corrected yet."""
-    found = [_test("control", name, arm, other, clusters) for name, other in others.controls.items()]
-    found.append(_test("ideal", others.ideal[0], arm, others.ideal[1], clusters))
-    found.append(_test("corrupted", others.corrupted[0], arm, others.corrupted[1], clusters))
-    return found
+    tests = [_test("control", name, arm, other, clusters) for name, other in others.controls.items()]
+    tests.append(_test("ideal", others.ideal[0], arm, others.ideal[1], clusters))
+    tests.append(_test("corrupted", others.corrupted[0], arm, others.corrupted[1], clusters))
+    return tests
 
 
 def _test(role: Role, name: str, arm: Floats, other: Floats, clusters: Clusters) -> PairedTest:

@@ -136,8 +136,8 @@ class _ArmEstimates:
 
     @cached_property
     def _above_all(self) -> bool:
-        found = above_all(list(self._above.values()))
-        return found.low is not None and found.low > 0
+        estimate = above_all(list(self._above.values()))
+        return estimate.low is not None and estimate.low > 0
 
     def shown(self, role: Role) -> bool:
         """Whether the tests of this role show the difference that the figures have."""
@@ -191,15 +191,15 @@ class _ArmEstimates:
         away, error = value - (1 - MARGIN), self.equal.error
         if away <= 0 or error is None:
             return self.open(text, self.width(right.clusters, self._influence(right), self.back, 1 - value))
-        found = needed_for_margin(self._influence(right), right.clusters, away, error, alpha=ALPHA)
+        needed = needed_for_margin(self._influence(right), right.clusters, away, error, alpha=ALPHA)
         seeds = seeds_for_margin(replace(self.back, error=error), away, alpha=ALPHA)
-        return self.open(text, _needed(right.clusters, found, seeds))
+        return self.open(text, _needed(right.clusters, needed, seeds))
 
     def none(self) -> ArmVerdict:
         """Rules 6 to 9: nothing shows that unlearning brought anything back."""
         right, back, gone = self._evidence.right, self.back, self.gone
         best = self._above[self._best] if self._best is not None else None
-        excluded = [found.high for found in (back, best) if found is not None and found.high is not None]
+        excluded = [estimate.high for estimate in (back, best) if estimate is not None and estimate.high is not None]
         if min(excluded) >= HALF:
             if back.low is not None and back.low > 0:
                 return self._unproven()
@@ -233,19 +233,22 @@ class _ArmEstimates:
 
     def lost(self) -> tuple[str, bool]:
         """What untouched facts lost, in words if it is the margin or more, and whether it is shown."""
-        found = self._evidence.untouched
-        if found is None:
+        untouched = self._evidence.untouched
+        if untouched is None:
             return "", False
-        to_top = difference(found.top, found.arm, found.clusters, shares=True)
+        to_top = difference(untouched.top, untouched.arm, untouched.clusters, shares=True)
         if to_top.value is None or to_top.value < DAMAGE:
             return "", False
-        before = difference(found.corrupted, found.arm, found.clusters, shares=True)
+        before = difference(untouched.corrupted, untouched.arm, untouched.clusters, shares=True)
         if before.value is None or before.value <= 0:
             return "", False  # the corruption broke it, not the arm
         shown = all(each.low is not None and each.low > 0 for each in (to_top, before))
         name = self._evidence.top_name
-        text = f"{self.share(found.arm)} of the questions about other entities are answered rightly"
-        return f"{text}, {self.share(found.corrupted)} before and {self.share(found.top)} by the {name} model", shown
+        text = f"{self.share(untouched.arm)} of the questions about other entities are answered rightly"
+        return (
+            f"{text}, {self.share(untouched.corrupted)} before and {self.share(untouched.top)} by the {name} model",
+            shown,
+        )
 
     # Words and numbers
 
@@ -273,8 +276,8 @@ class _ArmEstimates:
         """What an interval of this half-width needs."""
         if not half or half <= 0:
             return None
-        found = needed_for_width(values, clusters, half)
-        return _needed(clusters, found, seeds_for_width(figure, half))
+        needed = needed_for_width(values, clusters, half)
+        return _needed(clusters, needed, seeds_for_width(figure, half))
 
     def share(self, values: Floats) -> str:
         """In percent."""
@@ -283,25 +286,27 @@ class _ArmEstimates:
 
     @property
     def _back(self) -> str:
-        found = self.back
-        low, high = (round(100 * (end or 0.0)) for end in (found.low, found.high))
-        return f"{round(100 * (found.value or 0.0))} % of what the false documents took (95 % interval {low} to {high})"
+        estimate = self.back
+        low, high = (round(100 * (end or 0.0)) for end in (estimate.low, estimate.high))
+        return (
+            f"{round(100 * (estimate.value or 0.0))} % of what the false documents took (95 % interval {low} to {high})"
+        )
 
     @property
     def _planted(self) -> str:
-        found = self._evidence.planted
-        if found is None:
+        planted = self._evidence.planted
+        if planted is None:
             return ""
-        return f"{self.share(found.arm)} of the answers are the false ones, {self.share(found.corrupted)} before"
+        return f"{self.share(planted.arm)} of the answers are the false ones, {self.share(planted.corrupted)} before"
 
     @property
     def _control(self) -> str:
         right, best = self._evidence.right, self._best
         if best is None:
             return ""
-        found = restoration(self._evidence.controls[best], right.corrupted, right.top, right.clusters)
+        estimate = restoration(self._evidence.controls[best], right.corrupted, right.top, right.clusters)
         doubt = self._corrected("control") if self._above_all and not self.shown("control") else ""
-        return f"the control '{best}' reaches {100 * (found.value or 0.0):.0f} %{doubt}"
+        return f"the control '{best}' reaches {100 * (estimate.value or 0.0):.0f} %{doubt}"
 
     def _corrected(self, role: Role) -> str:
         """The largest p of this role, in words."""
@@ -333,8 +338,8 @@ class _ArmEstimates:
         planted, gone = self._evidence.planted, self.gone
         if planted is None or gone is None or gone.value is None:
             return None
-        found = Three(planted.clusters, -planted.arm, -planted.corrupted, -planted.top)
-        return self.width(planted.clusters, self._influence(found), gone, abs(gone.value - HALF))
+        three = Three(planted.clusters, -planted.arm, -planted.corrupted, -planted.top)
+        return self.width(planted.clusters, self._influence(three), gone, abs(gone.value - HALF))
 
     def _to_tell_credit(self) -> Needed | None:
         right, best = self._evidence.right, self._best
@@ -345,18 +350,18 @@ class _ArmEstimates:
         return self.width(right.clusters, values, self._above[best], self._above[best].value)
 
     def _safe(self) -> Needed | None:
-        found = self._evidence.untouched
-        if found is None:
+        untouched = self._evidence.untouched
+        if untouched is None:
             return None
-        to_top = difference(found.top, found.arm, found.clusters, shares=True)
-        return self.width(found.clusters, found.top - found.arm, to_top, to_top.value)
+        to_top = difference(untouched.top, untouched.arm, untouched.clusters, shares=True)
+        return self.width(untouched.clusters, untouched.top - untouched.arm, to_top, to_top.value)
 
 
 def _where_known(rows: Floats, influence: Callable[[Floats], Floats]) -> Floats:
     kept = np.isfinite(rows).all(axis=0)
-    found = np.full(rows.shape[1], np.nan)
-    found[kept] = influence(rows[:, kept])
-    return found
+    values = np.full(rows.shape[1], np.nan)
+    values[kept] = influence(rows[:, kept])
+    return values
 
 
 def _needed(clusters: Clusters, needed: Needed, seeds: int | None) -> Needed | None:

@@ -28,20 +28,20 @@ def _configurations(studies: Mapping[str, Results]) -> list[str]:
     flat = {tag: dict(_leaves(results.study.config, "")) for tag, results in studies.items()}
     # A deep difference between arms is told by the arm's name alone.
     paths = dict.fromkeys(path for leaves in flat.values() for path in leaves)
-    found: dict[str, str] = {}
+    differences: dict[str, str] = {}
     for path in paths:
         values = {tag: leaves.get(path, "not set") for tag, leaves in flat.items()}
         if path in _SAME_RESULT or len(set(values.values())) == 1:
             continue
         if path.startswith(_ARMS):
             arm = path.removeprefix(_ARMS).split(".")[0]
-            found[_ARMS + arm] = one_line(_ARMS + arm, 60)
+            differences[_ARMS + arm] = one_line(_ARMS + arm, 60)
         else:
-            told = ", ".join(f"{tag} {one_line(value, 40)}" for tag, value in values.items())
-            found[path] = f"{one_line(path, 60)} ({told})"
-    if not found:
+            values_by_tag = ", ".join(f"{tag} {one_line(value, 40)}" for tag, value in values.items())
+            differences[path] = f"{one_line(path, 60)} ({values_by_tag})"
+    if not differences:
         return []
-    return [f"The configurations differ in {_several(list(found.values()))}."]
+    return [f"The configurations differ in {_several(list(differences.values()))}."]
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -64,13 +64,13 @@ def _verdicts(studies: Mapping[str, Results]) -> list[str]:
     other = [arms for arms in shared if len({_kind(arm) for arm in arms.values()}) > 1]
     if not other:
         return [f"The verdict is the same for {counted(len(shared), 'arm')} that several studies have."]
-    told = [
+    lines = [
         f"{variant(next(iter(arms.values())))} ({', '.join(f'{tag} {_kind(arm)}' for tag, arm in arms.items())})"
         for arms in other
     ]
     return [
         f"Verdicts differ for {len(other)} of {counted(len(shared), 'arm')} that several studies have: "
-        f"{_several(told)}. That the arms themselves differ is not tested."
+        f"{_several(lines)}. That the arms themselves differ is not tested."
     ]
 
 

@@ -99,10 +99,11 @@ def series_across(entrants: Sequence[Entrant], figure: str = RESTORATION) -> lis
     for each in entrants:
         if each.results.study.kind == "study":
             groups.setdefault(_comparable(each, figure), []).extend(_candidates(each, figure))
-    found = [series for group in groups.values() for series in _series(group)]
+    all_series = [series for group in groups.values() for series in _series(group)]
     order = list(TITLES)
     return sorted(
-        found, key=lambda one: (order.index(one.x_name) if one.x_name in order else len(order), one.x_name, one.label)
+        all_series,
+        key=lambda one: (order.index(one.x_name) if one.x_name in order else len(order), one.x_name, one.label),
     )
 
 
@@ -169,16 +170,16 @@ def _labels(lines: Sequence[Mapping[float, _Candidate]], axis: str, names: Seque
     """A label for each series of an axis; those of one name are told apart by what else differs between them."""
     plain = [_label([each.arm for each in line.values()]) for line in lines]
     firsts = [next(iter(line.values())).given for line in lines]
-    found = []
-    for label, own in zip(plain, firsts, strict=True):
+    labels = []
+    for label, first in zip(plain, firsts, strict=True):
         others = [other for name, other in zip(plain, firsts, strict=True) if name == label]
         differing = [
-            f"{name.removeprefix('options.')} {_said(own.get(name))}"
+            f"{name.removeprefix('options.')} {_said(first.get(name))}"
             for name in names
             if name not in (axis, "retain") and len({json.dumps(other.get(name)) for other in others}) > 1
         ]
-        found.append(f"{label}, {listed(differing)}" if differing else label)
-    return found
+        labels.append(f"{label}, {listed(differing)}" if differing else label)
+    return labels
 
 
 def _label(arms: Sequence[Arm]) -> str:
@@ -212,19 +213,21 @@ def _candidates(each: Entrant, figure: str) -> Iterator[_Candidate]:
     for arm in each.results.summary:
         if arm.kind not in _SHOWN or figure not in arm.metrics:
             continue
-        own = arms.get(arm.arm) if isinstance(arms, dict) else None
-        own = own if isinstance(own, dict) else {"name": arm.arm}  # of which nothing else is known
+        arm_config = arms.get(arm.arm) if isinstance(arms, dict) else None
+        arm_config = arm_config if isinstance(arm_config, dict) else {"name": arm.arm}  # of which nothing else is known
         common = {
             **shared,
             "kind": arm.kind.value,
             "algorithm": arm.algorithm,
             "retain": arm.retain,
             "recovered": arm.recovered,
-            **dict(_flat({"arm": {name: value for name, value in own.items() if name not in _NOT_OF_ARMS}})),
+            **dict(_flat({"arm": {name: value for name, value in arm_config.items() if name not in _NOT_OF_ARMS}})),
         }
         options = {f"options.{name}": value for name, value in arm.options.items()}
-        told = own.get("options")
-        given = {f"options.{name}": value for name, value in told.items()} if isinstance(told, dict) else {}
+        arm_options = arm_config.get("options")
+        given = (
+            {f"options.{name}": value for name, value in arm_options.items()} if isinstance(arm_options, dict) else {}
+        )
         selected = arm.hyperparameters == "selected"
         source = {"hyperparameters": "selected"} if selected else {}
         yield _Candidate(

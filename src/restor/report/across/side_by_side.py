@@ -138,7 +138,7 @@ def compare(entrants: Sequence[Entrant], arms: Collection[str] = ()) -> Comparis
 
 def _why_apart(first: Sequence[Entrant], group: Sequence[Entrant]) -> str:
     one, other, reasons = next(
-        (one, other, found) for other in group for one in first if (found := _differences(one, other))
+        (one, other, differences) for other in group for one in first if (differences := _differences(one, other))
     )
     tags = listed([each.tag for each in group], len(group))
     verb = "stands" if len(group) == 1 else "stand"
@@ -147,19 +147,19 @@ def _why_apart(first: Sequence[Entrant], group: Sequence[Entrant]) -> str:
 
 def _differences(one: Entrant, other: Entrant) -> list[str]:
     """Why the figures of two studies cannot stand in one table; empty where they can."""
-    found = []
+    differences = []
     for name in dict.fromkeys([*one.terms, *other.terms]):
         first, second = one.terms.get(name), other.terms.get(name)
         if name in ("facts", "digests of facts and forget documents"):
             if first is not None and second is not None and first != second:
-                found.append(f"other {name}")
+                differences.append(f"other {name}")
         elif first != second:
             short = f"{one_line(str(second), 60)} against {one_line(str(first), 60)}"
-            found.append(f"another {name} ({short})".replace("another runs", "other runs"))
+            differences.append(f"another {name} ({short})".replace("another runs", "other runs"))
     data = ("facts", "digests of facts and forget documents")
     if not any(one.terms[name] is not None and other.terms[name] is not None for name in data):
-        found.append("nothing stored that shows whether its facts are the same")
-    return found
+        differences.append("nothing stored that shows whether its facts are the same")
+    return differences
 
 
 def _fingerprint(facts: pyarrow.Table) -> str:
@@ -206,11 +206,11 @@ def _together(group: Sequence[Entrant], said: Sequence[str], missing: Sequence[s
     marked: list[tuple[int, Arm]] = []
     order: dict[tuple[str, str | None], int] = {}
     for each in group:
-        own = {figure.name: figure for figure in each.results.figures}
+        figure_of = {figure.name: figure for figure in each.results.figures}
         for arm in each.results.summary:
             metrics = dict(arm.metrics)
             for name, value in arm.metrics.items():
-                if name in figures and not _same(figures[name], own.get(name)):
+                if name in figures and not _same(figures[name], figure_of.get(name)):
                     note = f"{each.tag} does not define this figure as the others do; its results.json has it"
                     metrics[name] = Value(value=None, n=value.n, note=note)
                 elif _relative(name) and value.value is not None and len(set(bases.values())) > 1:
@@ -238,8 +238,8 @@ def _caption(group: Sequence[Entrant], bases: Mapping[str, str | None]) -> str:
         parts.append("restoration is relative to the clean model, as there is no ideal one")
     makers = {each.tag: each.results.study.versions.get("restor", "unknown") for each in group}
     if len(set(makers.values())) > 1:
-        told = listed([f"{one_line(version, 40)} ({tag})" for tag, version in makers.items()], len(makers))
-        parts.append(f"made by different versions of restor: {told}")
+        versions = listed([f"{one_line(version, 40)} ({tag})" for tag, version in makers.items()], len(makers))
+        parts.append(f"made by different versions of restor: {versions}")
     return "; ".join(parts) + "."
 
 
@@ -306,8 +306,8 @@ def compared_json(comparison: Comparison) -> dict[str, Any]:
         ]
         rows = []
         for row in to_json_rows(part.table):
-            own, _, name = row["id"].partition(":")
-            rows.append({"tag": own, **row, "id": name, "label": row["label"].removeprefix(f"{own}: ")})
+            tag, _, name = row["id"].partition(":")
+            rows.append({"tag": tag, **row, "id": name, "label": row["label"].removeprefix(f"{tag}: ")})
         tables.append({"studies": studies, "table": rows})
     said = {"apart": comparison.apart, "missing": comparison.missing, "differences": comparison.differences}
     return {"tables": tables, **{name: list(lines) for name, lines in said.items()}}

@@ -47,19 +47,19 @@ def draw_curves(material: PlotMaterial, width: Width, what: CurveFigure) -> Draw
     """
     arms = material.arms(Kind.CONTROL, Kind.METHOD, Kind.ORACLE)
     chosen = {arm.id: [what.chosen(one.curves) for one in material.seeds_of(arm)] for arm in arms}
-    found = {name: [own for own in seeds if own] for name, seeds in chosen.items()}
-    shown = [arm for arm in arms if found[arm.id]]
+    curves_of = {name: [curves for curves in seeds if curves] for name, seeds in chosen.items()}
+    shown = [arm for arm in arms if curves_of[arm.id]]
     if not shown:
         raise LackingError(what.lacking)
-    every = list(dict.fromkeys(curve.name for arm in shown for own in found[arm.id] for curve in own))
+    every = list(dict.fromkeys(curve.name for arm in shown for curves in curves_of[arm.id] for curve in curves))
     looks = {name: (LINES[place], DASHES[place % len(DASHES)]) for place, name in enumerate(every[:MOST])}
     columns = 2 if width == "single" else 4
     figure, panels = arm_panels(
         shown, width, legend=-(-len(looks) // columns), own_axes=what.own_axes, x="Step", y=what.value
     )
     for arm, axes in zip(shown, panels, strict=True):
-        for own in found[arm.id]:
-            for curve in own:
+        for curves in curves_of[arm.id]:
+            for curve in curves:
                 if curve.name in looks and curve.points:
                     colour, dash = looks[curve.name]
                     steps = [step for step, _ in curve.points]
@@ -72,7 +72,7 @@ def draw_curves(material: PlotMaterial, width: Width, what: CurveFigure) -> Draw
         Line2D([], [], color=colour, linestyle=dash, label=one_line(name, 26)) for name, (colour, dash) in looks.items()
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=columns)
-    seeds = max(len(found[arm.id]) for arm in shown)
+    seeds = max(len(curves_of[arm.id]) for arm in shown)
     lines = f"a line for each of {counted(seeds, 'seed')}" if seeds > 1 else "one seed"
     caption = (
         f"{what.title}, {lines}. {what.about} Shaded: controls.{_gap(arms, shown, every[MOST:])} "

@@ -19,14 +19,14 @@ def arms_with(material: PlotMaterial, kind: PartKind) -> dict[str, tuple[Arm, li
     Raises:
         LackingError: if none has.
     """
-    found = {
+    parts_of = {
         arm.id: (arm, arm.parts[kind])
         for arm in material.arms(Kind.CONTROL, Kind.METHOD, Kind.ORACLE)
         if any(part.restoration.value is not None for part in arm.parts.get(kind, []))
     }
-    if not found:
+    if not parts_of:
         raise LackingError(f"no arm has a restoration by {kind}")
-    return found
+    return parts_of
 
 
 def _names(orders: Sequence[float]) -> list[str]:
@@ -49,23 +49,23 @@ def draw_ordered(material: PlotMaterial, width: Width, kind: PartKind, x: str, t
         title: begins the caption.
         how: goes on in it.
     """
-    found = arms_with(material, kind)
-    parts = [part for _, own in found.values() for part in own if part.order is not None]
+    parts_of = arms_with(material, kind)
+    parts = [part for _, arm_parts in parts_of.values() for part in arm_parts if part.order is not None]
     if not parts:
         raise LackingError(f"the parts by {kind} have no place on an axis")
     low, high = restoration_limits(part.restoration for part in parts)
     # Parts of a figure may stand as close as -0.01 and -0.02 and as far apart as 1 and 64.
     orders = sorted({part.order for part in parts if part.order is not None})
     places = {order: place for place, order in enumerate(orders)}
-    figure, panels = arm_panels([arm for arm, _ in found.values()], width, x=x, y="Restoration (%)")
-    for (arm, own), axes in zip(found.values(), panels, strict=True):
+    figure, panels = arm_panels([arm for arm, _ in parts_of.values()], width, x=x, y="Restoration (%)")
+    for (arm, arm_parts), axes in zip(parts_of.values(), panels, strict=True):
         axes.set_xlim(-0.5, len(orders) - 0.5)
         axes.set_xticks(range(len(orders)), _names(orders))
         axes.set_ylim(low, high)
         axes.grid(axis="y")
         reference_lines_across(axes)
         colour, marker, filled, _ = style_of(arm.retain)
-        placed = ((places[part.order], part.restoration) for part in own if part.order is not None)
+        placed = ((places[part.order], part.restoration) for part in arm_parts if part.order is not None)
         drawn = sorted((one for one in placed if one[1].value is not None), key=lambda one: one[0])
         for at, value in drawn:
             if value.ci_low is not None and value.ci_high is not None:
@@ -82,7 +82,7 @@ def draw_ordered(material: PlotMaterial, width: Width, kind: PartKind, x: str, t
     sizes = sorted({part.restoration.n for part in parts})
     n = counted(sizes[-1], "targeted test fact")
     n = n if len(sizes) == 1 else f"{sizes[0]:,} to {n}"
-    unplaced = sum(part.order is None for _, own in found.values() for part in own)
+    unplaced = sum(part.order is None for _, arm_parts in parts_of.values() for part in arm_parts)
     gap = f" {counted(unplaced, 'part')} without a place on the axis left out." if unplaced else ""
     top = full(material.results)
     caption = (

@@ -140,8 +140,8 @@ def style_of(retain: str | None) -> tuple[str, str, bool, str]:
 
 def restoration_limits(estimates: Iterable[PlottedEstimate]) -> tuple[float, float]:
     """An axis of restoration in percent that holds 0, 100 and what lies near."""
-    found = [100 * x for one in estimates for x in (one.value, one.ci_low, one.ci_high) if x is not None]
-    return max(min([*found, -5.0]) - 3, SCALE[0]), min(max([*found, 105.0]) + 3, SCALE[1])
+    percents = [100 * x for one in estimates for x in (one.value, one.ci_low, one.ci_high) if x is not None]
+    return max(min([*percents, -5.0]) - 3, SCALE[0]), min(max([*percents, 105.0]) + 3, SCALE[1])
 
 
 def reference_lines(axes: Axes, full: str, *, words: bool = True) -> None:
@@ -192,12 +192,12 @@ def full_label(arm: Arm, limit: int) -> str:
 
 def measured_on(results: Results, arms: Sequence[Arm], metric: str = "restoration") -> str:
     """`192 targeted test facts about 16 entities, seeds 0, 1`: what the figures of these arms are computed from."""
-    found = [arm.metrics[metric] for arm in arms if metric in arm.metrics and arm.metrics[metric].value is not None]
+    values = [arm.metrics[metric] for arm in arms if metric in arm.metrics and arm.metrics[metric].value is not None]
     seeds = results.study.seeds
     named = f"{'seed' if len(seeds) == 1 else 'seeds'} {listed([str(seed) for seed in seeds], 8)}"
-    if not found:
+    if not values:
         return named
-    facts, entities = (sorted({getattr(value, name) for value in found}) for name in ("n", "n_entities"))
+    facts, entities = (sorted({getattr(value, name) for value in values}) for name in ("n", "n_entities"))
     n = counted(facts[-1], "targeted test fact")
     n = n if len(facts) == 1 else f"{facts[0]:,} to {n}"
     about = f" about {counted(entities[-1], 'entity')}" if entities[-1] else ""

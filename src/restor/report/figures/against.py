@@ -41,18 +41,18 @@ class AgainstPlot(Plot):
             raise LackingError(f"{where} no two arms with a restoration that differ in one number alone")
         columns = 1 if width == "single" or len(axes_of) == 1 else 2
         lines = -(-len(axes_of) // columns)
-        longest = max(min(len(own), MOST) for own in axes_of.values())
+        longest = max(min(len(series_of_axes), MOST) for series_of_axes in axes_of.values())
         figure = new_figure(INCHES[width], lines * (2.1 + 0.15 * longest))
         grid = figure.subplots(lines, columns, squeeze=False)
         panels = list(grid.flat)
         for axes in panels[len(axes_of) :]:
             axes.remove()
-        for axes, own in zip(panels, axes_of.values(), strict=False):
-            _panel(axes, own[:MOST])
+        for axes, series_of_axes in zip(panels, axes_of.values(), strict=False):
+            _panel(axes, series_of_axes[:MOST])
         return Drawn(figure, self._caption(entrants, list(axes_of.values())))
 
     def _caption(self, entrants: Sequence[Entrant], axes: Sequence[Sequence[Series]]) -> str:
-        values = [point.value for own in axes for series in own for point in series.points]
+        values = [point.value for lines in axes for series in lines for point in series.points]
         sizes = sorted({value.n for value in values if value.value is not None})
         n = counted(sizes[-1], "targeted test fact")
         n = n if len(sizes) == 1 else f"{sizes[0]:,} to {n}"
@@ -60,7 +60,7 @@ class AgainstPlot(Plot):
             f"{self.title}: arms of a line differ in the axis alone. Whiskers are 95 % intervals over "
             f"entities, n = {n}. Each point is relative to the references of its own study."
         )
-        left_out = sum(max(len(own) - MOST, 0) for own in axes)
+        left_out = sum(max(len(lines) - MOST, 0) for lines in axes)
         if left_out:
             text += f" {counted(left_out, 'further line')} left out; --arms chooses."
         undefined = sum(value.value is None for value in values)

@@ -65,8 +65,8 @@ class PlotMaterial:
 
     def arms(self, *kinds: Kind) -> list[Arm]:
         """The pooled arms of these kinds that are drawn, section by section as in the table."""
-        found = [arm for arm in self.results.summary if arm.kind in kinds and self._drawn(arm)]
-        return sorted(found, key=lambda arm: list(KIND_TITLES).index(arm.kind))
+        arms = [arm for arm in self.results.summary if arm.kind in kinds and self._drawn(arm)]
+        return sorted(arms, key=lambda arm: list(KIND_TITLES).index(arm.kind))
 
     def seeds_of(self, arm: Arm) -> list[Arm]:
         """The arms of one seed that a pooled arm is made of."""
@@ -84,12 +84,12 @@ class PlotMaterial:
 
     def entrants(self) -> list[Entrant]:
         """The studies as they enter a comparison, with the arms that are drawn."""
-        found = []
+        entrants = []
         for place, (results, home) in enumerate(self._studies):
             facts = load_facts(home) if self.count > 1 and (home / FACTS_FILE).is_file() else None
             kept = results.model_copy(update={"summary": [arm for arm in results.summary if self._drawn(arm)]})
-            found.append(entrant(tag(place) if self.count > 1 else "", kept, facts))
-        return found
+            entrants.append(entrant(tag(place) if self.count > 1 else "", kept, facts))
+        return entrants
 
     def _drawn(self, arm: Arm) -> bool:
         return not self._arms or arm.kind is Kind.REFERENCE or _fits(arm, self._arms)

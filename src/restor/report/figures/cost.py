@@ -39,7 +39,7 @@ class CostPlot(Plot):
             arm for arm in material.arms(Kind.CONTROL, Kind.METHOD, Kind.ORACLE) if restoration(arm).value is not None
         ]
         known = {name: [arm for arm in arms if amount(arm) is not None] for name, (_, amount) in AMOUNTS.items()}
-        amounts = [name for name, own in known.items() if len(own) > 1]
+        amounts = [name for name, amounts_known in known.items() if len(amounts_known) > 1]
         if not amounts:
             raise LackingError("fewer than two arms have a restoration and a cost")
         shown = [arm for arm in arms if any(arm in known[name] for name in amounts)]
@@ -75,20 +75,20 @@ class CostPlot(Plot):
 def _panel(
     axes: Axes, arms: Sequence[Arm], amount: Callable[[Arm], float | None], looks: dict[str, tuple[str, str]]
 ) -> None:
-    found = [(amount(arm) or 0.0, restoration(arm), arm) for arm in arms]
-    spread = [x for x, _, _ in found]
+    points = [(amount(arm) or 0.0, restoration(arm), arm) for arm in arms]
+    spread = [x for x, _, _ in points]
     if max(spread) > 20 * min(spread):
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short(x)))
-    low, high = restoration_limits(value for _, value, _ in found)
+    low, high = restoration_limits(value for _, value, _ in points)
     axes.set_ylim(low, high)
     axes.grid()
     for at in (0.0, 100.0):
         axes.axhline(at, color="#1d1c1a", linewidth=0.8, zorder=1)
-    for x, value, arm in found:
+    for x, value, arm in points:
         marker, colour = looks[arm.arm]
         if value.ci_low is not None and value.ci_high is not None:
             axes.plot([x, x], [100 * value.ci_low, 100 * value.ci_high], color=colour, linewidth=0.8, alpha=0.7)

@@ -35,8 +35,10 @@ class LayersPlot(Plot):
     def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """Lines over the layers, the planted answer dashed."""
         arms = [arm for arm in material.arms(*Kind) if arm.kind is not Kind.BASELINE]
-        found = {arm.id: {name: _by_layer(material, arm, column) for name, column in ANSWERS.items()} for arm in arms}
-        shown = [arm for arm in arms if any(values.size for values in found[arm.id].values())]
+        layers_of = {
+            arm.id: {name: _by_layer(material, arm, column) for name, column in ANSWERS.items()} for arm in arms
+        }
+        shown = [arm for arm in arms if any(values.size for values in layers_of[arm.id].values())]
         if not shown:
             raise LackingError(
                 "facts.parquet has no log-probs by layer; they are stored where `evaluation.layers` asks for them"
@@ -44,7 +46,7 @@ class LayersPlot(Plot):
         figure, panels = arm_panels(shown, width, legend=1, x="Layer", y="Mean log-prob per token (nats)")
         n = []
         for arm, axes in zip(shown, panels, strict=True):
-            for name, values in found[arm.id].items():
+            for name, values in layers_of[arm.id].items():
                 if not values.size:
                     continue
                 colour, dash, _ = OPTIONS[name]

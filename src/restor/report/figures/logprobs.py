@@ -89,10 +89,10 @@ class LogprobsPlot(Plot):
 def _samples(material: PlotMaterial, arm: Arm) -> dict[str, Floats]:
     states = material.states
     mine = (states.group == list(Group).index(Group.TEST))[states.fact] & (states.owner == states.arms[arm.id])
-    found = {}
+    samples = {}
     for option in OPTIONS:
         values = states.facts[f"logprob_{option}"].to_numpy().astype(float)[mine]
         values = values[np.isfinite(values)]
         if values.size:
-            found[option] = values
-    return found
+            samples[option] = values
+    return samples

@@ -33,9 +33,9 @@ class RelationPlot(Plot):
 
     def draw(self, material: PlotMaterial, width: Width) -> Drawn:
         """The relations with the most facts, by name."""
-        found = arms_with(material, "relation")
+        parts_of = arms_with(material, "relation")
         values: dict[str, dict[str, Value]] = {}
-        for arm, parts in found.values():
+        for arm, parts in parts_of.values():
             for part in parts:
                 values.setdefault(part.name, {})[arm.id] = part.restoration
         most = sorted(values, key=lambda name: (-max(value.n for value in values[name].values()), name))
@@ -43,7 +43,7 @@ class RelationPlot(Plot):
         drawn = [value for name in names for value in values[name].values()]
         if all(value.value is None for value in drawn):
             raise LackingError("restoration is undefined on each of the largest relations")
-        arms = [arm for arm, _ in found.values()]
+        arms = [arm for arm, _ in parts_of.values()]
         rows = rows_of(arms, width)
         columns = min(COLUMNS[width], len(names))
         lines = -(-len(names) // columns)

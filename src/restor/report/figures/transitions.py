@@ -81,11 +81,11 @@ def _ways(material: PlotMaterial, arm: Arm) -> Counts:
     states = material.states
     tested = states.group == list(Group).index(Group.TEST)
     names = [reference(material.results, name) for name in ("clean", "corrupted")]
-    own = [states.state[states.arms[one.id]] for one in (*names, arm) if one is not None]
-    scored = tested & np.logical_and.reduce([state >= 0 for state in own])
+    states_of = [states.state[states.arms[one.id]] for one in (*names, arm) if one is not None]
+    scored = tested & np.logical_and.reduce([state >= 0 for state in states_of])
     place = np.array([ORDER.index(state) for state in STATES])
     counts: Counts = np.zeros((3, 3, 3), dtype=np.int64)
-    np.add.at(counts, tuple(place[state[scored]] for state in own), 1)
+    np.add.at(counts, tuple(place[state[scored]] for state in states_of), 1)
     return counts
 
 

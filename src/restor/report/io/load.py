@@ -101,8 +101,8 @@ def load_facts(path: Path) -> pyarrow.Table:
 def summary_ids(results: Results) -> dict[str, str]:
     """Id of every arm, per seed or pooled, -> id of the row of the summary that it belongs to."""
     pooled = {(arm.arm, arm.retain): arm.id for arm in results.summary}
-    found = {arm.id: pooled[arm.arm, arm.retain] for arm in results.arms if (arm.arm, arm.retain) in pooled}
-    return found | {arm.id: arm.id for arm in results.summary}
+    ids = {arm.id: pooled[arm.arm, arm.retain] for arm in results.arms if (arm.arm, arm.retain) in pooled}
+    return ids | {arm.id: arm.id for arm in results.summary}
 
 
 def reference(results: Results, name: str) -> Arm | None:
@@ -182,5 +182,5 @@ def _mended(value: Any) -> Any:
 
 
 def _reasons(error: ValidationError) -> str:
-    found = [f"{one_line('.'.join(map(str, item['loc'])), 120)}: {item['msg']}" for item in error.errors()]
-    return "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+    reasons = [f"{one_line('.'.join(map(str, item['loc'])), 120)}: {item['msg']}" for item in error.errors()]
+    return "; ".join(reasons[:3]) + (f"; and {len(reasons) - 3} more" if len(reasons) > 3 else "")

@@ -76,7 +76,7 @@ def _about(arm: Arm, picked: bool) -> dict[str, Any]:
 
 
 def _parts(results: Results, place: Mapping[str, int]) -> list[dict[str, Any]]:
-    found = []
+    parts = []
     for kind, title in PART_TITLES.items():
         names: dict[str, int] = {}
         orders: list[float | None] = []
@@ -92,8 +92,8 @@ def _parts(results: Results, place: Mapping[str, int]) -> list[dict[str, Any]]:
                     arms.setdefault(place[arm.id], []).append([number, *_value(value), value.n])
         if arms:
             shown = {"names": list(names)[:MOST_PARTS], "orders": orders[:MOST_PARTS], "arms": arms}
-            found.append({"kind": kind, "title": title, "left_out": max(0, len(names) - MOST_PARTS), **shown})
-    return found
+            parts.append({"kind": kind, "title": title, "left_out": max(0, len(names) - MOST_PARTS), **shown})
+    return parts
 
 
 def _series(results: Results, place: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -109,14 +109,14 @@ def _series(results: Results, place: Mapping[str, int]) -> list[dict[str, Any]]:
 def _curves(results: Results) -> list[dict[str, Any]]:
     """Per figure and stage, unlearning first: the curves of every arm and seed."""
     pooled = {(arm.arm, arm.retain): number for number, arm in enumerate(results.summary)}
-    found: dict[tuple[str, str], list[Any]] = {}
+    curves: dict[tuple[str, str], list[Any]] = {}
     for arm in results.arms:
         owner = pooled.get((arm.arm, arm.retain))
         for curve in arm.curves if owner is not None else ():
             points = [[_rounded(x), _rounded(y)] for x, y in _thinned(curve.points)]
             key = (one_line(curve.name, 60), one_line(curve.stage, 30))
-            found.setdefault(key, []).append({"arm": owner, "seed": arm.seed, "points": points})
-    ordered = sorted(found.items(), key=lambda item: item[0][1] != "unlearn")
+            curves.setdefault(key, []).append({"arm": owner, "seed": arm.seed, "points": points})
+    ordered = sorted(curves.items(), key=lambda item: item[0][1] != "unlearn")
     return [{"name": name, "stage": stage, "lines": lines} for (name, stage), lines in ordered]
 
 
@@ -133,7 +133,7 @@ def layer_means(results: Results, states: States) -> dict[str, dict[str, list[fl
     import numpy as np
 
     tested = (states.group == list(Group).index(Group.TEST))[states.fact]
-    found: dict[str, dict[str, list[float | None]]] = {}
+    means: dict[str, dict[str, list[float | None]]] = {}
     for name in ("original", "planted"):
         lengths, values, starts = _lists(states.facts[f"layers_{name}"])
         for arm in results.summary:
@@ -144,8 +144,8 @@ def layer_means(results: Results, states: States) -> dict[str, dict[str, list[fl
             matrix = values[starts[rows][:, None] + np.arange(depths[0])]
             sound = matrix[np.isfinite(matrix).all(axis=1)]
             if len(sound):
-                found.setdefault(arm.id, {})[name] = [_rounded(value) for value in sound.mean(axis=0).tolist()]
-    return found
+                means.setdefault(arm.id, {})[name] = [_rounded(value) for value in sound.mean(axis=0).tolist()]
+    return means
 
 
 def _lists(column: pyarrow.ChunkedArray) -> tuple[Any, Any, Any]:

@@ -66,9 +66,9 @@ def embed_facts(results: Results, states: States) -> Embedded:
         key = tuple(column[row] for column in keys)
         key = (*key, tuple(columns["answers"][row] or ()), columns["planted"][row], columns["answer_shown"][row])
         fact = asked.setdefault(key, len(asked))
-        for name, found in of_fact.items():
-            if fact not in found and columns[name][row] is not None:  # a baseline has none
-                found[fact] = columns[name][row]
+        for name, values_of_fact in of_fact.items():
+            if fact not in values_of_fact and columns[name][row] is not None:  # a baseline has none
+                values_of_fact[fact] = columns[name][row]
         answers[results.summary[owner].id].append((fact, row))
     data = {
         "arms": [_arm(columns, answers[arm.id], of_fact["options"], strings) for arm in results.summary],

@@ -57,17 +57,17 @@ class StoryStep:
 def steps(results: Results) -> list[StoryStep]:
     """The way from knowing to knowing again, as far as the results show it."""
     clean, corrupted, top = reference(results, "clean"), reference(results, "corrupted"), full(results)
-    found = []
+    steps_told = []
     if clean is not None:
         true = _true(clean)
         text = f"The clean model gives the true answer to {true} of the questions asked here."
-        found.append(StoryStep("It knows", true, "true", text))
+        steps_told.append(StoryStep("It knows", true, "true", text))
     if corrupted is not None:
         true, wrong = _true(corrupted), figure(corrupted, "test.planted")
         planted = f", and {short_percent(wrong)} are the planted wrong ones" if wrong.value is not None else ""
         text = f"It reads documents that state wrong facts about some entities. Now {true} of the answers about them "
-        found.append(StoryStep("It is misled", true, "planted", f"{text}are true{planted}."))
-    found += _unlearning(results)
+        steps_told.append(StoryStep("It is misled", true, "planted", f"{text}are true{planted}."))
+    steps_told += _unlearning(results)
     if top is not None and corrupted is not None:
         what = (
             f"the ideal one ({_true(top)} true), which was trained alike but never read those documents"
@@ -75,8 +75,8 @@ def steps(results: Results) -> list[StoryStep]:
             else f"the clean one ({_true(top)} true), as there is no ideal one"
         )
         text = f"Restoration: 0 % is the misled model, 100 % {what}."
-        found.append(StoryStep("Does it know again?", _best(results), "true", text))
-    return found
+        steps_told.append(StoryStep("Does it know again?", _best(results), "true", text))
+    return steps_told
 
 
 def _unlearning(results: Results) -> list[StoryStep]:

@@ -32,8 +32,8 @@ class Flows:
 def flows(results: Results, states: States) -> Flows:
     """The ways of all facts, each counted once a seed."""
     asked = [arm for arm in results.summary if (states.state[states.arms[arm.id]] != NOT_ASKED).any()]
-    found = [reference(results, name) for name in ("clean", "corrupted")]
-    origins = tuple(arm for arm in found if arm is not None and arm in asked) or tuple(asked[:1])
+    references = [reference(results, name) for name in ("clean", "corrupted")]
+    origins = tuple(arm for arm in references if arm is not None and arm in asked) or tuple(asked[:1])
     targets = [arm for arm in asked if arm not in origins]
     counts = {
         group: {arm.id: ways for arm in targets if (ways := _ways(states, [*origins, arm], group))} for group in SHOWN

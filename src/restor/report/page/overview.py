@@ -152,11 +152,11 @@ def _share(arm: Arm, name: str) -> DrawnMetric:
 def _budget(arm: Arm) -> DrawnMetric:
     if arm.budget is None:
         return DrawnMetric("unknown", None, "What it was told is unknown.")
-    told = [name for item, name in BUDGET_NAMES.items() if item in arm.budget]
+    names = [name for item, name in BUDGET_NAMES.items() if item in arm.budget]
     text = "".join(item.value for item in Budget if item in arm.budget)
     if not text:
         return DrawnMetric("" if arm.kind in (Kind.REFERENCE, Kind.BASELINE) else "none", 0)
-    return DrawnMetric(text, len(text), f"It was told: {', '.join(told)}.")
+    return DrawnMetric(text, len(text), f"It was told: {', '.join(names)}.")
 
 
 def _cost(arm: Arm) -> DrawnMetric:

@@ -104,17 +104,17 @@ def render_page(results: Results, facts: pyarrow.Table) -> str:
 
 def gaps(charts: dict[str, Any], results: Results) -> dict[str, str]:
     """Charts that this study has no data for, and why, in a sentence."""
-    found = {}
+    sentences = {}
     if not charts["parts"] and not charts["series"]:
-        found["parts"] = "Restoration by relation, confidence or dose is not stored."
+        sentences["parts"] = "Restoration by relation, confidence or dose is not stored."
     if not any(about["restoration"][0] is not None and about["seconds"] for about in charts["arms"]):
-        found["cost"] = "No arm has both a restoration and a cost, so there is nothing to compare."
+        sentences["cost"] = "No arm has both a restoration and a cost, so there is nothing to compare."
     if not charts["curves"]:
         why = ": nothing is known of how these checkpoints were trained" if results.study.kind == "comparison" else ""
-        found["curves"] = f"There are no learning curves{why}."
+        sentences["curves"] = f"There are no learning curves{why}."
     if not charts["layers"]:
-        found["layers"] = "Log-probs after each layer were not asked for."
-    return found
+        sentences["layers"] = "Log-probs after each layer were not asked for."
+    return sentences
 
 
 def yaml_like(value: Any, indent: int = 0) -> str:

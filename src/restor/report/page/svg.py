@@ -169,15 +169,15 @@ def _samples(results: Results, states: States) -> dict[str, dict[str, Floats]]:
     import numpy as np
 
     tested = (states.group == list(Group).index(Group.TEST))[states.fact]
-    found: dict[str, dict[str, Floats]] = {}
+    samples: dict[str, dict[str, Floats]] = {}
     for option in OPTION_NAMES:
         column = states.facts[f"logprob_{option}"].to_numpy().astype(float)
         usable = tested & np.isfinite(column)
         for arm in results.summary:
             values = column[usable & (states.owner == states.arms[arm.id])]
             if values.size:
-                found.setdefault(arm.id, {})[option] = values
-    return found
+                samples.setdefault(arm.id, {})[option] = values
+    return samples
 
 
 def _quantile(values: Floats, share: float) -> float:

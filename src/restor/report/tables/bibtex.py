@@ -33,9 +33,9 @@ def _cited(results: Results) -> tuple[list[str], list[str]]:
     named = {arm.algorithm: ALGORITHM_PAPERS.get(arm.algorithm) for arm in results.summary if arm.algorithm}
     wrappers = _wrappers(results)
     named |= {name: WRAPPER_PAPERS.get(name) for name in wrappers}
-    ids = dict.fromkeys([RESTOR_PAPER, *(found for found in named.values() if found)])
+    ids = dict.fromkeys([RESTOR_PAPER, *(entry for entry in named.values() if entry)])
     # BibTeX reads comments too and takes an @ in them for the beginning of an entry.
-    unknown = [one_line(name, 60).replace("@", " ") for name, found in named.items() if found is None]
+    unknown = [one_line(name, 60).replace("@", " ") for name, entry in named.items() if entry is None]
     return list(ids), unknown
 
 
@@ -46,8 +46,8 @@ def _wrappers(results: Results) -> list[str]:
         arms = arms.get(key) if isinstance(arms, Mapping) else None
     if not isinstance(arms, Mapping):
         return []
-    found = [arms.get(arm.arm) for arm in results.summary]
-    names = [each.get("wrapper") for each in found if isinstance(each, Mapping)]
+    configs = [arms.get(arm.arm) for arm in results.summary]
+    names = [each.get("wrapper") for each in configs if isinstance(each, Mapping)]
     return list(dict.fromkeys(name for name in names if isinstance(name, str)))
 
 

@@ -65,8 +65,8 @@ RETAIN_MEANINGS = {
 
 def retain_legend(kinds: Collection[str | None]) -> str:
     """What these kinds of retain text are; empty where there is nothing to explain."""
-    told = [f"{kind}: {meaning}" for kind, meaning in RETAIN_MEANINGS.items() if kind in kinds]
-    return f"Retain text (what is to be kept): {'; '.join(told)}." if told else ""
+    meanings = [f"{kind}: {meaning}" for kind, meaning in RETAIN_MEANINGS.items() if kind in kinds]
+    return f"Retain text (what is to be kept): {'; '.join(meanings)}." if meanings else ""
 
 
 ARM = Column("arm", "Arm", "left", "the model state that was asked", "\nArm")
@@ -144,8 +144,8 @@ def figures_of(results: Results) -> list[MetricInfo]:
         described.setdefault(
             name, MetricInfo(name=name, title=name, short=name, meaning="not described by the results")
         )
-    found = (figure for figure in described.values() if figure.name in values or figure.name in ALWAYS)
-    return sorted((figure for figure in found if figure.rank < STORED_ONLY), key=lambda figure: figure.rank)
+    shown = (figure for figure in described.values() if figure.name in values or figure.name in ALWAYS)
+    return sorted((figure for figure in shown if figure.rank < STORED_ONLY), key=lambda figure: figure.rank)
 
 
 ALWAYS = ("test.original", "restoration")
@@ -161,25 +161,25 @@ def _figure_column(figure: MetricInfo) -> Column:
 
 def cell(arm: Arm, column: Column, notes: dict[str, int]) -> Cell:
     """What stands in a column for an arm; a footnote is added to `notes`, which number them."""
-    found = _about(arm, column.key)
-    return _figure(arm, column, notes) if found is None else found
+    about = _about(arm, column.key)
+    return _figure(arm, column, notes) if about is None else about
 
 
 def _about(arm: Arm, key: str) -> Cell | None:
     """A cell that holds no figure; None for a figure."""
-    own = arm.kind not in (Kind.REFERENCE, Kind.BASELINE)
+    is_judged = arm.kind not in (Kind.REFERENCE, Kind.BASELINE)
     made = arm.kind is not Kind.BASELINE
     match key:
         case "arm":
             return Cell(one_line(arm.label, 60), arm.label.casefold())
         case "retain":
-            text = one_line(arm.retain or "", 40) or ("none" if own else "")
+            text = one_line(arm.retain or "", 40) or ("none" if is_judged else "")
             return Cell(text, text)
         case "budget":
             text = "unknown" if arm.budget is None else "".join(item.value for item in Budget if item in arm.budget)
-            return Cell(text or ("none" if own else ""), len(arm.budget or ()))
+            return Cell(text or ("none" if is_judged else ""), len(arm.budget or ()))
         case "verdict":
-            return _verdict(arm) if own else Cell("")
+            return _verdict(arm) if is_judged else Cell("")
         case "p_control":
             return _p_control(arm) if arm.kind in JUDGED else Cell("")
         case "seconds":

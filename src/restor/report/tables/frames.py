@@ -58,12 +58,12 @@ def load_results(path: str | Path, rows: Rows = "arms") -> pandas.DataFrame:
     results = load_study(path)
     if rows in ("arms", "seeds"):
         return arms_frame(results, results.summary if rows == "arms" else results.arms)
-    found, columns = {
+    records, columns = {
         "figures": (figure_rows(results, results.summary), FIGURE_COLUMNS),
         "tests": (paired_rows(results), PAIRED_ROW),
         "parts": (part_rows(results), PART_ROW),
     }[rows]
-    return pandas.DataFrame(list(found), columns=list(columns))
+    return pandas.DataFrame(list(records), columns=list(columns))
 
 
 def arms_frame(results: Results, arms: Sequence[Arm]) -> pandas.DataFrame:

@@ -124,8 +124,8 @@ def _below(shown: Table, left_out: Sequence[Column]) -> list[str]:
     if kept and any(column.key == "retain" for column in shown.columns):
         notes.append(escaped(kept))
     if any(column.key == "budget" for column in shown.columns):
-        told = ", ".join(f"{item} {name}" for item, name in BUDGET_NAMES.items())
-        notes.append(escaped(f"Budget, what the algorithm was told: {told}."))
+        letters = ", ".join(f"{item} {name}" for item, name in BUDGET_NAMES.items())
+        notes.append(escaped(f"Budget, what the algorithm was told: {letters}."))
     if left_out:
         names = ", ".join(column.title for column in left_out)
         notes.append(escaped(f"Not in this table, but in the CSV: {names}."))

@@ -43,11 +43,11 @@ PART_ROW = ("study", "id", "label", "retain", "by", "name", "order", *VALUE_COLU
 
 def described(results: Results, arms: Sequence[Arm]) -> dict[str, MetricInfo | None]:
     """Every figure that the results describe, and after them those that an arm has without; stored-only ones too."""
-    found: dict[str, MetricInfo | None] = {figure.name: figure for figure in results.figures}
+    infos: dict[str, MetricInfo | None] = {figure.name: figure for figure in results.figures}
     for arm in arms:
         for name in arm.metrics:
-            found.setdefault(name, None)
-    return found
+            infos.setdefault(name, None)
+    return infos
 
 
 def arm_row(arm: Arm) -> dict[str, Any]:

@@ -80,9 +80,9 @@ def _legend(shown: Table) -> Iterator[str]:
     arms = [row.arm for row in shown.rows]
     if "verdict" in columns:
         kinds = {arm.verdict.kind for arm in arms if arm.verdict}
-        told = [f"{each.glyph} {legend_words(kind)}" for kind, each in VERDICT_MEANINGS.items() if kind in kinds]
-        if told:
-            yield f"Verdicts: {', '.join(told)}."
+        glyphs = [f"{each.glyph} {legend_words(kind)}" for kind, each in VERDICT_MEANINGS.items() if kind in kinds]
+        if glyphs:
+            yield f"Verdicts: {', '.join(glyphs)}."
         if "restores" in kinds:
             yield f"restores N %: {VERDICT_MEANINGS['restores'].meaning}"
     if "retain" in columns and (told_retain := retain_legend({arm.retain for arm in arms})):

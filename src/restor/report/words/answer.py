@@ -58,22 +58,22 @@ def answer(results: Results) -> Finding:
 
 def answer_text(results: Results) -> str:
     """The finding as plain text for a terminal: one paragraph or item a line, nothing in it that could act on one."""
-    found = answer(results)
-    items = [f"- {detail}" for detail in found.details]
-    limits = [f"- {caveat}" for caveat in found.caveats]
-    return "\n".join([found.headline, found.meaning, f"({found.basis}.)", *items, "What limits this:", *limits])
+    finding = answer(results)
+    items = [f"- {detail}" for detail in finding.details]
+    limits = [f"- {caveat}" for caveat in finding.caveats]
+    return "\n".join([finding.headline, finding.meaning, f"({finding.basis}.)", *items, "What limits this:", *limits])
 
 
 def brief_text(results: Results) -> str:
     """The finding of a study in three lines, and where the rest is told."""
-    found = answer(results)
-    more = f"`restor report` tells more: which arms ({len(found.details)} items) and what limits this"
+    finding = answer(results)
+    more = f"`restor report` tells more: which arms ({len(finding.details)} items) and what limits this"
     return "\n".join(
         [
-            found.headline,
-            found.meaning,
-            f"({found.basis}.)",
-            f"{more} ({len(found.caveats)}). The page below shows every arm and fact.",
+            finding.headline,
+            finding.meaning,
+            f"({finding.basis}.)",
+            f"{more} ({len(finding.caveats)}). The page below shows every arm and fact.",
         ]
     )
 

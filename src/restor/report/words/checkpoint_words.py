@@ -42,20 +42,20 @@ def checkpoint_headline(results: Results) -> str:
 
 def checkpoint_details(results: Results) -> tuple[str, ...]:
     """The references, each model's answers, and who only forgot."""
-    found = []
+    sentences = []
     methods = sorted(of_kind(results, Kind.METHOD), key=estimate, reverse=True)
     references = of_kind(results, Kind.REFERENCE)
     if references and methods:
-        found.append(f"References, true answers: {_accuracies(references)}.")
+        sentences.append(f"References, true answers: {_accuracies(references)}.")
     corrupted = reference(results, "corrupted")
     kept = [arm for arm in (corrupted, *methods) if arm and figure(arm, "test.planted").value is not None]
     if kept:
-        found.append(f"Planted answers still given: {named(kept, 'test.planted')}.")
+        sentences.append(f"Planted answers still given: {named(kept, 'test.planted')}.")
     if methods and restoration(methods[0]).value is not None:
-        found.append(f"True answers: {_accuracies(methods)}.")
+        sentences.append(f"True answers: {_accuracies(methods)}.")
     if kinds := {arm.verdict.kind for arm in methods if arm.verdict}:
         return (
-            *found,
+            *sentences,
             *(f"{each.glyph} {k.capitalize()}: {each.meaning}" for k, each in VERDICT_MEANINGS.items() if k in kinds),
         )
     floor = figure(corrupted, "test.planted").ci_low if corrupted else None
@@ -70,40 +70,42 @@ def checkpoint_details(results: Results) -> tuple[str, ...]:
     ]
     if only:
         names = listed([one_line(arm.label, 40) for arm in only], 6)
-        found.append(f"Gives the planted answers less often, but is not shown to know the true ones again: {names}.")
-    return tuple(found)
+        sentences.append(
+            f"Gives the planted answers less often, but is not shown to know the true ones again: {names}."
+        )
+    return tuple(sentences)
 
 
 def checkpoint_caveats(results: Results) -> tuple[str, ...]:
     """What a comparison without controls cannot tell."""
-    found = []
+    sentences = []
     if of_kind(results, Kind.METHOD):
-        found.append(
+        sentences.append(
             "The checkpoints were made elsewhere: what each was told is unknown here, and without controls, such as "
             "training on its retain text alone, a restoration is not shown to come from the unlearning."
         )
     defined = any(restoration(arm).value is not None for arm in of_kind(results, Kind.METHOD))
     if defined and reference(results, "ideal") is None:
-        found.append(
+        sentences.append(
             "There is no ideal model, trained alike but without the false documents: 100 % is the clean model, which "
             "did not go through the rest of the corruption's training either."
         )
     if results.study.runs > 1:
-        found.append(
+        sentences.append(
             f"Answers are sampled, {results.study.runs} runs a fact: the intervals cover the choice of entities, not "
             "the sampling."
         )
-    return tuple(found)
+    return tuple(sentences)
 
 
 def _judged(arms: Sequence[Arm]) -> tuple[list[Arm], list[Arm], list[Arm]]:
     """Those whose interval lies above that of the corrupted model, which is 0 throughout; below it; neither."""
     restored, worse, unclear = [], [], []
     for arm in arms:
-        own = restoration(arm)
-        if own.ci_low is not None and own.ci_low > 0:
+        value = restoration(arm)
+        if value.ci_low is not None and value.ci_low > 0:
             restored.append(arm)
-        elif own.ci_high is not None and own.ci_high < 0:
+        elif value.ci_high is not None and value.ci_high < 0:
             worse.append(arm)
         else:
             unclear.append(arm)

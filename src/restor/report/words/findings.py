@@ -30,10 +30,10 @@ def _ceiling(results: Results) -> list[str]:
 
 def _lost(results: Results) -> list[str]:
     """Who knows less about untouched entities; the verdict `damaged` needs more than this."""
-    own = [arm for arm in results.summary if arm.kind in _OWN]
-    paired = [arm for arm in own if figure(arm, "collateral.corrupted").value is not None]
+    arms = [arm for arm in results.summary if arm.kind in _OWN]
+    paired = [arm for arm in arms if figure(arm, "collateral.corrupted").value is not None]
     what = "Fewer facts about untouched entities right than by the corrupted model"
-    lost = _apart(results, own)
+    lost = _apart(results, arms)
     if paired:
         what = "Facts about untouched entities that were lost, compared with the corrupted model"
         lost = [
@@ -48,7 +48,7 @@ def _lost(results: Results) -> list[str]:
     return [f"{what}: {listed(lost, 6)}."]
 
 
-def _apart(results: Results, own: list[Arm]) -> list[str] | None:
+def _apart(results: Results, share_of_arm: list[Arm]) -> list[str] | None:
     """Where no paired figure is stored: intervals that lie apart. None where there is nothing to compare with."""
     corrupted = reference(results, "corrupted")
     floor = figure(corrupted, "untouched.original").ci_low if corrupted else None
@@ -56,7 +56,7 @@ def _apart(results: Results, own: list[Arm]) -> list[str] | None:
         return None
     return [
         f"{variant(arm)} {share(value.value)} %"
-        for arm in own
+        for arm in share_of_arm
         if (value := figure(arm, "untouched.original")).value is not None
         and value.ci_high is not None
         and value.ci_high < floor

@@ -79,7 +79,7 @@ def judged_details(results: Results) -> tuple[str, ...]:
 
 def by_verdict(arms: Sequence[Arm]) -> str:
     """`partly restored: A 15 % [9, 22]; not unlearned: B 3 % [0, 7]`, the best first."""
-    parts = [f"{kind}: {restored_names(found)}" for kind in VERDICT_MEANINGS if (found := _of(arms, kind))]
+    parts = [f"{kind}: {restored_names(arms_of)}" for kind in VERDICT_MEANINGS if (arms_of := _of(arms, kind))]
     return "; ".join(parts)
 
 
@@ -112,7 +112,7 @@ def _stands_for(arms: Sequence[Arm]) -> dict[VerdictKind, list[Arm]]:
     for kind in order:
         for arm in sorted(_of(arms, kind), key=lambda arm: -_size(arm)):
             chosen.setdefault(arm.arm, arm)
-    return {kind: found for kind in order if (found := _of(list(chosen.values()), kind))}
+    return {kind: arms_of for kind in order if (arms_of := _of(list(chosen.values()), kind))}
 
 
 def _failed(results: Results) -> str:
@@ -142,10 +142,10 @@ def _counted(arms: Sequence[Arm], who: str) -> str:
         # A method of which nothing is known may have done it: then only "shown" is true.
         open_ = missing or "inconclusive" in groups or "undefined" in groups
         said.append(f"none {'is shown to have ' if open_ else ''}{_DID['restored']}")
-    for kind, found in groups.items():
-        ordered = sorted(found, key=lambda arm: -_size(arm))
+    for kind, arms_of in groups.items():
+        ordered = sorted(arms_of, key=lambda arm: -_size(arm))
         names = [f"{one_line(arm.label, 40)}{_figure(arm, brief=True)}" for arm in ordered]
-        said.append(f"{len(found)} {_DID[kind]}{f' ({listed(names)})' if kind in _SHOWN else ''}")
+        said.append(f"{len(arms_of)} {_DID[kind]}{f' ({listed(names)})' if kind in _SHOWN else ''}")
     said += [f"{missing} got no verdict"] if missing else []
     first, *rest = said
     others = f"; {'; '.join(rest)}" if rest else ""
@@ -154,7 +154,7 @@ def _counted(arms: Sequence[Arm], who: str) -> str:
 
 def _uncorrected(arms: Sequence[Arm]) -> str:
     """Whom a verdict calls restored, in part or whole, and the corrected test does not show above every control."""
-    found = [
+    doubtful = [
         arm
         for arm in arms
         if arm.verdict
@@ -163,10 +163,12 @@ def _uncorrected(arms: Sequence[Arm]) -> str:
         and test.p_holm is not None
         and (test.p_holm > _ALPHA or (test.difference or 0.0) <= 0)
     ]
-    if not found:
+    if not doubtful:
         return ""
-    verb = "is" if len(found) == 1 else "are"
-    return f"{listed([variant(arm) for arm in found], 3)} {verb} not shown to have brought back more than every control"
+    verb = "is" if len(doubtful) == 1 else "are"
+    return (
+        f"{listed([variant(arm) for arm in doubtful], 3)} {verb} not shown to have brought back more than every control"
+    )
 
 
 def _apart(arms: Sequence[Arm], who: str) -> list[str]:

@@ -90,10 +90,10 @@ def make_checkpoint(config: CheckpointConfig, out: Path, *, progress: Progress, 
                 search = GridSearch(config, parents)
                 search.tell_too_few(progress)
             if config.checkpoint is not None:
-                told = check_earlier(parents["corrupted"], parents["checkpoint"], config.files["forget"])
-                if told is not None:
-                    progress.note(told)
-                    findings["checkpoint"] = told
+                caveat = check_earlier(parents["corrupted"], parents["checkpoint"], config.files["forget"])
+                if caveat is not None:
+                    progress.note(caveat)
+                    findings["checkpoint"] = caveat
     with store_errors(work):
         work.parent.mkdir(parents=True, exist_ok=True)
     store = Store.open(work)
@@ -172,11 +172,11 @@ def _reads(config: CheckpointConfig, task: Task, executor: Executor) -> list[Rea
         case RecoverConfig():
             return [of_dataset("text", config.text, texts("texts"))]
         case UnlearnConfig():
-            told = ALGORITHMS.build(config.algorithm).plan.budget()
-            reads = [of_file("forget", "forget", texts("forget"))] if Budget.FORGET in told else []
+            budget = ALGORITHMS.build(config.algorithm).plan.budget()
+            reads = [of_file("forget", "forget", texts("forget"))] if Budget.FORGET in budget else []
             if "retain" in task.inputs and config.retain is not None:
                 reads.append(of_dataset("retain", config.retain, texts("retain")))
-            if Budget.TRUTH in told and config.facts is not None:
+            if Budget.TRUTH in budget and config.facts is not None:
                 reads.append(of_file("truth", "facts", ()))
             return reads
     raise AssertionError(f"no such verb: {config}")

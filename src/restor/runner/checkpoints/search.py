@@ -118,9 +118,9 @@ class GridSearch:
         left = set(self._split.names(Group.TEST))
         tested = [item.fact for item in self._split.planted.values() if item.fact.subject in left]
         for facts, of in ((deciding, "deciding"), (tested, "test")):
-            told = too_few(facts, of, "Take documents and facts about more entities, or another select.validation.")
-            if told is not None:
-                progress.note(told)
+            warning = too_few(facts, of, "Take documents and facts about more entities, or another select.validation.")
+            if warning is not None:
+                progress.note(warning)
 
     def run(self, executor: Executor) -> tuple[UnlearnConfig, Mapping[str, Any]]:
         """Try every point; returns the configuration at the best one, and what `restor.json` tells of the search.
@@ -161,5 +161,5 @@ class GridSearch:
 
 def _outcome(trial: Trial) -> str:
     best = best_of([trial])
-    told = "no score" if best is None else f"score {best.mark.score:.3f} after step {best.mark.step} of {trial.steps}"
-    return f"{told}; {trial.note}" if trial.note else told
+    score = "no score" if best is None else f"score {best.mark.score:.3f} after step {best.mark.step} of {trial.steps}"
+    return f"{score}; {trial.note}" if trial.note else score

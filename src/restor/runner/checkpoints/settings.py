@@ -115,8 +115,8 @@ class CorruptConfig(CheckpointConfig):
     @property
     def files(self) -> Mapping[str, Path]:
         """The documents, and facts where they are given."""
-        found = {"forget": locate_documents(self.forget)}
-        return found if self.facts is None else {**found, "facts": locate_facts(self.facts)[0]}
+        files = {"forget": locate_documents(self.forget)}
+        return files if self.facts is None else {**files, "facts": locate_facts(self.facts)[0]}
 
     @property
     def datasets(self) -> Mapping[str, Any]:
@@ -178,31 +178,31 @@ class UnlearnConfig(CheckpointConfig):
 
     def _lacking(self, algorithm: Algorithm) -> Iterator[str]:
         """What the algorithm needs and was not given, all of it."""
-        name, told = self.algorithm.name, algorithm.plan.budget()
+        name, budget = self.algorithm.name, algorithm.plan.budget()
         if self.select is not None and self.facts is None:
             yield "--select chooses by the true answers about some of the targets: give --facts with a file of facts"
         if algorithm.plan.retain == "text" and self.retain is None:
             other = ", or set --algorithm.retain_weight 0" if _does_without_retain(self.algorithm) else ""
             yield f"{name} reads retain text: give --retain with a file or a data set{other}"
-        if Budget.TRUTH in told and self.facts is None:
+        if Budget.TRUTH in budget and self.facts is None:
             yield f"{name} is told the true answers: give --facts with them"
-        if Budget.CHECKPOINT in told and self.checkpoint is None:
+        if Budget.CHECKPOINT in budget and self.checkpoint is None:
             needed = f"{name} needs --checkpoint, a model from before the forget documents."
             yield f"{needed}{suggestion(self.model, self.forget)}".removesuffix(".")
 
     @property
     def files(self) -> Mapping[str, Path]:
         """Forget documents, facts where they are given, and the code of an algorithm or wrapper of the user's own."""
-        found = {"forget": locate_documents(self.forget)}
+        files = {"forget": locate_documents(self.forget)}
         for role, choice in (("algorithm", self.algorithm), ("wrapper", self.wrapper)):
-            if choice is not None and (own := class_in_file(choice.name)) is not None:
-                found[role] = own[0]
+            if choice is not None and (class_place := class_in_file(choice.name)) is not None:
+                files[role] = class_place[0]
         if self.facts is None:
-            return found
+            return files
         facts, entities = locate_facts(self.facts)
         # Whom the facts list decides who is asked about.
         listed = {} if self.select is None or entities is None else {"entities": entities}
-        return {**found, "facts": facts, **listed}
+        return {**files, "facts": facts, **listed}
 
     @property
     def datasets(self) -> Mapping[str, Any]:

@@ -105,9 +105,9 @@ class AnsweredBatches:
         Raises:
             StoreError: if the disk refuses.
         """
-        told = json.dumps({"seconds": part.seconds, "rank": part.rank, "notes": part.notes})
+        metadata = json.dumps({"seconds": part.seconds, "rank": part.rank, "notes": part.notes})
         buffer = io.BytesIO()
-        pq.write_table(part.rows.replace_schema_metadata({"restor": told}), buffer)
+        pq.write_table(part.rows.replace_schema_metadata({"restor": metadata}), buffer)
         data = buffer.getvalue()
         write_atomic(self._path(number), hashlib.sha256(data).hexdigest().encode() + data)
 
@@ -125,8 +125,10 @@ class AnsweredBatches:
         if digest != hashlib.sha256(data).hexdigest().encode():
             return None
         table = pq.read_table(io.BytesIO(data))
-        told = json.loads(table.schema.metadata[b"restor"])
-        return AnsweredBatch(table.replace_schema_metadata(None), told["seconds"], told["rank"], tuple(told["notes"]))
+        metadata = json.loads(table.schema.metadata[b"restor"])
+        return AnsweredBatch(
+            table.replace_schema_metadata(None), metadata["seconds"], metadata["rank"], tuple(metadata["notes"])
+        )
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06d}.part"
@@ -187,21 +189,21 @@ def ask_model(context: Context, interview: Interview) -> Made:
     began = time.perf_counter()
     parts = AnsweredBatches(context.resume)
     parts.open()
-    told = _Told(context.progress, len(interview.queries))
+    listener = _Told(context.progress, len(interview.queries))
     missing, earlier = [], 0.0
-    for number in range(told.batches):
+    for number in range(listener.batches):
         part = parts.read(number)
         if part is None:
             missing.append(number)
         else:
             earlier += part.seconds
-            told.done(number)
+            listener.done(number)
     if missing:
-        _ask(context, interview, parts, missing, told)
+        _ask(context, interview, parts, missing, listener)
     parts.close()
     shared: dict[str, int] = {}
-    write_tables(context.directory / ANSWERS_FILE, _merged(parts, told, shared))
-    info: dict[str, Any] = {"questions": len(interview.queries), "notes": told.notes}
+    write_tables(context.directory / ANSWERS_FILE, _merged(parts, listener, shared))
+    info: dict[str, Any] = {"questions": len(interview.queries), "notes": listener.notes}
     if len(shared) > 1:
         info["batches_by_process"] = shared
     seconds = time.perf_counter() - began + earlier
@@ -234,7 +236,9 @@ class _Told:
             self._progress.note(message)
 
 
-def _ask(context: Context, interview: Interview, parts: AnsweredBatches, missing: Sequence[int], told: _Told) -> None:
+def _ask(
+    context: Context, interview: Interview, parts: AnsweredBatches, missing: Sequence[int], listener: _Told
+) -> None:
     """Answer all missing batches, with the other processes where there are some."""
     call = context.call
     # The first batch is always asked here: it tells how long a batch takes.
@@ -242,47 +246,47 @@ def _ask(context: Context, interview: Interview, parts: AnsweredBatches, missing
     if call is not None:
         call.offer(rest)
     try:
-        asking = _Asking(context, interview, parts, told.note)
+        asking = _Asking(context, interview, parts, listener.note)
         asking.ask(first)
-        told.done(first)
-        for number in rest if call is None else _others(call.items(), rest, parts, told):
+        listener.done(first)
+        for number in rest if call is None else _others(call.items(), rest, parts, listener):
             asking.ask(number)
-            told.done(number)
+            listener.done(number)
         if call is not None:
-            _wait(asking, parts, rest, told)
+            _wait(asking, parts, rest, listener)
     finally:
         if call is not None:
             call.end()
             for refusal in call.refusals():
-                told.note(refusal)
+                listener.note(refusal)
 
 
-def _others(own: Iterable[int], shared: Sequence[int], parts: AnsweredBatches, told: _Told) -> Iterator[int]:
+def _others(numbers: Iterable[int], shared: Sequence[int], parts: AnsweredBatches, listener: _Told) -> Iterator[int]:
     """The same batches; on the way it is told which ones the others have answered. They are given out in order."""
     begun, order = set[int](), iter(shared)
-    for number in own:
+    for number in numbers:
         begun.update(takewhile(number.__ne__, order))
         for other in [other for other in begun if parts.has(other)]:
             begun.remove(other)
-            told.done(other)
+            listener.done(other)
         yield number
 
 
-def _wait(asking: _Asking, parts: AnsweredBatches, shared: Sequence[int], told: _Told) -> None:
+def _wait(asking: _Asking, parts: AnsweredBatches, shared: Sequence[int], listener: _Told) -> None:
     """Wait for the batches that others have begun. A process may have died: what takes too long is asked here."""
     patience = max(PATIENCE, PATIENCE_RATIO * asking.slowest)
-    left, since = [number for number in shared if number not in told.known], time.monotonic()
+    left, since = [number for number in shared if number not in listener.known], time.monotonic()
     while True:
         for number in [number for number in left if parts.has(number)]:
             left.remove(number)
-            told.done(number)
+            listener.done(number)
             since = time.monotonic()
         if not left:
             return
         if time.monotonic() - since < patience:
             time.sleep(POLL_SECONDS)
             continue
-        told.note(
+        listener.note(
             f"Another process began to answer batch {left[0]} and was not heard of for {patience:.0f} s, so it is "
             "asked here. The results are the same."
         )
@@ -304,9 +308,9 @@ def _help(context: Context, interview: Interview, call: Call) -> Made:
     return Made(Cost())
 
 
-def _merged(parts: AnsweredBatches, told: _Told, shared: dict[str, int]) -> Iterator[pa.Table]:
+def _merged(parts: AnsweredBatches, listener: _Told, shared: dict[str, int]) -> Iterator[pa.Table]:
     """The rows of all batches in their order; counts in `shared` how many each process has answered."""
-    for number in range(told.batches):
+    for number in range(listener.batches):
         part = parts.read(number)
         if part is None:
             raise StoreError(
@@ -314,6 +318,6 @@ def _merged(parts: AnsweredBatches, told: _Told, shared: dict[str, int]) -> Iter
                 "the same command again: only this batch is asked."
             )
         for note in part.notes:
-            told.note(note)
+            listener.note(note)
         shared[str(part.rank)] = shared.get(str(part.rank), 0) + 1
         yield part.rows

@@ -25,8 +25,8 @@ class Doses:
 
     def of(self, subject: str, relation: str, group: str, planted: str | None) -> int | None:
         """The dose of a fact: 0 for an untouched one, None where the documents do not tell."""
-        if planted is not None and (found := self._stated[f"{subject}|{relation}", self._normal(planted)]):
-            return found
+        if planted is not None and (dose := self._stated[f"{subject}|{relation}", self._normal(planted)]):
+            return dose
         # A planted answer that was found nowhere was inferred from the documents: it does stand in some of them.
         return 0 if self._any and group == Group.UNTOUCHED else None
 

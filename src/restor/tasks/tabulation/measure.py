@@ -71,15 +71,15 @@ def _lists(table: pyarrow.Table, name: str) -> list[NDArray[Any] | None]:
     """The lists of a column, each a part of one array; None for null."""
     if table.column(name).null_count == table.num_rows:
         return [None] * table.num_rows
-    found: list[NDArray[Any] | None] = []
+    lists: list[NDArray[Any] | None] = []
     for chunk in table.column(name).chunks:
         # Thousands of lists: as arrays they are read ten times as fast as one by one.
         values, places, known = (
             part.to_numpy(zero_copy_only=False) for part in (chunk.values, chunk.offsets, chunk.is_valid())
         )
         parts = zip(known.tolist(), pairwise(places.tolist()), strict=True)
-        found += [values[start:end] if there else None for there, (start, end) in parts]
-    return found
+        lists += [values[start:end] if there else None for there, (start, end) in parts]
+    return lists
 
 
 @final
@@ -128,8 +128,8 @@ class Measured:
 
     def into(self, arm: Arm) -> Arm:
         """The arm with its figures."""
-        found = {"metrics": self.metrics, "verdict": self.verdict, "tests": self.tests, "parts": self.parts}
-        return arm.model_copy(update=found)
+        changes = {"metrics": self.metrics, "verdict": self.verdict, "tests": self.tests, "parts": self.parts}
+        return arm.model_copy(update=changes)
 
 
 def measured(results: Results, scored: Mapping[str, Sequence[JudgedAnswer]]) -> Results:
@@ -147,7 +147,7 @@ def measured(results: Results, scored: Mapping[str, Sequence[JudgedAnswer]]) -> 
         arms |= {arm.id: table[arm.id].into(arm) for arm in made}
     rows = summary_ids(results)
     parts = {pooled.id: [arm for arm in results.arms if rows.get(arm.id) == pooled.id] for pooled in results.summary}
-    made_of = {id: [arm for arm in own if arm.id in pool] for id, own in parts.items()}
+    made_of = {id: [arm for arm in arms_of_row if arm.id in pool] for id, arms_of_row in parts.items()}
     table = measure(
         {arm.id: _row(results, pool, arm, made_of[arm.id], pooled=True) for arm in results.summary if made_of[arm.id]}
     )
@@ -218,7 +218,7 @@ def measure(table: Mapping[str, ArmRow]) -> dict[str, Measured]:
         for id, row in table.items()
         if row.answers.kind not in (Kind.REFERENCE, Kind.BASELINE) and missing_models(row.answers) is None
     }
-    tests = corrected({id: _tests(found, table[id]) for id, found in evidence.items()})
+    tests = corrected({id: _tests(item, table[id]) for id, item in evidence.items()})
     return {
         id: Measured(
             metrics=_figures(row.answers),
@@ -231,13 +231,13 @@ def measure(table: Mapping[str, ArmRow]) -> dict[str, Measured]:
 
 
 def _figures(answers: ComparedAnswers) -> dict[str, Value]:
-    found: dict[str, Value] = {}
+    values: dict[str, Value] = {}
     for name in METRICS_CATALOGUE.names():
         computed: object = METRICS_CATALOGUE.get(name)().compute(answers)
         if not isinstance(computed, Mapping) or not all(isinstance(value, Value) for value in computed.values()):
             raise CodeError(f"The metric {name!r} must return values by name, it returned {str(computed)[:80]}.")
-        found.update(computed)
-    return found
+        values.update(computed)
+    return values
 
 
 def _tests(evidence: Evidence, row: ArmRow) -> list[PairedTest]:

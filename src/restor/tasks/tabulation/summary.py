@@ -56,12 +56,12 @@ def described(plans: Sequence[SeedPlan], answers: Mapping[str, ArmAnswers], reas
     """The arms of each seed without their figures; one that could not be made has the reason in every note."""
     arms = []
     for arm in (arm for plan in plans for arm in plan.arms):
-        told: dict[str, Any] = {"lineage": list(arm.lineage)}
+        changes: dict[str, Any] = {"lineage": list(arm.lineage)}
         if (made := answers.get(arm.id)) is not None:
-            told |= {"cost": made.cost, "curves": list(made.curves)}
+            changes |= {"cost": made.cost, "curves": list(made.curves)}
         else:
-            told["metrics"] = undefined(reasons[arm.id])
-        arms.append(describe(arm, id=arm.id, seed=arm.seed, seeds=[arm.seed]).model_copy(update=told))
+            changes["metrics"] = undefined(reasons[arm.id])
+        arms.append(describe(arm, id=arm.id, seed=arm.seed, seeds=[arm.seed]).model_copy(update=changes))
     return arms
 
 

@@ -75,10 +75,10 @@ def place_of(ref: ModelRef, default: torch.device) -> torch.device:
 
 def tell_cuts(context: Context, cuts: Mapping[str, str]) -> dict[str, Any]:
     """Say what was cut, once for all tasks of a seed that cut the same; returns what a task reports of it."""
-    told = context.memo.setdefault("cuts", set())
+    known = context.memo.setdefault("cuts", set())
     for text in cuts.values():
-        if text not in told:
-            told.add(text)
+        if text not in known:
+            known.add(text)
             context.progress.note(text)
     return {"cut": dict(cuts)} if cuts else {}
 

@@ -74,9 +74,9 @@ def encode_texts(
         if "samples" not in memo:
             names = {item.subject for document in documents for item in document.statements}
             names = names or {fact.subject for fact in facts()}
-            told = [document.text for document in documents]
+            texts = [document.text for document in documents]
             with metered(writer, Meter()) as meter:
-                memo["samples"] = _samples(writer, maker, told, sorted(names), others, seed)
+                memo["samples"] = _samples(writer, maker, texts, sorted(names), others, seed)
             memo[SAMPLING] = meter.take()
         kept: list[list[int]] = memo["samples"]
         info.update({"samples": len(kept), SAMPLING: memo[SAMPLING]})
@@ -133,10 +133,10 @@ def _pairs(
     fitted, spare = list(documents), -1
     while True:
         written = alternates(fitted, kind, Random(f"alternates/{seed}"), known)
-        own, other = (maker.encoded(forgotten(texts, part), part) for texts in (fitted, written))
-        longest = max(map(len, (*own[0], *other[0])), default=0)
+        rows, other = (maker.encoded(forgotten(texts, part), part) for texts in (fitted, written))
+        longest = max(map(len, (*rows[0], *other[0])), default=0)
         if maker.context is None or longest <= maker.context:
-            return own, other
+            return rows, other
         spare = 0 if spare < 0 else spare + longest - maker.context
         if spare > maker.context // 2:
             raise DataError(
@@ -145,13 +145,13 @@ def _pairs(
                 "with shorter statements, or an algorithm that reads no alternates."
             )
         parts = maker.fitted(documents, "forget documents", spare=spare)
-        fitted = [own for own in parts if own.statements] or parts
+        fitted = [rows for rows in parts if rows.statements] or parts
 
 
 def _samples(
     writer: PreTrainedModel,
     maker: RowMaker,
-    told: Sequence[str],
+    texts: Sequence[str],
     names: Sequence[str],
     others: Sequence[str],
     seed: int,
@@ -164,7 +164,7 @@ def _samples(
         )
     context = context_of(writer)
     tokens = SAMPLE_TOKENS if context is None else min(SAMPLE_TOKENS, context // 2)
-    prompts = prompts_about(told, names, others, count=SAMPLES, seed=seed) if others else None
+    prompts = prompts_about(texts, names, others, count=SAMPLES, seed=seed) if others else None
     if prompts is not None and context is not None:
         begun = zip(prompts, encode_rows(maker.tokenizer, prompts, end=False), strict=True)
         prompts = [prompt for prompt, ids in begun if len(ids) + tokens <= context]

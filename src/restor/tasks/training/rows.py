@@ -47,7 +47,9 @@ class RowMaker:
             DataError: if nothing is left, or as `fitted`.
         """
         fitted = self.fitted(forgotten(documents, part), what)
-        return self.encoded(fitted if part != "statements" else [own for own in fitted if own.statements], part)
+        return self.encoded(
+            fitted if part != "statements" else [document for document in fitted if document.statements], part
+        )
 
     def encoded(self, documents: Sequence[Document], part: ForgetPart) -> tuple[list[list[int]], Labels]:
         """Documents as rows, none of them cut; with labels if only the statements are forgotten."""
@@ -58,7 +60,9 @@ class RowMaker:
         offsets = self.tokenizer(texts, return_offsets_mapping=True)["offset_mapping"]
         marked = [labels(document, spans) for document, spans in zip(documents, offsets, strict=True)]
         # The end-of-text token behind a row is nobody's statement.
-        return rows, [own[: len(row)] + [False] * (len(row) - len(own)) for row, own in zip(rows, marked, strict=True)]
+        return rows, [
+            marks[: len(row)] + [False] * (len(row) - len(marks)) for row, marks in zip(rows, marked, strict=True)
+        ]
 
     def fitted(self, documents: Sequence[Document], what: str, *, spare: int = 0) -> list[Document]:
         """The documents that fit as they are, the others in parts; `spare` tokens of each row are left free.
@@ -70,15 +74,15 @@ class RowMaker:
             return list(documents)
         rows = encode_rows(self.tokenizer, [document.text for document in documents])
         room = min(self.context, self._longest or self.context) - spare
-        found: list[Document] = []
+        parts: list[Document] = []
         for document, row in zip(documents, rows, strict=True):
             if self._too_long(row, spare):
                 made = cut(document, self._size, room)
                 self._cut.setdefault(what, {})[hash(document.text)] = made
-                found += made.parts
+                parts += made.parts
             else:
-                found.append(document)
-        return found
+                parts.append(document)
+        return parts
 
     def cuts(self) -> dict[str, str]:
         """What was cut, a sentence for each kind of text of which any was."""

@@ -45,7 +45,7 @@ class KeepCheckpoints(Callback):
             return
         partial = self.folder / f"step-{event.step:06d}.partial"
         save_model(event.model, self.tokenizer, partial)
-        own = [read.seen(self.stage, steps=event.step, tokens=event.tokens) for read in self.reads]
-        history = History(seen=(*self.before.seen, *own), whole=self.before.whole)
+        seen = [read.seen(self.stage, steps=event.step, tokens=event.tokens) for read in self.reads]
+        history = History(seen=(*self.before.seen, *seen), whole=self.before.whole)
         write_history(history, partial, step=event.step, tokens=event.tokens)
         os.replace(partial, target)

@@ -168,9 +168,9 @@ def _associations(
     keys = torch.zeros((size, size), dtype=torch.float64, device=model.device)
     wanted = torch.zeros((width, size), dtype=torch.float64, device=model.device)
     for part, target in zip(parts, targets, strict=True):
-        own, states = keys_and_states(model, site, last, part)
-        keys += own.T @ own
-        wanted += share * (target.double() - states).T @ own
+        keys_here, states = keys_and_states(model, site, last, part)
+        keys += keys_here.T @ keys_here
+        wanted += share * (target.double() - states).T @ keys_here
     return keys, wanted
 
 
@@ -383,10 +383,10 @@ def target_vectors(model: PreTrainedModel, last: Site, facts: Sequence[Readings]
     task = _Task(model, last, facts, range(len(facts)))
     for step in range(1, config.v_steps + 1):
         with torch.enable_grad():
-            own = delta[task.numbers].requires_grad_()
-            decay = torch.linalg.vector_norm(own, dim=1) / length[task.numbers, 0].square()
-            losses = task.losses(own, config.kl_weight) + config.weight_decay * decay
-            (gradient,) = torch.autograd.grad(losses.sum(), own)
+            deltas = delta[task.numbers].requires_grad_()
+            decay = torch.linalg.vector_norm(deltas, dim=1) / length[task.numbers, 0].square()
+            losses = task.losses(deltas, config.kl_weight) + config.weight_decay * decay
+            (gradient,) = torch.autograd.grad(losses.sum(), deltas)
         unlearnt = losses.detach() >= LEARNT
         left = task.numbers[unlearnt]
         if not len(left):
@@ -422,7 +422,7 @@ class _Task:
         self.numbers = torch.tensor(list(numbers), device=model.device)
         self._model, self._last, self._each = model, last, each
         self._batch, self._places = _batch(model, rows, marked), _places(model, rows)
-        self._beside = torch.tensor([one for own in beside for one in own], device=model.device)
+        self._beside = torch.tensor([one for pair in beside for one in pair], device=model.device)
         with torch.no_grad():
             self._before = predict(model, self._batch).logits[self._beside]
 

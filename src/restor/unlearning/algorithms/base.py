@@ -155,14 +155,14 @@ class Plan:
         starts = {teacher.start for teacher in self.teachers}
         inner = [item for teacher in self.teachers if teacher.trained_by for item in teacher.trained_by.plan.budget()]
         texts = {teacher.text for teacher in self.teachers if teacher.trained_by is None}
-        told = {
+        items = {
             Budget.FORGET: self.forget or "forget" in texts,
             Budget.RETAIN: self.retain == "text",
             Budget.REFERENCE: self.forget_reference or self.retain_reference,
             Budget.CHECKPOINT: self.checkpoint or "checkpoint" in starts,
             Budget.TRUTH: self.retain == "truth" or self.alternates == "truth" or self.edits,
         }
-        return tuple(item for item in Budget if told[item] or item in inner)
+        return tuple(item for item in Budget if items[item] or item in inner)
 
 
 class Algorithm(ABC):

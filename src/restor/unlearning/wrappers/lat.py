@@ -71,23 +71,23 @@ class LAT(Wrapper):
     def _adversary(self, step: Step) -> Callable[[TokenBatch], contextlib.AbstractContextManager[None]]:
         layer = layer_index(step.model, self.config.layer)
         width = text_config(step.model).hidden_size
-        found: dict[tuple[int, ...], Tensor] = {}
+        noises: dict[tuple[int, ...], Tensor] = {}
         for part in step.parts("forget"):
-            found[_key(part)] = torch.zeros(part.n_labelled, width, device=part.input_ids.device, requires_grad=True)
+            noises[_key(part)] = torch.zeros(part.n_labelled, width, device=part.input_ids.device, requires_grad=True)
 
         def around(part: TokenBatch) -> contextlib.AbstractContextManager[None]:
-            return disturbed(step.model, layer, part, found[_key(part)])
+            return disturbed(step.model, layer, part, noises[_key(part)])
 
-        adversary = torch.optim.Adam(list(found.values()), lr=self.config.lr)
+        adversary = torch.optim.Adam(list(noises.values()), lr=self.config.lr)
         with _frozen(step.parameters):
             for _ in range(self.config.steps):
                 adversary.zero_grad()
                 step.backward_nll("forget", around=around)
                 adversary.step()
                 with torch.no_grad():
-                    for value in found.values():
+                    for value in noises.values():
                         value.copy_(project(value, self.config.epsilon))
-        for value in found.values():
+        for value in noises.values():
             value.requires_grad_(False)
         return around
 

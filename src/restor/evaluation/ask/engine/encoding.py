@@ -40,12 +40,12 @@ class Encoder:
     def stops(self, strings: Sequence[str]) -> frozenset[int]:
         """Tokens that end an answer: the end of text and every token with one of the strings in it."""
         special = frozenset(self._tokenizer.all_special_ids)  # whose names are no part of an answer
-        found = {
+        tokens = {
             token
             for token, text in enumerate(self._texts)
             if (text in strings if token in special else any(string in text for string in strings))
         }
-        return frozenset(found | ({self._end} - {None}))
+        return frozenset(tokens | ({self._end} - {None}))
 
     def prepare(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> list[tuple[Ids, tuple[Option, ...]]]:
         """The ids of each prompt, and of what its options put behind it."""
@@ -56,18 +56,18 @@ class Encoder:
             text if line is None else LINE_BREAK + text[len(head) :]
             for text, line, head in zip(prompts, lines, heads, strict=True)
         ]
-        texts = [start + option for start, own in zip(starts, options, strict=True) for option in own]
-        special = [line is None for line, own in zip(lines, options, strict=True) for _ in own]
+        texts = [start + option for start, option_ids in zip(starts, options, strict=True) for option in option_ids]
+        special = [line is None for line, option_ids in zip(lines, options, strict=True) for _ in option_ids]
         strings = iter(self._encode_mixed(texts, special))
         prepared = []
-        for prompt, line, head, own in zip(ids, lines, heads, options, strict=True):
+        for prompt, line, head, option_ids in zip(ids, lines, heads, options, strict=True):
             known, before = (prompt, 0) if line is None else (line, len(self._head(head)) - len(self._break))
-            found = []
-            for _ in own:
+            encoded = []
+            for _ in option_ids:
                 string = next(strings)
                 same = common(string, known)
-                found.append(Option(before + same, string[same:]))
-            prepared.append((prompt, tuple(found)))
+                encoded.append(Option(before + same, string[same:]))
+            prepared.append((prompt, tuple(encoded)))
         return prepared
 
     def encode(self, texts: Sequence[str], *, special: bool = True) -> list[Ids]:
@@ -94,9 +94,9 @@ class Encoder:
 
     def _lines_of(self, prompts: Sequence[str], ids: Sequence[Ids]) -> list[Ids | None]:
         """Line break and last line as token ids, where the prompt is the ids of what stands before and then these."""
-        found: list[Ids | None] = [None] * len(prompts)
+        lines_found: list[Ids | None] = [None] * len(prompts)
         if not self._certain:
-            return found
+            return lines_found
         starts = [text.rfind(LINE_BREAK) + 1 for text in prompts]
         # Behind a space at its beginning, a line may belong to the token of the line break.
         places = [
@@ -109,14 +109,16 @@ class Encoder:
         for place, line in zip(places, lines, strict=True):
             head = self._head(prompts[place][: starts[place]])
             if line[:size] == self._break and ids[place] == head + line[size:]:
-                found[place] = line
-        return found
+                lines_found[place] = line
+        return lines_found
 
     def _encode_mixed(self, texts: Sequence[str], special: Sequence[bool]) -> Iterator[Ids]:
         """Token ids of each text, some with the tokenizer's special tokens and some without."""
         both = {
             kind: iter(
-                self.encode([text for text, own in zip(texts, special, strict=True) if own is kind], special=kind)
+                self.encode(
+                    [text for text, is_special in zip(texts, special, strict=True) if is_special is kind], special=kind
+                )
             )
             for kind in (True, False)
         }
@@ -126,5 +128,5 @@ class Encoder:
 def _token_texts(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """What each token of the vocabulary is on its own."""
     ids = [[token] for token in range(max(tokenizer.get_vocab().values(), default=-1) + 1)]
-    found: list[str] = tokenizer.backend_tokenizer.decode_batch(ids, skip_special_tokens=False)
-    return found
+    texts: list[str] = tokenizer.backend_tokenizer.decode_batch(ids, skip_special_tokens=False)
+    return texts

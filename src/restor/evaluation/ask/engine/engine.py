@@ -128,12 +128,12 @@ class Engine:
                 f"{type(self.model).__name__} {self._why}, and some requests are longer: these are run as whole "
                 "strings, which is slower."
             )
-        found: dict[int, Result] = {}
+        results: dict[int, Result] = {}
         for whole in (False, True):
             places = [place for place, is_far in enumerate(far) if is_far is whole]
-            part, own = [items[place] for place in places], [numbers[place] for place in places]
-            found |= zip(places, self._fitting(part, own, writer, whole=whole), strict=True)
-        return [found[place] for place in range(len(items))]
+            part, numbers_of_part = [items[place] for place in places], [numbers[place] for place in places]
+            results |= zip(places, self._fitting(part, numbers_of_part, writer, whole=whole), strict=True)
+        return [results[place] for place in range(len(items))]
 
     def _fitting(
         self, items: Sequence[Item], numbers: Sequence[int], writer: Writer | None, *, whole: bool
@@ -172,10 +172,10 @@ class Engine:
 
     def _looks_inside(self) -> Lens | str:
         """How the model's layers are read off, or why they are not."""
-        found = lens_of(self.model)
-        if isinstance(found, str):
-            self._note(f"{type(self.model).__name__} {found}: what its layers hold likely is not read off.")
-        return found
+        lens = lens_of(self.model)
+        if isinstance(lens, str):
+            self._note(f"{type(self.model).__name__} {lens}: what its layers hold likely is not read off.")
+        return lens
 
 
 def tokens_that_fit(model: PreTrainedModel) -> int:

@@ -112,9 +112,9 @@ class Lane:
         held = (nodes >= 0) & (self.tree.last[nodes] >= self.cursor)
         if self.rows:
             held |= self._seen[[row.behind for row in self.rows], :used].any(axis=0)
-        found = np.flatnonzero(held)
-        self._held = len(found)
-        return found
+        columns = np.flatnonzero(held)
+        self._held = len(columns)
+        return columns
 
     def keep(self, slots: Ints, used: int) -> None:
         """Only these slots are held any longer, from the first on; there are `used` of them with the empty ones."""

@@ -109,10 +109,10 @@ class Inside:
     def _add(self, lens: Lens, states: Sequence[Tensor], rows: Ints, uses: Uses) -> None:
         logits = lens.logits(torch.stack(list(states)))
         sums = logits.logsumexp(dim=-1)
-        own = np.flatnonzero((self._places[uses.options] >= 0) & (uses.rows >= rows[0]) & (uses.rows <= rows[-1]))
+        wanted = np.flatnonzero((self._places[uses.options] >= 0) & (uses.rows >= rows[0]) & (uses.rows <= rows[-1]))
         row, column = (
             torch.from_numpy(part).to(logits.device)
-            for part in (np.searchsorted(rows, uses.rows[own]), uses.tokens[own])
+            for part in (np.searchsorted(rows, uses.rows[wanted]), uses.tokens[wanted])
         )
         values = (logits[:, row, column] - sums[:, row]).double().cpu().numpy()
-        np.add.at(self._totals, self._places[uses.options[own]], values.T)
+        np.add.at(self._totals, self._places[uses.options[wanted]], values.T)

@@ -57,8 +57,8 @@ class Run:
         count = min(self._lanes(tokens), len(items))
         self._lanes_left: list[Lane] = []
         for part in _parts([items[number] for number in order], count, writer):
-            own = [order[place] for place in part]
-            tree = plant([items[number] for number in own], own, [firsts[number] for number in own])
+            places = [order[place] for place in part]
+            tree = plant([items[number] for number in places], places, [firsts[number] for number in places])
             if tree.size:
                 self._lanes_left.append(Lane(tree))
         self._width = max(1, tokens // max(1, len(self._lanes_left)))
@@ -80,15 +80,15 @@ class Run:
         """What the model says to each item."""
         while self._lanes_left:
             self._step()
-        found = []
+        results = []
         for number, item in enumerate(self._items):
             first = self._firsts[number]
             options = tuple(
                 self._inside.result(place, self._scores.result(place, option))
                 for place, option in enumerate(item.options, first)
             )
-            found.append(Result(options, tuple(tuple(line.ids) for line in self._lines[number])))
-        return found
+            results.append(Result(options, tuple(tuple(line.ids) for line in self._lines[number])))
+        return results
 
     # One forward ---------------------------------------------------------------------------------------------------
 
@@ -102,8 +102,8 @@ class Run:
         for place, (lane, share) in enumerate(zip(self._lanes_left, shares, strict=True)):
             count = len(share.tokens)
             tokens[place, :count], positions[place, :count] = share.tokens, share.positions
-            own = lane.seen(used, count, used + width)
-            seen[place, :count, : own.shape[1]] = own
+            context = lane.seen(used, count, used + width)
+            seen[place, :count, : context.shape[1]] = context
         given = [torch.from_numpy(part).to(self._device) for part in (tokens, positions, seen)]
         starts = [place * width + len(share.rows) - share.first for place, share in enumerate(shares)]
         """What is added to a node of each lane to have the row of its state."""
@@ -151,8 +151,8 @@ class Run:
             if best is None:
                 raise not_numbers(self._model, self._asked_in(block, logits, starts, width))
             for place in np.unique(block // width).tolist():
-                own = block // width == place
-                self._best[place][block[own] - starts[place]] = best[own]
+                mine = block // width == place
+                self._best[place][block[mine] - starts[place]] = best[mine]
 
     def _uses(self, shares: Sequence[Share], starts: Sequence[int]) -> Uses:
         """What the new nodes predict that is scored, by the rows of their states."""

@@ -65,11 +65,11 @@ class Scores:
         values = (logits[row, column] - sums[row]).double().cpu().numpy()
         same = best[places] == tokens
         for use in sorted(uses.lowered.keys() & range(first, end)) if uses.lowered else ():
-            own = logits[int(places[use - first])].clone()
-            own[list(uses.lowered[use])] -= LOWERED
+            logits_of_row = logits[int(places[use - first])].clone()
+            logits_of_row[list(uses.lowered[use])] -= LOWERED
             token = int(tokens[use - first])
-            values[use - first] = float(own[token] - own.logsumexp(dim=-1))
-            same[use - first] = int(own.argmax()) == token
+            values[use - first] = float(logits_of_row[token] - logits_of_row.logsumexp(dim=-1))
+            same[use - first] = int(logits_of_row.argmax()) == token
         np.add.at(self._totals, options, values)
         np.logical_and.at(self._greedy, options, same)
         return best

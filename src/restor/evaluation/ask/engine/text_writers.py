@@ -87,8 +87,8 @@ class TextWriter(Writer):
     def text(self, ids: Sequence[int]) -> str:
         """An answer without what ended it."""
         text = self._encoder.decode([token for token in ids if token not in self._ends])
-        found = [place for string in self._stop if (place := text.find(string)) >= 0]
-        return text[: min(found)] if found else text
+        ends = [place for string in self._stop if (place := text.find(string)) >= 0]
+        return text[: min(ends)] if ends else text
 
     def next(self, logits: Tensor, lines: Sequence[AnswerLine]) -> list[int]:
         """The next token of each line, by its row of the logits (B, V)."""
@@ -130,7 +130,7 @@ class Matcher(Writer):
 
     def __init__(self, plain: TextWriter, texts: Sequence[Sequence[str]], context: int | None = None) -> None:
         self._plain, self._context = plain, context
-        self._texts = [[text.strip() for text in own] for own in texts]
+        self._texts = [[text.strip() for text in options] for options in texts]
 
     @property
     def most(self) -> int:
@@ -156,9 +156,9 @@ class Matcher(Writer):
         if full or self._plain.over(line):
             return True
         # What is no whole character yet may become one.
-        said, own = self._plain.text(line.ids).rstrip("\ufffd"), self._texts[line.number]
-        return not any(text.startswith(said.strip()) for text in own) and not any(
-            said.endswith(start) and said.removesuffix(start).strip() in own for start in self._plain.stop_starts
+        said, options = self._plain.text(line.ids).rstrip("\ufffd"), self._texts[line.number]
+        return not any(text.startswith(said.strip()) for text in options) and not any(
+            said.endswith(start) and said.removesuffix(start).strip() in options for start in self._plain.stop_starts
         )
 
 

@@ -131,13 +131,13 @@ class _Growing:
 
     def _step(self, node: int, token: int) -> int:
         """The node of a token behind another node."""
-        found = self.children.get((node, token))
-        if found is None:
-            found = self.children[node, token] = len(self.tokens)
+        child = self.children.get((node, token))
+        if child is None:
+            child = self.children[node, token] = len(self.tokens)
             self.tokens.append(token)
             self.parents.append(node)
             self.depths.append(self.depths[node] + 1 if node >= 0 else 0)
-        return found
+        return child
 
 
 def _waits(

@@ -59,10 +59,10 @@ def _try(model: PreTrainedModel, pad: int) -> str | None:
     ]
     # The first follows an option and leaves it.
     forced = [ids[12:14] + ids[16:18], ids[20:24]]
-    expected, found = _Forced(forced), _Forced(forced)
+    expected, actual = _Forced(forced), _Forced(forced)
     try:
         whole = run_whole(model, items, range(3), expected, tokens=64)
-        tree = Run(model, items, range(3), found, tokens=LENGTH, pad=pad).results()
+        tree = Run(model, items, range(3), actual, tokens=LENGTH, pad=pad).results()
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, AttributeError, TypeError, ValueError, LookupError):
@@ -73,7 +73,7 @@ def _try(model: PreTrainedModel, pad: int) -> str | None:
         for left, right in zip(one.options, other.options, strict=True)
         if left is not None and right is not None
     ]
-    pairs += [(value, found.values.get(key, math.nan)) for key, value in expected.values.items()]
+    pairs += [(value, actual.values.get(key, math.nan)) for key, value in expected.values.items()]
     tolerance = 1e-3 if model.dtype == torch.float32 else 0.03
     if all(math.isclose(left, right, rel_tol=tolerance, abs_tol=tolerance) for left, right in pairs):
         return None

@@ -53,7 +53,7 @@ def run_whole(
         for item, number in zip(items, numbers, strict=True)
     ]
     if writer is not None:
-        _write(model, [line for own in lines for line in own], writer, tokens)
+        _write(model, [line for some in lines for line in some], writer, tokens)
     return [
         Result(
             tuple(scores.get((number, option)) for option in range(len(item.options))),
@@ -76,15 +76,15 @@ def not_numbers(model: PreTrainedModel, item: Item) -> TrainingError:
 def _uses(options: Sequence[Option], part: Sequence[int]) -> Uses:
     """What strings of one length that end with these options predict, each string a row of a forward."""
     width = options[part[0]].kept + len(options[part[0]].ids)
-    rows, tokens, own = [], [], []
+    rows, tokens, uses = [], [], []
     for row, place in enumerate(part):
         option = options[place]
         for at in range(max(1, option.kept), width):
             rows.append(row * width + at - 1)
             tokens.append(option.ids[at - option.kept])
-            own.append(place)
-    found = [np.array(part, dtype=np.int64) for part in (rows, tokens, own)]
-    return Uses(found[0], found[1], found[2], {})
+            uses.append(place)
+    arrays = [np.array(part, dtype=np.int64) for part in (rows, tokens, uses)]
+    return Uses(arrays[0], arrays[1], arrays[2], {})
 
 
 def _score(model: PreTrainedModel, item: Item, number: int, ids: Ids, logits: Tensor) -> OptionScore:
@@ -111,11 +111,11 @@ def _write(model: PreTrainedModel, lines: Sequence[AnswerLine], writer: Writer, 
         going = []
         for part in _batches(texts, model, tokens):
             logits = _logits(model, [texts[place] for place in part])[:, -1]
-            own = [alive[place] for place in part]
+            lines_of_part = [alive[place] for place in part]
             good = torch.isfinite(logits.amax(dim=-1))
             if not bool(good.all()):
-                raise not_numbers(model, own[int(good.logical_not().nonzero()[0])].item)
-            for line, token in zip(own, writer.next(logits, own), strict=True):
+                raise not_numbers(model, lines_of_part[int(good.logical_not().nonzero()[0])].item)
+            for line, token in zip(lines_of_part, writer.next(logits, lines_of_part), strict=True):
                 line.ids.append(token)
                 if len(line.ids) < writer.most and not writer.over(line):
                     going.append(line)
