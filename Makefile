@@ -26,17 +26,17 @@ run: $(VENV)/core  ## set up and run the miniature study: table, results, report
 	@$(BIN)/restor run
 
 test: $(VENV)/dev check  ## set up and run all checks and tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal --versions pinned
+	$(BIN)/python -m pytest -n 2 --dist loadfile --versions pinned
 
 test-nightly: $(VENV)/dev check  ## the same with every case of every test: the whole products that `make test` samples
-	$(BIN)/python -m pytest -n 2 --dist worksteal --versions pinned -m ""
+	$(BIN)/python -m pytest -n 2 --dist loadfile --versions pinned -m ""
 
 test-newest:  ## run the tests of engine, loading and training with the newest versions that pyproject.toml allows
 	@test -d $(NEWEST) || $(PYTHON) -m venv $(NEWEST)
 	@echo "installing the newest versions that pyproject.toml allows, and $(TORCH)"
 	@$(call install-torch,$(NEWEST))
 	@unset PIP_BUILD_CONSTRAINT; $(NEWEST)/bin/python $(PIP) --upgrade --upgrade-strategy eager -e '.[dev]' '$(TORCH)'
-	$(NEWEST)/bin/python -m pytest -n 2 --dist worksteal --versions newest \
+	$(NEWEST)/bin/python -m pytest -n 2 --dist loadfile --versions newest \
 	  tests/evaluation/ask/engine tests/evaluation/ask/test_asker.py tests/models tests/training tests/runner/test_whole_study.py
 
 harness: $(VENV)/dev  ## add lm-evaluation-harness to the environment, for the test that compares with it

@@ -10,6 +10,7 @@ import pytest
 from hostile import HOSTILE
 from synthetic_study import STORED, make_comparison, make_study
 
+from representatives import one_for_each
 from restor.report.io.states import States
 from restor.report.page.chart_data import MOST_PARTS
 from restor.report.page.flows import flows
@@ -230,6 +231,7 @@ def test_facts_filter_by_everything_and_are_kept_in_the_address(browser, study):
         assert page.locator("#facts").evaluate("(section) => section.getBoundingClientRect().top") < 200
 
 
+@one_for_each(lambda address: True)
 @pytest.mark.parametrize(
     "address", ["#facts?arm=__proto__&way=<script>&of=constructor&fact=1e9&group=x", "#facts?%", "#facts?fact=-1"]
 )
@@ -411,6 +413,7 @@ CUT = """() => {
 }"""
 
 
+@one_for_each(lambda width: width < 861)  # a folded table below, a wide one from there on
 @pytest.mark.parametrize("width", [360, 390, 768, 861, 900, 1024, 1160, 1200])
 def test_nothing_is_cut_off_at_any_width_and_the_table_of_arms_needs_no_scrolling(browser, study, width):
     with opened(browser, study[2], viewport={"width": width, "height": 844}) as page:
@@ -422,7 +425,7 @@ def test_nothing_is_cut_off_at_any_width_and_the_table_of_arms_needs_no_scrollin
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-@pytest.mark.parametrize("more", [0, 40])
+@pytest.mark.parametrize("more", [pytest.param(0, marks=pytest.mark.nightly), 40])
 def test_on_a_phone_the_first_flow_is_within_four_screens_and_all_arms_a_tap_away(browser, tmp_path, more):
     results, facts = make_study(people=3, extra_arms=more)
     with opened(browser, written(tmp_path, results, facts), viewport={"width": 390, "height": 844}) as page:
@@ -442,7 +445,7 @@ def test_on_a_wide_screen_nothing_is_folded(browser, study):
         assert page.locator("#words dl").is_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.nightly), "dark"])
 def test_light_dark_narrow_and_printed(browser, study, scheme):
     def ground(page):
         colour = page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -150,14 +150,16 @@ def made_again(tmp_path_factory) -> dict[str, list[Again]]:
         served = EndpointRef(model="m", base_url=endpoint.url)
         make_checkpoints(clean / "model", corrupted / "model", place / "verbs" / "artifacts")
         compare_models(corrupted / "model", place / "judge", served, place / "compared")
-        jobs, seen = [], set[tuple[str, str]]()
+        jobs, seen = [], set[str]()
         for manifest in sorted(place.glob("*/artifacts/*/manifest.json")):
             store, label = manifest.parents[2].name, manifest.parent.name
             kind = label.rpartition("-")[0]
-            # One of each kind and store, since each trains or asks again; but texts, which are quick, for every role.
-            if kind != "texts" and (store, kind) in seen:
+            # One of each kind, since each trains or asks again; of what studies and verbs train one each, and of texts,
+            # which are quick, those of every role.
+            once = kind if kind not in ("corrupt", "unlearn", "recover") else f"{store} {kind}"
+            if kind != "texts" and once in seen:
                 continue
-            seen.add((store, kind))
+            seen.add(once)
             outside = {"endpoint": served.model_dump(mode="json")} if label.startswith("ask_endpoint-") else {}
             jobs.append({"manifest": str(manifest), "out": str(elsewhere / store / label), "outside": outside})
         os.environ["RESTOR_CACHE"] = str(elsewhere / "cache")
