@@ -234,7 +234,7 @@ def _dispatch_in_launch(tokens: list[str]) -> int:
     with Processes.join(os.environ) as processes:
         if not processes.rank:
             return _dispatch(tokens)
-        from restor.runner.execute import serve
+        from restor.runner.launchers.local import serve
 
         return serve(processes)
 

@@ -155,7 +155,7 @@ from pathlib import Path
 from restor.evaluation.config import EvaluationConfig
 from restor.processes import Processes
 from restor.progress import Silent
-from restor.runner.execute import WorkOrder
+from restor.runner.launchers.local import WorkOrder
 from restor.tasks.ask import Ask
 from restor.tasks.base import Context, Ref
 from restor.tasks.inputs.products import write_questions
