@@ -132,12 +132,12 @@ def test_a_killed_selection_goes_on_and_chooses_the_same(place, chosen):
     process = subprocess.Popen(command(*given), cwd=place.folder, env=environment(place.folder))
     work = place.folder / ".killed.restor-work"
     deadline = time.monotonic() + 150
-    while len(list(work.glob("artifacts/attempt_checkpoint-*/DONE"))) < 2 and time.monotonic() < deadline:
+    while len(list(work.glob("artifacts/trial-*/DONE"))) < 2 and time.monotonic() < deadline:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    kept = {path: path.stat().st_mtime_ns for path in work.glob("artifacts/attempt_checkpoint-*/DONE")}
+    kept = {path: path.stat().st_mtime_ns for path in work.glob("artifacts/trial-*/DONE")}
     assert len(kept) >= 2
     assert not (place.folder / "killed").exists()
     process = subprocess.Popen(command(*given), cwd=place.folder, env=environment(place.folder))
