@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -85,3 +87,17 @@ def test_an_entry_that_lacks_something_would_be_told_so():
     assert list(problems(info, "restor.unlearning.algorithms.new")) == [
         "no test in tests/unlearning imports restor.unlearning.algorithms.new"
     ]
+
+
+def test_entries_are_known_without_loading_transformers():
+    """It takes seconds, and a study that is all in the store needs it for nothing."""
+    program = (
+        "import sys\n"
+        "from restor.unlearning.algorithms.base import ALGORITHMS\n"
+        "from restor.unlearning.wrappers.base import WRAPPERS\n"
+        "for catalogue in (ALGORITHMS, WRAPPERS):\n"
+        "    for name in catalogue.names():\n"
+        "        catalogue.get(name)\n"
+        "sys.exit('transformers' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Literal, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from restor.models.families import decoder, decoder_layers, layer_index, text_config
 from restor.models.labelled import IGNORED, TokenBatch
 from restor.training.rules import Memory, Step
 from restor.unlearning.wrappers.base import Wrapper, WrapperConfig, WrapperInfo
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @final
