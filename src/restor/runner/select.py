@@ -269,7 +269,7 @@ def _tell_failures(
 
 
 def selection_text(selection: Selection) -> str:
-    """The selection as JSON with one attempt to a line, so that two of them can be compared."""
+    """The selection as JSON with one trial to a line, so that two of them can be compared."""
     content = selection.model_dump(mode="json")
     trace = content.pop("trace")
     lines = [

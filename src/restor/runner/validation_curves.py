@@ -39,7 +39,7 @@ def _curves(arm: PlannedArm, config: ExperimentConfig, selection: Selection) -> 
 
 
 def _chosen(arm: PlannedArm, config: ExperimentConfig, selection: Selection) -> list[Trial]:
-    """The attempts of the point that was chosen for an arm, one per world."""
+    """The trials of the point that was chosen for an arm, one per world."""
     retain = arm.retain or NO_RETAIN
     chosen = config.unlearning.arms[arm.name].chosen.get(retain)
     if chosen is None:

@@ -30,7 +30,7 @@ class Selection(Config):
     choices: dict[Strength, dict[str, dict[Literal["none", "unrelated", "related"], Chosen]]]
     """Strength of the corruption -> arm -> retain text -> what was chosen."""
     trace: dict[Strength, list[Trial]]
-    """Every attempt, in the order of arms, retain texts, points and worlds."""
+    """Every trial, in the order of arms, retain texts, points and worlds."""
 
 
 def read_selection(name: str) -> Selection:

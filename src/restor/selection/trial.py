@@ -41,12 +41,12 @@ class Mark(Config):
 
 
 Ended = Literal["complete", "early", "failed"]
-"""Whether an attempt took all its steps, ended because its score had not improved, or could not go on."""
+"""Whether a trial took all its steps, ended because its score had not improved, or could not go on."""
 
 
 @final
 class Trial(Config):
-    """One attempt: one point of a grid in one world, with what the model answered on the way."""
+    """One point of a grid in one world, with what the model answered on the way."""
 
     arm: str
     retain: Literal["none", "unrelated", "related"]

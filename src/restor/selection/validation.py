@@ -103,12 +103,12 @@ def _without_options(query: Query) -> Query:
     return replace(query, fact=replace(query.fact, answers=()), planted=None, random=(), candidates=())
 
 
-# One attempt ---------------------------------------------------------------------------------------------------------
+# One trial ---------------------------------------------------------------------------------------------------------
 
 
 @final
 class TrialTrace(Config):
-    """`trace.json`: what a model answered on the way, and why the attempt ended."""
+    """`trace.json`: what a model answered on the way, and why the trial ended."""
 
     corrupted: Shares
     """What the corrupted model answers."""
@@ -172,7 +172,7 @@ class Best:
 
 
 def best_of(trials: Sequence[Trial]) -> Best | None:
-    """The best point and mark of one arm; None where every attempt failed before its first mark.
+    """The best point and mark of one arm; None where every trial failed before its first mark.
 
     A mark counts where every world has it. Of equal ones the gentler counts: fewer steps, then a lower rate.
     """

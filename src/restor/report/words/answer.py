@@ -24,7 +24,7 @@ _COMPARED = (
 
 @final
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Conclusion:
     """The sentence at the top, what stands behind it, and what limits it."""
 
     headline: str
@@ -36,18 +36,18 @@ class Finding:
     caveats: tuple[str, ...]
 
 
-def answer(results: Results) -> Finding:
+def answer(results: Results) -> Conclusion:
     """The finding of a study, or of a comparison of checkpoints."""
     shared = findings(results)
     if results.study.kind == "comparison":
-        return Finding(
+        return Conclusion(
             checkpoint_headline(results),
             _COMPARED,
             _basis(results),
             (*checkpoint_details(results), *shared),
             (*checkpoint_caveats(results), *_caveats(results)),
         )
-    return Finding(
+    return Conclusion(
         judged_headline(results),
         " ".join([*judged_others(results), _MEANING]),
         _basis(results),
