@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 from typing import Annotated, ClassVar
 
@@ -18,6 +19,12 @@ class DatasetConfig(Config):
 
     name: str
     """Which data set: `restor list datasets`."""
+
+    @property
+    def label(self) -> str:
+        """For people: the last part of the path of what is read, or the name of the data set."""
+        path = getattr(self, "path", None)
+        return self.name if path is None else Path(path).name
 
 
 class Dataset(ABC):

@@ -24,6 +24,11 @@ class ReferToCheckpoint(Task):
     content: dict[str, Any]
     """Digests of its files."""
 
+    @property
+    def detail(self) -> str:
+        """Which it is."""
+        return self.model.label
+
     def run(self, context: Context) -> Made:
         """Write."""
         (context.directory / REF_FILE).write_text(self.model.model_dump_json(indent=1), encoding="utf-8")

@@ -49,8 +49,8 @@ class WriteTexts(Task):
 
     @property
     def detail(self) -> str:
-        """Its role too, since a study has texts for several."""
-        return f"{self.role}, seed {self.seed}"
+        """Its role too, since a study has texts for several; of a verb what the user named."""
+        return self.dataset.label if self.role == "text" and self.dataset else f"{self.role}, seed {self.seed}"
 
     def run(self, context: Context) -> Made:
         """Draw and write."""

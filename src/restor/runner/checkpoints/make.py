@@ -163,8 +163,7 @@ def _reads(config: CheckpointConfig, task: Task, executor: Executor) -> list[Rea
         return Read(role, config.files[file].name, texts, sha256_file(config.files[file]))
 
     def of_dataset(role: str, source: DatasetConfig, texts: Sequence[str]) -> Read:
-        path = getattr(source, "path", None)
-        return Read(role, source.name if path is None else Path(path).name, texts)
+        return Read(role, source.label, texts)
 
     match config:
         case CorruptConfig():
