@@ -76,6 +76,7 @@ def evaluate(store: str) -> list[str]:
     return [*command, "--quiet", "--json", "--store", store]
 
 
+@pytest.mark.nightly
 def test_two_processes_answer_as_one(place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     before = torch.get_num_threads()
