@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from torch.distributed import HashStore
 
+from restor.evaluation.ask.evaluation import Evaluation
 from restor.evaluation.config import EvaluationConfig
 from restor.models.model_ref import ModelRef
 from restor.processes import Processes
@@ -49,6 +50,16 @@ def test_two_that_share_a_task_answer_as_one(asked, tmp_path, monkeypatch):
     monkeypatch.setattr(local, "leading", lambda: leader)
     ended = []
     other = threading.Thread(target=lambda: ended.append(local.serve(Processes(launch, 1, 2))), daemon=True)
+    rows, joined = Evaluation.rows, threading.Event()
+
+    def rows_when_both_are_there(evaluation, number):
+        if threading.current_thread() is other:
+            joined.set()
+        elif number:  # the first batch is the leader's own
+            joined.wait(timeout=60)
+        return rows(evaluation, number)
+
+    monkeypatch.setattr(Evaluation, "rows", rows_when_both_are_there)
     other.start()
     with leader:
         compare(asked, store=tmp_path / "together", progress=Silent())
