@@ -204,7 +204,8 @@ def test_replies_that_drip_and_break_off_have_one_deadline_together():
 def test_a_list_of_models_that_drips_ends():
     with (
         Raw(drips(HEAD + b"Content-Length: 100000\r\n\r\n")) as server,
-        pytest.raises(ChatError, match=r"does not answer: no connection \(the time is up\)"),
+        # On a busy machine a byte may be late, so that the limit of a single wait is met before that of all.
+        pytest.raises(ChatError, match=r"does not answer: no connection \((the time is up|timed out)\)"),
     ):
         served_models(EndpointRef(model="m", base_url=server.url, timeout=0.1))
 
